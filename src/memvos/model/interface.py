@@ -1,0 +1,124 @@
+"""What every VOS model of the suite is: `VOSModel` with the verbs memorize and segment, and the records they exchange.
+
+A model holds no memory (that is `memvos.memory`) and knows no time (that is `memvos.decode`). Shapes follow the axis
+legend of `memvos.data.clip`. Objects are flattened into the batch inside a model; every tensor here keeps (B, N).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class MemoryFrame:
+    """One record of the memory bank: what a model remembers of one frame, and the frame's place in time.
+
+    Attributes:
+        key: (B, N or 1, Ck, h, w); one object channel when all objects share the key (STCN).
+        value: (B, N, Cv, h, w).
+        quality: (B, N) predicted quality score S^A of the masks (QDMN Eq. 1); 1 where no QAM scores them.
+        time: index of the frame in its video.
+        pinned: an annotated frame; never evicted.
+        valid: (B, N) bool, which objects this record describes; None means all. An object that enters the video later
+            is absent from earlier records.
+    """
+
+    key: Tensor
+    value: Tensor
+    quality: Tensor
+    time: int = 0
+    pinned: bool = False
+    valid: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a memory read sees: M frames in bank order.
+
+    Attributes:
+        key: (B, N or 1, Ck, M, h, w).
+        value: (B, N, Cv, M, h, w).
+        valid: (B, N, M) bool, which frames an object may read; None means all.
+    """
+
+    key: Tensor
+    value: Tensor
+    valid: Tensor | None = None
+
+    @classmethod
+    def stack(cls, frames: list[MemoryFrame]) -> Memory:
+        """Join records into one memory (training clips; the bank of `memvos.memory` preallocates instead)."""
+        if not frames:
+            raise ValueError("a memory needs at least one frame, got none; memorize the annotated frame first")
+        valid = None
+        if any(frame.valid is not None for frame in frames):
+            every = torch.ones_like(frames[0].quality, dtype=torch.bool)
+            valid = torch.stack([every if frame.valid is None else frame.valid for frame in frames], dim=2)
+        return cls(
+            torch.stack([frame.key for frame in frames], dim=3),
+            torch.stack([frame.value for frame in frames], dim=3),
+            valid,
+        )
+
+
+class Query:
+    """One frame on its way through a model: the image, and its features computed once, when first asked for.
+
+    `image` is (B, 3, H, W), normalised, H and W multiples of the model's stride.
+    """
+
+    def __init__(self, image: Tensor, encode: Callable[[Tensor], Any]) -> None:
+        self.image = image
+        self._encode = encode
+
+    @cached_property
+    def features(self) -> Any:
+        """Whatever the model's query encoder returns for the image."""
+        return self._encode(self.image)
+
+
+class VOSModel(nn.Module, ABC):
+    """A network that segments a frame by reading a memory of past frames (STM and its descendants).
+
+    Attributes:
+        stride: image pixels per step of the memory grid; image sizes must be multiples of `pad_to`.
+        pad_to: image height and width must be multiples of this.
+    """
+
+    stride: int = 16
+    pad_to: int = 16
+
+    def query(self, image: Tensor) -> Query:
+        """Wrap (B, 3, H, W) so that its features are computed at most once for both verbs."""
+        height, width = image.shape[-2:]
+        if height % self.pad_to or width % self.pad_to:
+            raise ValueError(
+                f"expected image height and width in multiples of {self.pad_to}, got {height}×{width}; "
+                "pad the image (memvos.Segmenter does)"
+            )
+        return Query(image, self.encode)
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Any:
+        """Query features of (B, 3, H, W), before any prior."""
+
+    @abstractmethod
+    def memorize(self, query: Query, masks: Tensor) -> MemoryFrame:
+        """Encode the frame with its masks (B, N, H, W), probabilities in [0, 1], as a memory record."""
+
+    @abstractmethod
+    def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:
+        """Return per-object logits (B, N, H, W), before soft aggregation.
+
+        Args:
+            query: the frame.
+            memory: the frames to read.
+            previous: (B, N, H, W) aggregated probabilities of frame t-1; used by models with a prior.
+        """
