@@ -1,0 +1,6 @@
+"""Training losses. They take tensors and import nothing else of memvos."""
+
+from memvos.losses.quality import QualityLoss, mask_iou
+from memvos.losses.segmentation import BootstrappedCrossEntropy
+
+__all__ = ["BootstrappedCrossEntropy", "QualityLoss", "mask_iou"]

@@ -1,0 +1,113 @@
+"""Composes configurations with Hydra: `compose` for code, `launch` for a command line (overrides, -m, --cfg, --help).
+
+The configuration tree is `memvos.paths.conf_dir()`; `--config-dir FOLDER` adds a folder of the same form, which is how
+a user's own model or data set gets its config file. `resolved` gives plain containers: nothing below sees a DictConfig.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra import main as hydra_main
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException, HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from memvos.app.faults import unknown_group, unknown_key
+from memvos.paths import conf_dir
+
+VERSION_BASE = "1.3"
+
+
+def compose(config_name: str, overrides: Sequence[str] = (), hydra: bool = False) -> DictConfig:
+    """Compose a primary config (train, evaluate, segment) with overrides.
+
+    Args:
+        hydra: keep the node `hydra` (needed to resolve what refers to the run's folder).
+
+    Raises:
+        InputError: for an unknown key or option, with those that exist.
+    """
+    try:
+        return _compose(config_name, list(overrides), hydra)
+    except ConfigCompositionException as error:
+        raise _better(error, config_name, list(overrides)) from error
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain dicts, lists and values, every interpolation resolved."""
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+def launch(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> Any:
+    """Run `task` under Hydra's own command line; return what it returned (of the last job in a sweep).
+
+    Lightning starts further ranks from `sys.argv`, so that holds the whole command line again while `task` runs.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and leaving
+    whole, returned, failed = sys.argv, [], []
+
+    def job(config: DictConfig) -> Any:
+        sys.argv = whole
+        try:
+            returned.append(task(config))
+        except Exception as error:  # raised again below; Hydra would print about it
+            failed.append(error)
+            return None
+        return returned[-1]
+
+    job.__module__ = task.__module__
+    sys.argv = [whole[0], *arguments]
+    try:
+        hydra_main(version_base=VERSION_BASE, config_path=str(conf_dir()), config_name=config_name)(job)()
+    except ConfigCompositionException as error:
+        overrides = [argument for argument in arguments if not argument.startswith("-")]
+        raise _better(error, config_name, overrides) from error
+    except OSError as error:
+        raise PermissionError(
+            f"cannot write to {error.filename}: {error.strerror}; choose another output_dir=FOLDER"
+        ) from error
+    finally:
+        sys.argv = whole
+        GlobalHydra.instance().clear()
+    if failed:
+        raise failed[0]
+    return returned[-1] if returned else None
+
+
+def quoted(path: str | os.PathLike[str]) -> str:
+    """A path as Hydra's override grammar reads it."""
+    text = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
+
+
+def _compose(config_name: str, overrides: list[str], hydra: bool) -> DictConfig:
+    with initialize_config_dir(str(conf_dir()), version_base=VERSION_BASE):
+        return hydra_compose(config_name, overrides, return_hydra_config=hydra)
+
+
+def _better(error: ConfigCompositionException, config_name: str, overrides: list[str]) -> Exception:
+    """Replace 'Could not override' by the list of what could be overridden."""
+    match = re.search(r"Could not override '([^']+)'", f"{error} {error.__cause__ or ''}")
+    if not match:
+        return error
+    key = match.group(1)
+    if "/" in key:
+        return unknown_group(key, _groups(key))
+    kept = [override for override in overrides if override.lstrip("+~").split("=")[0].split("@")[0] != key]
+    try:
+        return unknown_key(key, _compose(config_name, kept, hydra=False))
+    except HydraException:
+        return error
+
+
+def _groups(key: str) -> list[str]:
+    """Names of the config groups beside `key`."""
+    folder = conf_dir() / key.rpartition("/")[0]
+    return [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []

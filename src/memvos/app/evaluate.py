@@ -1,0 +1,75 @@
+"""`memvos evaluate`: score a trained model, or a floor, on a split; result.json, objects.csv and quality.csv."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from memvos.app import composition, provenance, sweep
+from memvos.app.runs import build_model, describe, instantiate, raise_data_faults, start_from, writable_folder
+from memvos.errors import InputError
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line."""
+    return sweep.launch("evaluate", arguments, evaluate)
+
+
+def evaluate(config: DictConfig) -> dict[str, Any]:
+    """Score one model on one split and return result.json.
+
+    Raises:
+        InputError: for bad settings, data or weights, before anything is computed.
+    """
+    import torch
+
+    from memvos.lit.evaluation import evaluate as score
+
+    settings = composition.resolved(config)
+    folder = writable_folder(settings["output_dir"])
+    torch.set_num_threads(settings["threads"])
+    torch.manual_seed(settings["seed"])
+
+    tree = instantiate(settings["data"][settings["split"]])
+    if settings["check_data"]:
+        raise_data_faults([tree])
+    model = build_model(settings["model"], settings["weights"])
+    weights = start_from(model, settings["weights"])
+    if weights is None and any(True for _ in model.parameters()) and not settings["untrained"]:
+        raise InputError("no weights to evaluate; give weights=FILE (or untrained=true for random ones)")
+    record = _identify(settings, tree.fingerprint(), weights)
+    result = score(
+        model,
+        tree.videos,
+        settings["memory"],
+        folder,
+        gate=settings["gate"],
+        corruption_rate=settings["corruption_rate"],
+        corruption_seed=settings["seed"],
+        device=settings["device"],
+        precision=settings["precision"],
+        short_side=settings["short_side"],
+        workers=settings["workers"],
+        write_masks=settings["write_masks"],
+        facts={**describe(settings), "provenance": record},
+    )
+    print(summary(result, folder))
+    return result
+
+
+def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | None) -> dict[str, Any]:
+    """The provenance of this evaluation."""
+    from memvos.decode.precision import choose_device, choose_precision
+
+    start = provenance.weights_identity(settings["weights"]) if weights else None
+    mark = settings["fingerprint"] or provenance.of_evaluation(settings, data, start)
+    device = choose_device(settings["device"])
+    precision = str(choose_precision(settings["precision"], device)).removeprefix("torch.")
+    return provenance.collect(settings, mark, data, str(device), precision, weights)
+
+
+def summary(result: dict[str, Any], folder: Any) -> str:
+    """One line: the scores in percent, and where the files are."""
+    scores = "  ".join(f"{name} {100 * result['scores'][name]:.1f}" for name in ("J&F", "J", "F", "J&F_present"))
+    return f"{scores}  ({result['objects']} objects in {result['sequences']} videos, {folder})"

@@ -1,0 +1,131 @@
+"""From a table's specification to a graph of jobs: row × seed × stage, then the evaluations; equal stages only once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from memvos.app import composition, provenance
+from memvos.app.jobs import Job
+from memvos.report.spec import Evaluation, Row, Spec, Stage
+
+FINAL = "checkpoints/final.ckpt"
+EVALUATE = "evaluate"
+
+
+class Trained(NamedTuple):
+    """A trained stage: the job that trains it, its fingerprint, its weights."""
+
+    job: str
+    fingerprint: str
+    weights: Path
+
+
+@dataclass
+class Plan:
+    """Makes the jobs of a table.
+
+    Attributes:
+        spec: the table.
+        output: the table's folder, runs/NAME; stages are trained in `stages/` there.
+        results: where evaluations go, `<row>[__<variant>]/seed<k>/`.
+        overrides: the user's, by the command they are for ("train", "evaluate").
+        data_fingerprint: of a resolved data configuration (one stage or split of it).
+        jobs: what has been planned, by name.
+    """
+
+    spec: Spec
+    output: Path
+    results: Path
+    overrides: Mapping[str, Sequence[str]]
+    data_fingerprint: Callable[..., str]
+    jobs: dict[str, Job] = field(default_factory=dict)
+    _configs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+
+    def build(self, rows: Sequence[str], seeds: Sequence[int]) -> list[Job]:
+        """All jobs of these rows and seeds; trainings first, for everything waits for them.
+
+        Raises:
+            InputError: if a configuration does not compose, or its data is missing or faulty.
+        """
+        for seed in seeds:
+            for row in self.spec.rows:
+                if row.id in rows:
+                    self._train(row, seed)
+        for seed in seeds:
+            for evaluation in self.spec.evaluations():
+                wanted = evaluation.seeds is None or seed < evaluation.seeds
+                if evaluation.row in rows and wanted:
+                    self._evaluate(evaluation, seed)
+        return list(self.jobs.values())
+
+    def _train(self, row: Row, seed: int) -> Trained | None:
+        """Plan the stages of a row, and return the last."""
+        made: dict[str, Trained] = {}
+        for stage in map(self.spec.stage, row.stages):
+            made[stage.id] = self._train_stage(row, stage, seed, made.get(stage.start))
+        return made[row.stages[-1]] if made else None
+
+    def _train_stage(self, row: Row, stage: Stage, seed: int, start: Trained | None) -> Trained:
+        """Plan one stage; where another row, or another table, has the same one, that is used."""
+        overrides = [*row.overrides, *stage.overrides, *self.overrides["train"], f"seed={seed}"]
+        config = self._config("train", overrides)
+        data = self.data_fingerprint(config["data"][config["stage"]], batch_size=1)
+        mark = provenance.of_training(config, data, start and start.fingerprint)
+        folder = self._stage_folder(stage.id, mark)
+        same = next((job.name for job in self.jobs.values() if job.folder == folder), None)
+        name = same or f"{row.id} {stage.id} seed {seed}"
+        if same is None:
+            weights = [f"weights={composition.quoted(start.weights)}"] if start else []
+            target = [*weights, *self._told(mark, folder, "-".join([row.id, stage.id, str(seed)]))]
+            done = partial(is_trained, folder, mark)
+            needs = (start.job,) if start else ()
+            self.jobs[name] = Job(name, stage.id, ("train", *overrides, *target), folder, done, needs)
+        return Trained(name, mark, folder / FINAL)
+
+    def _stage_folder(self, stage: str, mark: str) -> Path:
+        """In this table's folder, unless the same has been trained for another table."""
+        name = Path("stages") / f"{stage}-{mark}"
+        others = sorted(self.output.parent.glob(f"*/{name}"))
+        return next((folder for folder in others if is_trained(folder, mark)), self.output / name)
+
+    def _evaluate(self, evaluation: Evaluation, seed: int) -> None:
+        row = self.spec.row(evaluation.row)
+        trained = self._train(row, seed)
+        overrides = [*evaluation.overrides, *self.overrides["evaluate"], f"seed={seed}"]
+        config = self._config("evaluate", overrides)
+        data = self.data_fingerprint(config["data"][config["split"]])
+        mark = provenance.of_evaluation(config, data, trained and trained.fingerprint)
+        folder = evaluation.folder(self.results, seed)
+        weights = f"weights={composition.quoted(trained.weights)}" if trained else "untrained=true"
+        target = [weights, *self._told(mark, folder, row.id)]
+        name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
+        done = partial(is_evaluated, folder, mark)
+        needs = (trained.job,) if trained else ()
+        self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *overrides, *target), folder, done, needs)
+
+    def _told(self, mark: str, folder: Path, row: str) -> list[str]:
+        """What the plan knows and a job need not find out."""
+        place = f"output_dir={composition.quoted(folder)}"
+        return [f"table={self.spec.name}", f"row={row}", f"fingerprint='{mark}'", place, "check_data=false"]
+
+    def _config(self, primary: str, overrides: Sequence[str]) -> dict[str, Any]:
+        key = (primary, *overrides)
+        if key not in self._configs:
+            self._configs[key] = composition.resolved(composition.compose(primary, [*overrides, "output_dir=planned"]))
+        return self._configs[key]
+
+
+def is_trained(folder: Path, mark: str) -> bool:
+    """Is the training of this fingerprint finished?"""
+    record = provenance.read(folder)
+    return record.get("fingerprint") == mark and "finished" in record and (folder / FINAL).is_file()
+
+
+def is_evaluated(folder: Path, mark: str) -> bool:
+    """Is the evaluation of this fingerprint there?"""
+    record = provenance.read(folder, "result.json").get("provenance") or {}
+    return record.get("fingerprint") == mark

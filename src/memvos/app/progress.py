@@ -1,0 +1,112 @@
+"""The live line of a run of many jobs: how many are done, what runs, how long it will take. Also without a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from memvos.app.jobs import Job
+
+EVERY_SECONDS = {True: 1.0, False: 30.0}
+"""How often the line is written: on a terminal, elsewhere."""
+
+
+class Display:
+    """Writes one line that is rewritten on a terminal, and a new line every 30 seconds elsewhere."""
+
+    def __init__(self, parallel: int, stream: TextIO | None = None, clock=time.monotonic) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._clock = clock
+        self._parallel = parallel
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._open: dict[str, Job] = {}
+        self._total = self._failures = 0
+        self._last = float("-inf")
+
+    def begin(self, jobs: Sequence[Job], waiting: Sequence[Job]) -> None:
+        """Start with the whole graph and the part of it that is to run."""
+        self._total, self._open = len(jobs), {job.name: job for job in waiting}
+        if done := len(jobs) - len(waiting):
+            self.note(f"{done} of {len(jobs)} jobs are done already")
+
+    def finished(self, job: Job, seconds: float) -> None:
+        """A job came to its end."""
+        del self._open[job.name]
+        self._seconds[job.kind].append(seconds)
+        if not self._terminal:
+            self.note(f"[{self._total - len(self._open)}/{self._total}] {job.name}: done in {duration(seconds)}")
+
+    def failed(self, job: Job, reason: str) -> None:
+        """A job failed, or cannot run."""
+        del self._open[job.name]
+        self._failures += 1
+        self.note(f"FAILED {job.name}: {reason}")
+
+    def show(self, running: Sequence[tuple[Job, float]]) -> None:
+        """Write the live line if it is due; `running` holds jobs and their start on the clock."""
+        now = self._clock()
+        if now - self._last < EVERY_SECONDS[self._terminal] or (not running and not self._terminal):
+            return
+        self._last = now
+        line = self.line(running)
+        if self._terminal:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r\033[K{line[:width]}")
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def line(self, running: Sequence[tuple[Job, float]]) -> str:
+        """`[done/total] what runs (steps) · failures · time left`."""
+        parts = [_with_steps(job) for job, _ in running]
+        if self._failures:
+            parts.append(f"{self._failures} failed")
+        left = self.seconds_left(running)
+        parts.append(f"about {duration(left)} left" if left is not None else "time left: not known yet")
+        return f"[{self._total - len(self._open)}/{self._total}] " + " · ".join(parts)
+
+    def seconds_left(self, running: Sequence[tuple[Job, float]]) -> float | None:
+        """Estimate from the jobs done and the steps of those that run; None before anything is known."""
+        now = self._clock()
+        known = {kind: sum(values) / len(values) for kind, values in self._seconds.items()}
+        elapsed = {job.name: now - since for job, since in running}
+        for job, _ in running:
+            steps = job.steps()
+            if job.kind not in known and steps and steps[0]:
+                known[job.kind] = elapsed[job.name] * steps[1] / steps[0]
+        if not known:
+            return None
+        unknown = sum(known.values()) / len(known)
+        whole = [known.get(job.kind, unknown) - elapsed.get(job.name, 0.0) for job in self._open.values()]
+        left = [max(0.0, seconds) for seconds in whole]
+        return max(sum(left) / self._parallel, max(left, default=0.0))
+
+    def note(self, text: str) -> None:
+        """Write a line that stays."""
+        self._stream.write(f"\r\033[K{text}\n" if self._terminal else f"{text}\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Clear the live line."""
+        if self._terminal:
+            self._stream.write("\r\033[K")
+            self._stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _with_steps(job: Job) -> str:
+    steps = job.steps()
+    return f"{job.name} {steps[0]}/{steps[1]}" if steps else job.name

@@ -1,0 +1,211 @@
+"""The proof every result carries, and the fingerprint by which a job knows that it has been done.
+
+A fingerprint is the hash of the settings that can change a result (not of folders, loggers, or the number of parallel
+jobs), of the code they reach, of the data's own fingerprint, and of the weights started from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from memvos.app import source
+
+FILE = "provenance.json"
+TRAINED_BY = ("stage", "seed", "model", "lit", "trainer", "batch_size", "largest_batch")
+SCORED_BY = ("split", "model", "memory", "gate", "corruption_rate", "precision", "short_side")
+"""Top-level keys of a configuration that change trained weights, or scores; beside them, the data in use."""
+OF_THE_PLACE = ("val", "test", "num_workers", "workers", "cache", "root", "roots")
+"""Keys of data that change nothing for the stage or split in use; what lies under a root has its own fingerprint."""
+BOOKKEEPING = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "default_root_dir", "logger")
+"""Keys of the trainer that change nothing."""
+PACKAGES = ("memvos", "torch", "torchvision", "pytorch-lightning", "hydra-core", "numpy", "scipy", "albumentations")
+TRAINING = ("data", "model", "losses", "lit")
+"""Packages of memvos whose code can change trained weights."""
+EVALUATION = ("data", "model", "memory", "decode", "metrics", "lit")
+
+
+def of_training(config: Mapping[str, Any], data: str, start: str | None = None) -> str:
+    """Fingerprint of a training.
+
+    Args:
+        config: resolved configuration `train`, plain containers.
+        data: fingerprint of the data.
+        start: identity of the weights started from (`weights_identity`), None for a fresh start.
+    """
+    settings = {key: config[key] for key in TRAINED_BY} | {"data": _recipe(config["data"][config["stage"]])}
+    settings["trainer"] = {key: value for key, value in config["trainer"].items() if key not in BOOKKEEPING}
+    settings["average"] = (config["callbacks"] or {}).get("average")
+    return _fingerprint(settings, TRAINING, (), data, start)
+
+
+def of_evaluation(config: Mapping[str, Any], data: str, start: str | None = None) -> str:
+    """Fingerprint of an evaluation: as `of_training`, of a configuration `evaluate`."""
+    settings = {key: config[key] for key in SCORED_BY} | {"data": _recipe(config["data"][config["split"]])}
+    if config["corruption_rate"]:
+        settings["seed"] = config["seed"]
+    return _fingerprint(settings, EVALUATION, ("memvos.lit.evaluation",), data, start)
+
+
+def _recipe(data: Any) -> Any:
+    """A data configuration without the keys that change nothing."""
+    if isinstance(data, Mapping):
+        return {key: _recipe(value) for key, value in data.items() if key not in OF_THE_PLACE}
+    return [_recipe(value) for value in data] if isinstance(data, list) else data
+
+
+def _fingerprint(
+    settings: Mapping[str, Any], packages: tuple[str, ...], more: tuple[str, ...], data: str, start: str | None
+) -> str:
+    modules = {source.home_of(target) for target in source.targets(dict(settings))} - {None}
+    code = source.code_hash(source.closure([*modules, *more], packages))
+    return digest({"config": settings, "code": code, "data": data, "start": start})
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (16 hex digits) of plain containers."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, all 64 hex digits."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+def weights_identity(path: str | Path) -> str:
+    """What a weight file is: the fingerprint of the run that trained it, or else the hash of the file."""
+    record = Path(path).parent.parent / FILE
+    if record.is_file():
+        known = read(record.parent).get("fingerprint")
+        if known:
+            return known
+    return file_digest(path)
+
+
+def collect(
+    config: Mapping[str, Any],
+    mark: str,
+    data: str,
+    device: str,
+    precision: str,
+    weights: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Everything that says how a result came about.
+
+    Args:
+        config: resolved configuration.
+        mark: fingerprint of the run.
+        data: fingerprint of the data.
+        device: where it ran, `cpu` or `cuda`.
+        precision: in which it ran.
+        weights: path, sha256, matched and missing counts of loaded weights.
+    """
+    return {
+        "fingerprint": mark,
+        "config": dict(config),
+        "seed": config["seed"],
+        "git": git_state(),
+        "packages": package_versions(),
+        "device": device_name(device),
+        "precision": precision,
+        "data": data,
+        "weights": dict(weights) if weights else None,
+        "created": now(),
+        "command": " ".join(["memvos", *sys.argv[1:]]),
+    }
+
+
+def device_name(kind: str) -> str:
+    """The model of the GPU, or of the CPU."""
+    if kind.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(kind)
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def git_state() -> str | None:
+    """Commit of the checkout memvos runs from, "+ changes" where tracked files differ; None outside a checkout."""
+    folder = source.PACKAGE.parents[1]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return f"{commit} + changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else commit
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def difference(known: Mapping[str, Any], wanted: Mapping[str, Any], most: int = 3) -> str:
+    """Which settings of two runs differ, for a message."""
+    first, second = (dict(_leaves(record.get("config") or {})) for record in (known, wanted))
+    keys = sorted(
+        key for key in first.keys() | second.keys() if key.split(".")[0] in (*TRAINED_BY, "data", "callbacks")
+    )
+    changed = [
+        f"{key}: {first.get(key)} there, {second.get(key)} here" for key in keys if first.get(key) != second.get(key)
+    ]
+    rest = f" and {len(changed) - most} more" if len(changed) > most else ""
+    return "; ".join(changed[:most]) + rest if changed else "of other code, data or starting weights"
+
+
+def read(folder: str | Path, name: str = FILE) -> dict[str, Any]:
+    """The provenance of a run, or another JSON file of its folder; empty where there is none, or half of one."""
+    try:
+        return json.loads((Path(folder) / name).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def write(folder: str | Path, record: Mapping[str, Any]) -> None:
+    """Write provenance.json, in one piece or not at all."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{FILE}.{os.getpid()}"
+    draft.write_text(json.dumps(record, indent=1, default=str) + "\n")
+    draft.replace(folder / FILE)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _leaves(below, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,93 @@
+"""What train and evaluate share: the run's folder, its identity, and weights from a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate as hydra_instantiate
+
+from memvos.app import provenance
+from memvos.errors import InputError
+
+
+def instantiate(config: Any, **arguments: Any) -> Any:
+    """Build what `_target_` names, from plain containers, with plain containers as arguments."""
+    return hydra_instantiate(config, _convert_="all", **arguments)
+
+
+def writable_folder(path: str | Path) -> Path:
+    """Make a folder.
+
+    Raises:
+        PermissionError: if nothing can be written there.
+        InputError: if a file is in the way.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"cannot write to {folder}: a file is in the way; choose another output_dir=FOLDER") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise PermissionError(f"cannot write to {folder}: {reason}; choose another output_dir=FOLDER") from error
+    return folder
+
+
+def raise_data_faults(trees: Iterable[Any]) -> None:
+    """Look over trees before they are used.
+
+    Raises:
+        InputError: for the first tree with a fault.
+    """
+    from memvos.data.check import check, raise_faults
+
+    for tree in trees:
+        raise_faults(tree, check(tree))
+
+
+def is_first_rank() -> bool:
+    """True in the process that writes files: rank 0 of a distributed run, or the only one."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def build_model(config: dict[str, Any], weights: str | None) -> Any:
+    """Build the network; what its configuration would fetch or prepare is left out where weights replace it anyway."""
+    return instantiate(config if weights is None else _without_sources(config))
+
+
+def start_from(model: Any, path: str | None) -> dict[str, Any] | None:
+    """Load weights into the model, every tensor of which must be there and fit; say what was loaded."""
+    if path is None:
+        return None
+    from memvos.model.checkpoints import load_weights
+
+    report = load_weights(model, path)
+    counts = {"matched": len(report.matched), "missing": len(report.missing)}
+    return {"path": str(path), "sha256": provenance.file_digest(path), **counts}
+
+
+def describe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of result.json that the configuration knows."""
+    data = config["data"]
+    return {
+        "row": config["row"],
+        "seed": config["seed"],
+        "split": config["split"],
+        "scale": config["scale"],
+        "data": data["name"],
+        "difficulty": data.get("difficulty"),
+    }
+
+
+def _without_sources(config: Any) -> Any:
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: None if key == "weights" else _without_sources(value) for key, value in config.items() if key != "start"
+    }

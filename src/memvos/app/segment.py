@@ -1,0 +1,153 @@
+"""`memvos segment INPUT --masks FIRST --out DIR`: follow the objects of a video; masks and quality.csv as they come."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from memvos.app import composition, sweep
+from memvos.app.runs import writable_folder
+from memvos.errors import InputError
+
+HELP = """usage: memvos segment INPUT --masks FIRST --out DIR [weights=FILE] [OPTION=VALUE ...]
+
+INPUT is a video file, a folder of images, a camera (/dev/video0) or a stream (rtsp://...).
+FIRST is the mask of the first frame (a PNG whose values are object ids), or a folder of masks named as their frames:
+objects may come in, and be corrected, at any frame. DIR gets one mask per frame and quality.csv, which says for every
+frame and object how good the network believes its mask to be: sort by it to see which frames to check.
+
+  --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
+  model=NAME            a network of conf/model; a checkpoint of memvos brings its own sizes
+  memory=NAME           a preset of conf/memory; memory.sigma=, memory.beta=, memory.every= change it
+  device= precision= short_side= top_k= kernel=
+  -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
+OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights"}
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return 0 if arguments else 2
+    return sweep.launch("segment", translate(arguments), segment)
+
+
+def translate(arguments: Sequence[str]) -> list[str]:
+    """Turn the friendly options into overrides; Hydra's own options and overrides pass.
+
+    Raises:
+        InputError: if an option lacks its value, or there is more than one input.
+    """
+    is_sweep = bool({"-m", "--multirun"} & set(arguments))
+    names = {**OPTIONS, "--out": "hydra.sweep.dir"} if is_sweep else OPTIONS
+    overrides, waiting = [], list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        option, equals, value = argument.partition("=")
+        if option in names:
+            if not equals and (not waiting or waiting[0].startswith("-")):
+                raise InputError(f"{option} needs a value: {option} PATH")
+            overrides.append(f"{names[option]}={composition.quoted(value if equals else waiting.pop(0))}")
+        elif argument == "--overlay":
+            overrides.append("overlay=true")
+        elif argument.startswith(("-", "+", "~")) or _is_override(argument):
+            overrides.append(argument)
+        elif any(override.startswith("input=") for override in overrides):
+            raise InputError(f"expected one input, got a second: {argument}")
+        else:
+            overrides.append(f"input={composition.quoted(argument)}")
+    return overrides
+
+
+def segment(config: DictConfig) -> None:
+    """Segment one video.
+
+    Raises:
+        InputError: for a missing or unreadable input, mask or weights, before anything is written.
+    """
+    for key, option in (("input", "INPUT"), ("masks", "--masks FIRST"), ("output_dir", "--out DIR")):
+        if key in config and config._get_node(key)._is_missing():
+            raise InputError(f"what to segment is not complete: {option} is missing; see memvos segment --help")
+    import torch
+
+    from memvos.decode.video import follow, open_frames
+    from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter
+
+    settings = composition.resolved(config)
+    if settings["threads"]:
+        torch.set_num_threads(settings["threads"])
+    frames = open_frames(settings["input"])
+    masks = read_masks(Path(settings["masks"]), frames)
+    segmenter = build_segmenter(settings)
+    folder = writable_folder(settings["output_dir"])
+    video = Path(settings["input"]).stem
+    with contextlib.ExitStack() as files:
+        quality = files.enter_context(QualityWriter(folder / "quality.csv"))
+        overlay = (
+            files.enter_context(OverlayWriter(folder / "overlay.mp4", frames.rate)) if settings["overlay"] else None
+        )
+        writer, count = MaskWriter(folder), 0
+        for name, frame, step in follow(segmenter, _shown(frames), masks):
+            writer.write(name, step.labels)
+            quality.write(video, name, step)
+            if overlay is not None:
+                overlay.write(frame, step.labels)
+            count += 1
+    print(f"{count} masks of objects {', '.join(map(str, segmenter.ids))} and quality.csv in {folder}")
+
+
+def build_segmenter(settings: dict[str, Any]) -> Any:
+    """The network with its weights in a stepper.
+
+    Raises:
+        InputError: if there are no weights, or they do not fit.
+    """
+    from memvos import Segmenter, load_model
+
+    if settings["weights"] is None:
+        raise InputError(
+            f"no weights for {settings['model']}: give --weights FILE, a checkpoint of `memvos train` or a released one"
+        )
+    model = load_model(settings["model"], settings["weights"])
+    changes = {key: settings[key] for key in ("top_k", "kernel") if settings[key] is not None}
+    memory, device, precision = (settings[key] for key in ("memory", "device", "precision"))
+    return Segmenter(model, memory, device, precision, short_side=settings["short_side"], **changes)
+
+
+def read_masks(path: Path, frames: Any) -> dict[str, Callable[[], Any]]:
+    """Frame name → a function that reads its mask; the first is read at once, so that a bad one is found now.
+
+    Raises:
+        InputError: if there is no mask, or the first is no mask.
+    """
+    from memvos.data.files import MASK_SUFFIX, MaskFormat, list_files
+
+    if not path.exists():
+        raise InputError(f"no mask at {path}; give the mask of the first frame, or a folder of masks")
+    reader = MaskFormat()
+    if path.is_dir():
+        found = {file.stem: partial(reader.read, file) for file in list_files(path, (MASK_SUFFIX,))}
+        if not found:
+            raise InputError(f"{path} holds no {MASK_SUFFIX} file; expected masks named as their frames")
+    else:
+        names = getattr(frames, "names", ["00000"])
+        found = {path.stem if path.stem in names else names[0]: partial(reader.read, path)}
+    next(iter(found.values()))()
+    return found
+
+
+def _is_override(argument: str) -> bool:
+    """Is it KEY=VALUE rather than the path of a file whose name has a `=`?"""
+    _, equals, _ = argument.partition("=")
+    return bool(equals) and not Path(argument).exists()
+
+
+def _shown(frames: Any) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(frames, total=len(frames) or None, unit="frame", desc="segmenting")

@@ -1,0 +1,127 @@
+"""One run of a table: data looked over, jobs planned and run, the table written and printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from memvos.app import composition, processes, provenance
+from memvos.app.faults import UnknownKey
+from memvos.app.jobs import Job, Outcome, Runner
+from memvos.app.plan import EVALUATE, Plan
+from memvos.app.progress import Display
+from memvos.app.reproduce import Options, only_one, spec_path
+from memvos.app.runs import instantiate, raise_data_faults, writable_folder
+from memvos.errors import InputError
+from memvos.report import render, table
+from memvos.report.spec import Spec, load_spec
+
+COMMANDS = ("train", "evaluate")
+
+
+def reproduce(options: Options) -> int:
+    """Run a table; return 1 if a job failed or a result misses the tolerance, else 0.
+
+    Raises:
+        InputError: for bad options, configurations or data, before anything runs.
+    """
+    spec = load_spec(spec_path(options.name))
+    overrides = split(options.overrides)
+    base = composition.resolved(composition.compose("train", [*overrides["train"], "output_dir=planned"]))
+    scale, data = base["scale"], base["data"]["name"]
+    parallel = options.jobs or len(processes.devices()) or cores()
+    if "workers" in base["data"] and not any(override.startswith("data.workers=") for override in options.overrides):
+        overrides = {command: [*given, f"data.workers={parallel}"] for command, given in overrides.items()}
+    rows = _rows(spec, options.rows)
+    seeds = range(options.seeds or spec.seeds.get(scale, 1))
+    output = writable_folder(options.output or Path("runs") / spec.name)
+    results = output / "results" / f"{data}-{scale}"
+    with only_one(output):
+        _say(f"{spec.name}: {spec.title}. scale {scale}, data {data}, results in {results}")
+        plan = Plan(spec, output, results, overrides, DataLook(), {})
+        jobs = plan.build(rows, seeds)
+        trainings = sum(job.kind != EVALUATE for job in jobs)
+        _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
+        outcome = _run(jobs, parallel, options)
+        return _report(spec, results, output, outcome)
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def split(overrides: Sequence[str]) -> dict[str, list[str]]:
+    """Overrides by the commands they are for: every command whose configuration has the key.
+
+    Raises:
+        InputError: if neither has it.
+    """
+    found: dict[str, list[str]] = {command: [] for command in COMMANDS}
+    for override in overrides:
+        faults = []
+        for command in COMMANDS:
+            try:
+                composition.compose(command, [override])
+                found[command].append(override)
+            except UnknownKey as fault:
+                faults.append(fault)
+        if len(faults) == len(COMMANDS):
+            raise faults[0]
+    return found
+
+
+class DataLook:
+    """Fingerprints of data configurations; each is built and looked over once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def __call__(self, config: dict[str, Any], **arguments: Any) -> str:
+        """Fingerprint of a tree or a data module.
+
+        Raises:
+            InputError: if the data is missing or faulty.
+        """
+        key = provenance.digest(config)
+        if key not in self._known:
+            data = instantiate(config, **arguments)
+            raise_data_faults(getattr(data, "trees", [data]))
+            self._known[key] = data.fingerprint()
+        return self._known[key]
+
+
+def _rows(spec: Spec, wanted: Sequence[str]) -> list[str]:
+    known = [row.id for row in (*spec.rows, *spec.floors)]
+    if unknown := [row for row in wanted if row not in known]:
+        raise InputError(f"{spec.name} has no row {unknown[0]!r}; its rows are {', '.join(known)}")
+    return list(wanted) or known
+
+
+def _run(jobs: list[Job], parallel: int, options: Options) -> Outcome:
+    devices = processes.devices()
+    try:
+        return Runner(jobs, parallel, Display(parallel), processes.starter(), devices).run()
+    except KeyboardInterrupt:
+        again = " ".join(["memvos", *sys.argv[1:]])
+        raise KeyboardInterrupt(f"Nothing done is lost; go on with: {again}") from None
+
+
+def _report(spec: Spec, results: Path, output: Path, outcome: Outcome) -> int:
+    made = table.build(spec, results)
+    written = render.write(made, output)
+    render.write(made, results)
+    print(render.to_text(made))
+    _say("written: " + ", ".join(str(path) for path in written if path.suffix in (".csv", ".md", ".html")))
+    for name in outcome.failed:
+        _say(f"FAILED {name}")
+    for miss in made.misses:
+        _say(f"outside the tolerance: {miss}")
+    return 1 if outcome.failed or made.misses else 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

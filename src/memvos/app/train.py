@@ -1,0 +1,141 @@
+"""`memvos train`: one stage of training, composed by Hydra and built by five instantiations; a sweep with -m."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from memvos.app import composition, provenance, sweep
+from memvos.app.runs import build_model, instantiate, is_first_rank, raise_data_faults, start_from, writable_folder
+from memvos.errors import InputError
+
+OUTPUT = "MEMVOS_OUTPUT_DIR"
+"""Environment variable by which further ranks, started with the same arguments, find the run's folder."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line."""
+    return sweep.launch("train", arguments, train)
+
+
+def train(config: DictConfig) -> dict[str, Any]:
+    """Train one stage and return its provenance.
+
+    Raises:
+        InputError: for bad settings or data, before anything is trained.
+        KeyboardInterrupt: after Ctrl-C, when last.ckpt is written.
+    """
+    _quiet()
+    import torch
+    from pytorch_lightning import seed_everything
+
+    from memvos.lit.batch import split_batch
+    from memvos.lit.training import fit
+
+    settings = composition.resolved(config)
+    folder = writable_folder(settings["output_dir"])
+    os.environ[OUTPUT] = str(folder.resolve())
+    torch.set_num_threads(settings["threads"])
+    seed_everything(settings["seed"], workers=True, verbose=False)
+
+    trainer = instantiate(
+        settings["trainer"], logger=instantiate_all(settings["logger"]), callbacks=_callbacks(settings)
+    )
+    batch = split_batch(settings["batch_size"], trainer.world_size, settings["largest_batch"])
+    trainer.accumulate_grad_batches = batch.accumulate
+    datamodule = instantiate(settings["data"][settings["stage"]], batch_size=batch.per_device)
+    model = build_model(settings["model"], settings["weights"])
+    module = instantiate({**settings["lit"], "model": None}, model=model)
+    module.remember(model=settings["model"])
+    weights = start_from(model, settings["weights"])
+    if settings["check_data"] and is_first_rank():
+        raise_data_faults(datamodule.trees)
+
+    record = _identify(settings, datamodule.fingerprint(), weights, trainer)
+    if done := _already(folder, record, settings["resume"]):
+        return done
+    last = folder / "checkpoints" / "last.ckpt"
+    fit(trainer, module, datamodule, last if settings["resume"] and last.is_file() else None)
+    return _finish(folder, trainer)
+
+
+def _quiet() -> None:
+    """Lightning's own words about devices and modes say nothing a user of memvos asked for."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+
+
+def instantiate_all(group: dict[str, Any] | None) -> list[Any]:
+    """Build every entry of a group (callbacks, loggers); entries set to null are left out."""
+    return [instantiate(entry) for entry in (group or {}).values() if entry is not None]
+
+
+def _callbacks(settings: dict[str, Any]) -> list[Any]:
+    callbacks = instantiate_all(settings["callbacks"])
+    file = os.environ.get("MEMVOS_STEPS_FILE")
+    return [*callbacks, steps_file(Path(file))] if file and is_first_rank() else callbacks
+
+
+def steps_file(path: Path) -> Any:
+    """A callback that writes `[done, total]` steps to a file once a second, for the display of a run of many jobs."""
+    from pytorch_lightning import Callback
+
+    class StepsFile(Callback):
+        written = 0.0
+
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            if time.monotonic() - self.written > 1:
+                self.written = time.monotonic()
+                draft = path.with_suffix(".draft")
+                draft.write_text(json.dumps([trainer.global_step, trainer.max_steps]))
+                draft.replace(path)
+
+    return StepsFile()
+
+
+def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | None, trainer: Any) -> dict[str, Any]:
+    """The provenance of this training."""
+    start = provenance.weights_identity(weights["path"]) if weights else None
+    mark = settings["fingerprint"] or provenance.of_training(settings, data, start)
+    return provenance.collect(settings, mark, data, trainer.strategy.root_device.type, str(trainer.precision), weights)
+
+
+def _already(folder: Path, record: dict[str, Any], resume: bool) -> dict[str, Any] | None:
+    """The provenance of the same training if it is finished; writes the new one if there is none.
+
+    Raises:
+        InputError: if the folder holds another training.
+    """
+    known = provenance.read(folder)
+    if known and known.get("fingerprint") != record["fingerprint"] and (folder / "checkpoints").exists():
+        raise InputError(
+            f"{folder} holds another training ({provenance.difference(known, record)}); "
+            "choose another output_dir=FOLDER, or delete it"
+        )
+    if known.get("finished") and resume and known["fingerprint"] == record["fingerprint"]:
+        print(f"{folder} is finished already; nothing to do")
+        return known
+    if is_first_rank():
+        provenance.write(folder, record)
+    return None
+
+
+def _finish(folder: Path, trainer: Any) -> dict[str, Any]:
+    record = provenance.read(folder)
+    scores = [callback.latest for callback in trainer.callbacks if hasattr(callback, "latest")]
+    record |= {
+        "finished": provenance.now(),
+        "steps": trainer.global_step,
+        "validation": dict(scores[0]) if scores else {},
+    }
+    if is_first_rank():
+        provenance.write(folder, record)
+    return record

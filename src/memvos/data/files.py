@@ -1,0 +1,152 @@
+"""Read one image or one mask file; every way in which such a file can be wrong becomes one clear line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from memvos.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+MASK_SUFFIX = ".png"
+_JPEG_START, _JPEG_END, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND"
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Decode an image file to RGB uint8 (H, W, 3).
+
+    Raises:
+        InputError: if the file is missing, truncated or no image.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as fault:
+        raise _unreadable(path, "image", fault) from fault
+    if data[:2] == _JPEG_START and _JPEG_END in data[-64:]:  # a whole JPEG: OpenCV is three times as fast as PIL,
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is not None:
+            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.array(_decode(path, "image").convert("RGB"))  # but PIL notices the truncated ones
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) in pixels from the file's header, without decoding it.
+
+    Raises:
+        InputError: if the file is missing or its header is no image's.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError) as fault:
+        raise _unreadable(path, "image", fault) from fault
+
+
+def probe(path: Path) -> tuple[int, int]:
+    """As `image_size`, and look whether the file ends as its format does; one that does not is decoded to make sure.
+
+    Raises:
+        InputError: if the file is missing, cut off or no image.
+    """
+    size = image_size(path)
+    with path.open("rb") as file:
+        file.seek(-min(64, path.stat().st_size), 2)
+        tail = file.read()
+    if _JPEG_END not in tail and _PNG_END not in tail:
+        _decode(path, "image")
+    return size
+
+
+@dataclass(frozen=True)
+class MaskFormat:
+    """How the pixel values of a mask file become object ids.
+
+    Palette (P), grey (L) and grey-alpha (LA) PNGs are read. Values are object ids, except that a mask which holds only
+    0 and 255 is one object: 255 becomes id 1 (DAVIS 2016 and saliency masks; 255 is not "void" there).
+
+    Attributes:
+        merge: all objects become one, id 1 (the DAVIS 2016 task on any annotation).
+        threshold: grey values of 128 and more are one object, id 1 (anti-aliased saliency masks).
+        ignore: values read as background (255 where a data set uses it as "void").
+    """
+
+    merge: bool = False
+    threshold: bool = False
+    ignore: tuple[int, ...] = ()
+
+    def read(self, path: Path) -> np.ndarray:
+        """Decode a mask file to a label map, uint8 (H, W), 0 = background.
+
+        Raises:
+            InputError: if the file is missing or corrupt, is not of mode P, L or LA, or mixes 255 with other ids.
+        """
+        image = _decode(path, "mask")
+        if image.mode not in ("P", "L", "LA"):
+            raise InputError(
+                f"mask {path} has mode {image.mode}; expected a palette (P) or grey (L) PNG whose values are object "
+                "ids (or 0 and 255); convert it, e.g. by thresholding and saving as grey"
+            )
+        labels = np.array(image.getchannel("L") if image.mode == "LA" else image)
+        if self.threshold:
+            return (labels >= 128).astype(np.uint8)
+        for value in self.ignore:
+            labels[labels == value] = 0
+        if labels.max(initial=0) == 255:
+            labels = self._one_object(labels, path)
+        return (labels > 0).astype(np.uint8) if self.merge else labels
+
+    @staticmethod
+    def _one_object(labels: np.ndarray, path: Path) -> np.ndarray:
+        if (labels + np.uint8(1) > 1).any():  # 255 wraps round to 0: anything above 1 is neither 0 nor 255
+            others = [int(value) for value in np.unique(labels) if value not in (0, 255)]
+            listed = ", ".join(map(str, others[:5])) + (", …" if len(others) > 5 else "")
+            raise InputError(
+                f"mask {path} holds 255 beside {len(others)} other values ({listed}); expected object ids, or 0 and "
+                "255 only; set ignore=[255] if 255 means void, threshold=true if edges are smoothed (128 is the limit)"
+            )
+        return (labels > 0).astype(np.uint8)
+
+
+def natural_key(name: str) -> tuple:
+    """Sort key that puts frame 2 before frame 10, whether or not names are zero-padded."""
+    parts: list[tuple[int, int | str]] = []
+    digits = ""
+    for character in name + "\0":
+        if character.isdecimal():
+            digits += character
+            continue
+        if digits:
+            parts.append((0, int(digits)))
+            digits = ""
+        parts.append((1, character))
+    return (*parts, name)
+
+
+def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> list[Path]:
+    """Files with one of the suffixes in `folder` (and below it if `deep`), without hidden files, in natural order."""
+    found = folder.rglob("*") if deep else folder.iterdir()
+    files = [path for path in found if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+
+
+def _decode(path: Path, kind: str) -> Image.Image:
+    try:
+        with Image.open(BytesIO(path.read_bytes())) as image:  # one read: PIL would make many small ones
+            image.load()
+            return image
+    except (OSError, SyntaxError, ValueError) as fault:  # what PIL raises for missing, truncated and broken files
+        raise _unreadable(path, kind, fault) from fault
+
+
+def _unreadable(path: Path, kind: str, fault: Exception) -> InputError:
+    if isinstance(fault, FileNotFoundError):
+        return InputError(f"{kind} {path} does not exist; restore it or leave it out of the split")
+    reason = "not an image" if isinstance(fault, UnidentifiedImageError) else str(fault).splitlines()[0]
+    return InputError(
+        f"{kind} {path} cannot be read ({reason}); expected a whole JPEG or PNG; copy or download the file again"
+    )

@@ -1,0 +1,159 @@
+"""How data sets lie on disk: roots, split files, resolutions, folders of frames. Faults of layout are raised here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from memvos.data.files import IMAGE_SUFFIXES, MASK_SUFFIX, MaskFormat, list_files, natural_key
+from memvos.data.sequences import Video
+from memvos.errors import InputError
+
+
+def existing_root(root: str | Path | None) -> Path:
+    """The root as an absolute path.
+
+    Raises:
+        InputError: if none is given or there is no such folder.
+    """
+    if root is None:
+        raise InputError("got no data root; expected the folder of the data set; set data.root=PATH (or DAVIS_ROOT)")
+    path = Path(root).expanduser().absolute()
+    if not path.is_dir():
+        raise InputError(f"data root {path} is not a folder; expected the folder of the data set; set data.root=PATH")
+    return path
+
+
+def split_file(root: Path, split: str, year: int | None) -> Path:
+    """ImageSets/<year>/<split>.txt, of the newest year when `year` is None.
+
+    Raises:
+        InputError: if there is no such file; the splits which do exist are named.
+    """
+    lists = sorted((root / "ImageSets").glob("20*/*.txt"))
+    found = [path for path in lists if path.stem == split and year in (None, int(path.parent.name))]
+    if not found:
+        wanted = f"ImageSets/{year or '<year>'}/{split}.txt"
+        got = ", ".join(path.relative_to(root).as_posix() for path in lists) or "no list at all"
+        raise InputError(
+            f"{root} has no {wanted}; got {got}; choose one of these, or use data=folder for videos without lists"
+        )
+    return found[-1]
+
+
+def split_names(path: Path, subset: str | None) -> list[str]:
+    """The videos of a split file (one name a line), or the slice `subset` ("-4:") of them.
+
+    Raises:
+        InputError: if nothing is listed or left, a name is listed twice, or `subset` is no slice.
+    """
+    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise InputError(
+            f"split {path} lists {double!r} more than once; expected every video once; remove the repetition"
+        )
+    chosen = names if subset is None else names[_slice(subset)]
+    if not chosen:
+        part = "" if subset is None else f" in its part {subset!r}"
+        raise InputError(f"split {path} is empty{part} (it lists {len(names)} videos); expected one video name a line")
+    return chosen
+
+
+def resolution_with_all(root: Path, names: Sequence[str]) -> str:
+    """The resolution folder with the most rows that has frames of every video, or else the one that lacks fewest.
+
+    Raises:
+        InputError: if JPEGImages has no resolution folder.
+    """
+    base = root / "JPEGImages"
+    folders = [path for path in (sorted(base.iterdir()) if base.is_dir() else []) if path.is_dir()]
+    if not folders:
+        raise InputError(
+            f"found no folder {base}/<resolution>; expected e.g. {base}/480p/<video>/00000.jpg; correct data.root"
+        )
+    rows = {folder.name: int(folder.name[:-1]) if folder.name[:-1].isdecimal() else 0 for folder in folders}
+    missing = {folder.name: sum(not (folder / name).is_dir() for name in names) for folder in folders}
+    return min(rows, key=lambda name: (missing[name], -rows[name]))
+
+
+def all_present(folder: Path, names: Sequence[str], listed_in: Path) -> None:
+    """Check that every video of a split has a folder of frames.
+
+    Raises:
+        InputError: with the number of missing ones and the first.
+    """
+    missing = [name for name in names if not list_images(folder / name)]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(names)} videos of {listed_in} have no frames in {folder} (first: {missing[0]!r}); "
+            "expected a folder of JPEGs for each; choose another resolution= or split=, or complete the data"
+        )
+
+
+def folder_video(
+    name: str,
+    frames: Path,
+    masks: Path,
+    mask_format: MaskFormat,
+    attributes: Sequence[str] = (),
+    late_objects: bool = False,
+) -> Video:
+    """A video from its folder of frames and its folder of masks, matched by file stem.
+
+    Raises:
+        InputError: if a mask has no frame of its name.
+    """
+    images = list_images(frames)
+    labels = {path.stem: path for path in list_files(masks, (MASK_SUFFIX,))} if masks.is_dir() else {}
+    stems = {path.stem for path in images}
+    alone = [stem for stem in labels if stem not in stems]
+    if alone:
+        raise InputError(
+            f"{len(alone)} masks in {masks} have no frame of the same name in {frames} (first: {alone[0]}.png); "
+            "expected equal stems; rename the masks or add the frames"
+        )
+    return Video(name, images, labels, mask_format, attributes, late_objects)
+
+
+def video_folders(root: Path, images: str, masks: str) -> Iterator[tuple[str, tuple[Path, Path]]]:
+    """(name, (folder of frames, folder of masks)) of every video, in any layout of `FolderTree`."""
+    base = root / images
+    if list_images(base):
+        yield root.name, (base, root / masks)
+    for folder in _subfolders(base):
+        if list_images(folder):
+            yield folder.name, (folder, root / masks / folder.name)
+            continue
+        for inner in _subfolders(folder):
+            if list_images(inner):
+                yield inner.name, (inner, root / masks / folder.name / inner.name)
+    for folder in _subfolders(root):
+        if list_images(folder / images):
+            yield folder.name, (folder / images, folder / masks)
+
+
+def by_stem(folder: Path, suffixes: tuple[str, ...], ending: str) -> dict[str, Path]:
+    """Files below a folder by their relative path without suffix and `ending`; those that lack it are left out."""
+    paths = {
+        path.relative_to(folder).with_suffix("").as_posix(): path for path in list_files(folder, suffixes, deep=True)
+    }
+    return {stem.removesuffix(ending): path for stem, path in paths.items() if stem.endswith(ending)}
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder in natural order; none if the folder is missing."""
+    return list_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else []
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    return sorted(found, key=lambda path: natural_key(path.name))
+
+
+def _slice(text: str) -> slice:
+    try:
+        start, stop = (int(part) if part.strip() else None for part in text.split(":"))
+    except ValueError as fault:
+        raise InputError(f"got subset={text!r}; expected a slice like '-4:' or ':20'") from fault
+    return slice(start, stop)

@@ -1,0 +1,157 @@
+"""`Video` and `StaticImage`: sequences and images on disk. Nothing is decoded before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from memvos.data.files import MaskFormat, image_size, read_image
+from memvos.errors import InputError
+
+_PLAIN = MaskFormat()
+
+
+class StaticImage:
+    """One image with its mask. Attributes: name, image_path, mask_path."""
+
+    def __init__(self, name: str, image_path: Path, mask_path: Path, mask_format: MaskFormat = _PLAIN) -> None:
+        self.name = name
+        self.image_path = image_path
+        self.mask_path = mask_path
+        self.mask_format = mask_format
+
+    def image(self) -> np.ndarray:
+        """RGB uint8 (H, W, 3)."""
+        return read_image(self.image_path)
+
+    def labels(self) -> np.ndarray:
+        """Label map uint8 (H, W), 0 = background.
+
+        Raises:
+            InputError: if the mask cannot be read or its size is not the image's.
+        """
+        labels = self.mask_format.read(self.mask_path)
+        same_size(labels, self.image_path, self.mask_path)
+        return labels
+
+
+class Video:
+    """One sequence of frames with masks on some or all of them.
+
+    Attributes:
+        name: the sequence's name.
+        frame_names: file stems of the frames, in order.
+        attributes: what makes the sequence hard ("occlusion", ...), where the data set says so.
+        annotated: indices of the frames that have a mask file.
+        late_objects: objects may enter after the first mask.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        image_paths: Sequence[Path],
+        mask_paths: Mapping[str, Path],
+        mask_format: MaskFormat = _PLAIN,
+        attributes: Sequence[str] = (),
+        late_objects: bool = False,
+    ) -> None:
+        """Take the frames in order and the masks by frame name; `late_objects`: ids may enter after the first mask."""
+        self.name = name
+        self.image_paths = tuple(image_paths)
+        self.frame_names = tuple(path.stem for path in image_paths)
+        self.mask_paths = dict(mask_paths)
+        self.attributes = tuple(attributes)
+        self.late_objects = late_objects
+        self.annotated = tuple(t for t, frame in enumerate(self.frame_names) if frame in self.mask_paths)
+        self.mask_format = mask_format
+
+    def __len__(self) -> int:
+        return len(self.frame_names)
+
+    def __repr__(self) -> str:
+        return f"Video({self.name!r}, frames={len(self)}, annotated={len(self.annotated)})"
+
+    def image(self, t: int) -> np.ndarray:
+        """Frame t, RGB uint8 (H, W, 3)."""
+        return read_image(self.image_paths[t])
+
+    def labels(self, t: int) -> np.ndarray | None:
+        """Label map of frame t, uint8 (H, W), 0 = background; None where the frame has no mask file.
+
+        Raises:
+            InputError: if the mask cannot be read or its size is not the image's.
+        """
+        path = self.mask_paths.get(self.frame_names[t])
+        if path is None:
+            return None
+        labels = self.mask_format.read(path)
+        same_size(labels, self.image_paths[t], path)
+        return labels
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the first frame in pixels, from its header."""
+        return image_size(self.image_paths[0])
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Ids of the objects to segment, ascending: of the first mask, or of any mask where objects may enter late.
+
+        Raises:
+            InputError: as `first_seen`.
+        """
+        return tuple(self.first_seen)
+
+    @cached_property
+    def first_seen(self) -> dict[int, int]:
+        """The objects to segment, ids ascending, each with the index of the first frame whose mask has it.
+
+        Raises:
+            InputError: if the first frame has no mask, or no object at all is annotated.
+        """
+        if 0 not in self.annotated:
+            raise InputError(self.no_first_mask)
+        seen: dict[int, int] = {}
+        for t in self.annotated if self.late_objects else self.annotated[:1]:
+            for value in np.unique(self.labels(t)):
+                seen.setdefault(int(value), t)
+        seen.pop(0, None)
+        if not seen:
+            got = "none of its masks holds an object" if self.late_objects else "its first mask holds no object"
+            raise InputError(f"video {self.name!r}: {got}; expected at least one id above 0; draw an object")
+        return dict(sorted(seen.items()))
+
+    @property
+    def no_first_mask(self) -> str:
+        """The message for a video whose first frame has no mask."""
+        got = (
+            f"its first mask is that of frame {self.frame_names[self.annotated[0]]}"
+            if self.annotated
+            else "it has no mask"
+        )
+        return (
+            f"video {self.name!r}: {got}; expected a mask for the first frame, {self.frame_names[0]}; "
+            "add it, or leave the video out of the split"
+        )
+
+    def still(self, t: int) -> StaticImage:
+        """Annotated frame t as a static image."""
+        name = self.frame_names[t]
+        return StaticImage(f"{self.name}/{name}", self.image_paths[t], self.mask_paths[name], self.mask_format)
+
+
+def same_size(labels: np.ndarray, image_path: Path, mask_path: Path) -> None:
+    """Check a label map (H, W) against its image.
+
+    Raises:
+        InputError: if their sizes differ.
+    """
+    height, width = image_size(image_path)
+    if labels.shape != (height, width):
+        raise InputError(
+            f"mask {mask_path} is {labels.shape[1]}×{labels.shape[0]} pixels, its image {image_path} {width}×{height}; "
+            "expected equal sizes; resize the mask (nearest neighbour) or the image"
+        )

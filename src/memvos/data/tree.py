@@ -1,0 +1,65 @@
+"""What every tree is: a set of sequences or static images with a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from memvos.data.sequences import StaticImage, Video
+
+
+class Tree:
+    """A set of sequences or static images. Attributes: name, root, videos, images."""
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        videos: Sequence[Video] = (),
+        images: Sequence[StaticImage] = (),
+        settings: str = "",
+    ) -> None:
+        """`settings` says how files are read (split, merging, ...); it enters the fingerprint."""
+        self.name = name
+        self.root = Path(root)
+        self.videos = list(videos)
+        self.images = list(images)
+        self._settings = settings
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, videos={len(self.videos)}, images={len(self.images)})"
+
+    def files(self) -> list[Path]:
+        """Every image and mask file the tree may read."""
+        files = [path for video in self.videos for path in (*video.image_paths, *video.mask_paths.values())]
+        return files + [path for image in self.images for path in (image.image_path, image.mask_path)]
+
+    def stills(self) -> list[StaticImage]:
+        """The static images, and every annotated frame of the videos as one."""
+        return self.images + [video.still(t) for video in self.videos for t in video.annotated]
+
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of the reading settings and of all files' names (relative to the root) and sizes.
+
+        Contents are not read, so that large data sets cost milliseconds; an edit that keeps a file's size goes unseen.
+        """
+        digest = hashlib.sha256(self._settings.encode())
+        for path in self.files():
+            size = path.stat().st_size if path.exists() else -1
+            digest.update(f"{path.relative_to(self.root).as_posix()}\0{size}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+class JoinedTree(Tree):
+    """Several trees as one."""
+
+    def __init__(self, name: str, trees: Sequence[Tree]) -> None:
+        """Join their videos and images in order."""
+        videos = [video for tree in trees for video in tree.videos]
+        images = [image for tree in trees for image in tree.images]
+        super().__init__(name, Path("/"), videos, images, settings=" ".join(tree.fingerprint() for tree in trees))
+
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of the trees' fingerprints."""
+        return hashlib.sha256(self._settings.encode()).hexdigest()[:16]

@@ -1,0 +1,183 @@
+"""Data on disk as sequences: the trees that find them (DAVIS layout, any folder of videos, static images).
+
+Nothing is decoded before it is asked for. A tree raises for faults of its layout (no root, no split, no frames) when it
+is made; faults of single files are found by `memvos.data.check`, or raised when the file is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from memvos.data import layouts
+from memvos.data.files import IMAGE_SUFFIXES, MASK_SUFFIX, MaskFormat
+from memvos.data.sequences import StaticImage, Video
+from memvos.data.tree import JoinedTree, Tree
+from memvos.errors import InputError
+
+__all__ = ["DavisTree", "FolderTree", "ImageTree", "JoinedTree", "StaticImage", "Tree", "Video", "image_trees"]
+
+
+class DavisTree(Tree):
+    """DAVIS layout: JPEGImages/ and Annotations/<resolution>/<video>/, ImageSets/<year>/<split>.txt."""
+
+    def __init__(
+        self,
+        root: str | Path | None,
+        split: str,
+        resolution: str | None = None,
+        year: int | None = None,
+        merge_objects: bool = False,
+        late_objects: bool = False,
+        subset: str | None = None,
+        threshold: bool = False,
+        ignore: Sequence[int] = (),
+        attributes: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Find the videos of a split.
+
+        Args:
+            root: the folder that holds JPEGImages, Annotations and ImageSets.
+            split: name of the list in ImageSets/<year>, without ".txt".
+            resolution: "480p", "240p", ...; None takes the largest one that has every video of the split.
+            year: 2016 (all objects are one) or 2017; None takes the newest that ImageSets has.
+            merge_objects: make all objects one, as year 2016 does by itself.
+            late_objects: objects may enter after the first mask.
+            subset: Python slice of the split's list, e.g. "-4:" for its last four videos.
+            threshold: grey values of 128 and more are one object.
+            ignore: mask values read as background, e.g. [255] for void.
+            attributes: attributes of the videos by name.
+
+        Raises:
+            InputError: if the root, the split's list or a video's frames are missing, or the split is empty.
+        """
+        root = layouts.existing_root(root)
+        split_file = layouts.split_file(root, split, year)
+        names = layouts.split_names(split_file, subset)
+        resolution = resolution or layouts.resolution_with_all(root, names)
+        frames, masks = root / "JPEGImages" / resolution, root / "Annotations" / resolution
+        layouts.all_present(frames, names, split_file)
+        merge = merge_objects or split_file.parent.name == "2016"
+        reading = MaskFormat(merge=merge, threshold=threshold, ignore=tuple(ignore))
+        videos = [
+            layouts.folder_video(
+                name, frames / name, masks / name, reading, (attributes or {}).get(name, ()), late_objects
+            )
+            for name in names
+        ]
+        super().__init__(f"{root.name}/{split}", root, videos, settings=f"{resolution} {reading} late={late_objects}")
+
+
+class FolderTree(Tree):
+    """Any folder of videos, masks on some or all frames, objects that may enter late.
+
+    The layouts: JPEGImages/<video>/ with Annotations/<video>/; the same below a resolution folder; <video>/JPEGImages/
+    with <video>/Annotations/; a single video, JPEGImages/ with Annotations/. A mask belongs to the frame of its stem.
+    """
+
+    def __init__(
+        self,
+        root: str | Path | None,
+        videos: Sequence[str] | None = None,
+        images: str = "JPEGImages",
+        masks: str = "Annotations",
+        merge_objects: bool = False,
+        threshold: bool = False,
+        ignore: Sequence[int] = (),
+    ) -> None:
+        """Find the videos.
+
+        Args:
+            root: the data folder.
+            videos: names to keep; None keeps all.
+            images: name of the folder of frames.
+            masks: name of the folder of masks.
+            merge_objects: make all objects one.
+            threshold: grey values of 128 and more are one object.
+            ignore: mask values read as background, e.g. [255] for void.
+
+        Raises:
+            InputError: if the root is missing, no frames are found, or a name in `videos` is not there.
+        """
+        root = layouts.existing_root(root)
+        found: dict[str, tuple[Path, Path]] = {}
+        for name, folders in layouts.video_folders(root, images, masks):
+            if name in found:
+                raise InputError(
+                    f"found video {name!r} twice, in {found[name][0]} and {folders[0]}; expected one folder each; "
+                    f"name one resolution, e.g. images={images}/480p masks={masks}/480p"
+                )
+            found[name] = folders
+        if not found:
+            raise InputError(
+                f"found no video below {root}; expected {images}/<video>/*.jpg with {masks}/<video>/*.png, "
+                f"or <video>/{images}/*.jpg with <video>/{masks}/*.png; arrange the files so, or name the folders "
+                "with images= and masks="
+            )
+        unknown = [name for name in videos or () if name not in found]
+        if unknown:
+            raise InputError(
+                f"found no video {unknown[0]!r} below {root}; got {', '.join(list(found)[:10])}; correct videos="
+            )
+        reading = MaskFormat(merge=merge_objects, threshold=threshold, ignore=tuple(ignore))
+        chosen = [
+            layouts.folder_video(n, *found[n], reading, late_objects=True)
+            for n in (found if videos is None else videos)
+        ]
+        super().__init__(root.name, root, chosen, settings=f"folder {reading}")
+
+
+class ImageTree(Tree):
+    """Static images with masks: two folders matched by file stem, or one with *.jpg and *.png; subfolders count."""
+
+    def __init__(
+        self,
+        root: str | Path | None,
+        images: str = "images",
+        masks: str = "masks",
+        image_ending: str = "",
+        mask_ending: str = "",
+        threshold: bool = False,
+        ignore: Sequence[int] = (),
+    ) -> None:
+        """Find the pairs.
+
+        Args:
+            root: the data folder.
+            images: folder of the images below root; "." is root itself (FSS-1000: images=. masks=.).
+            masks: folder of the PNG masks below root.
+            image_ending: what ends the stem of images only, e.g. "_im" (BIG, HRSOD).
+            mask_ending: what ends the stem of masks only, e.g. "_gt".
+            threshold: grey values of 128 and more are one object (DUTS, ECSSD and other saliency sets).
+            ignore: mask values read as background.
+
+        Raises:
+            InputError: if a folder is missing, or no image has a mask, or an image has none.
+        """
+        root = layouts.existing_root(root)
+        for folder in (root / images, root / masks):
+            if not folder.is_dir():
+                raise InputError(
+                    f"found no folder {folder}; expected images in {images}/ and masks in {masks}/ below {root}; "
+                    "set images= and masks="
+                )
+        suffixes = tuple(s for s in IMAGE_SUFFIXES if s != MASK_SUFFIX) if images == masks else IMAGE_SUFFIXES
+        pictures = layouts.by_stem(root / images, suffixes, image_ending)
+        labels = layouts.by_stem(root / masks, (MASK_SUFFIX,), mask_ending)
+        alone = [stem for stem in pictures if stem not in labels]
+        if alone or not pictures:
+            got = f"{len(alone)} of {len(pictures)} images without a mask (first: {alone[0]})" if alone else "no image"
+            raise InputError(
+                f"{root}: got {got}; expected {masks}/<name>{mask_ending}.png for every "
+                f"{images}/<name>{image_ending}.jpg; add the masks or move the images away"
+            )
+        reading = MaskFormat(threshold=threshold, ignore=tuple(ignore))
+        pairs = [StaticImage(stem, path, labels[stem], reading) for stem, path in pictures.items()]
+        super().__init__(root.name, root, images=pairs, settings=f"images {reading}")
+
+
+def image_trees(roots: str | Path | Sequence[str | Path], **options: Any) -> Tree:
+    """One tree of the static images below any number of roots, none included; `options` as `ImageTree` has them."""
+    listed = [roots] if isinstance(roots, (str, Path)) else list(roots)
+    return JoinedTree("static images", [ImageTree(root, **options) for root in listed])

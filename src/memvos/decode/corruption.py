@@ -1,0 +1,148 @@
+"""Corrupted masks on their way into the memory: an experiment on what the gate is for."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from memvos.decode.sizes import FrameSize
+
+KINDS = ("shifted", "swapped", "half_lost", "leaked")
+
+
+class NoCorruption:
+    """Memorise what was predicted."""
+
+    def __call__(self, probabilities: Tensor, time: int, salt: int) -> Tensor | None:
+        """None: the masks stay as they are."""
+        return None
+
+
+def corrupt(
+    source: NoCorruption | MaskCorruption, probabilities: Tensor, size: FrameSize, time: int, salt: int
+) -> Tensor | None:
+    """Corrupted probabilities (1, N + 1, h, w) with padding, background first; None where the frame is spared."""
+    objects = source(size.crop(probabilities[:, 1:]), time, salt)
+    if objects is None:
+        return None
+    objects = F.pad(objects, size.padding)
+    return torch.cat([(1 - objects.sum(dim=1, keepdim=True)).clamp(min=0), objects], dim=1)
+
+
+class MaskCorruption:
+    """With probability `rate` a frame that is put to the gate is memorised with corrupted masks.
+
+    What is corrupted: the record offered to the bank, so both the gate's score and, if the gate lets it in, the stored
+    memory come from the corrupted masks. What stays clean: the prediction that is put out, the previous mask shown to
+    the model, the temporary previous frame, and every annotated frame. So a wrong mask can only do harm through the
+    bank, and the experiment isolates the gate.
+
+    All visible objects of a corrupted frame fail, each in one of four ways: `shifted` by about its own size; `swapped`
+    with another object, or with a blob of equal area in the background where there is none; `half_lost` along a line
+    through its centre; `leaked` into its surroundings, about doubling its area.
+
+    Whether and how frame t is corrupted depends on the seed, t and the video's first mask, and on nothing else: every
+    gate meets the same failures.
+
+    Args:
+        rate: probability per frame, ratio.
+        seed: of the random numbers.
+
+    Raises:
+        ValueError: if rate is outside [0, 1].
+    """
+
+    def __init__(self, rate: float, seed: int = 0) -> None:
+        if not 0 <= rate <= 1:
+            raise ValueError(f"expected a corruption rate in [0, 1], got {rate}")
+        self.rate = rate
+        self.seed = seed
+
+    def __call__(self, probabilities: Tensor, time: int, salt: int) -> Tensor | None:
+        """Corrupted object probabilities for frame `time`, or None where the frame is spared.
+
+        Args:
+            probabilities: (1, N, H, W), without padding.
+            time: the frame's index.
+            salt: a number that tells videos apart.
+        """
+        random = np.random.default_rng([self.seed, time, salt])
+        if random.random() >= self.rate:
+            return None
+        clean = probabilities[0]
+        visible = [slot for slot in range(len(clean)) if (clean[slot] > 0.5).any()]
+        corrupted = clean.clone()
+        for slot in visible:
+            kind = KINDS[random.integers(len(KINDS))]
+            others = [other for other in visible if other != slot]
+            corrupted[slot] = _FAILURES[kind](clean, slot, others, random)
+        return (corrupted / corrupted.sum(dim=0, keepdim=True).clamp(min=1)).unsqueeze(0)
+
+
+def _box(mask: Tensor) -> tuple[float, float, float, float]:
+    """Centre (y, x) and size (height, width) in pixels of where a probability map is above one half."""
+    rows, columns = torch.nonzero(mask > 0.5, as_tuple=True)
+    top, bottom, left, right = rows.min().item(), rows.max().item(), columns.min().item(), columns.max().item()
+    return (top + bottom) / 2, (left + right) / 2, bottom - top + 1, right - left + 1
+
+
+def _moved(mask: Tensor, down: int, right: int) -> Tensor:
+    """Shift (H, W) by whole pixels; zeros come in at the border."""
+    height, width = mask.shape
+    down, right = (int(np.clip(step, -side, side)) for step, side in ((down, height), (right, width)))
+    padded = F.pad(mask, (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0)))
+    return padded[max(-down, 0) : max(-down, 0) + height, max(-right, 0) : max(-right, 0) + width]
+
+
+def _shifted(clean: Tensor, slot: int, others: list[int], random: np.random.Generator) -> Tensor:
+    """Move the mask by 0.75 to 1.25 of its size, towards the side with more room."""
+    mask = clean[slot]
+    y, x, height, width = _box(mask)
+    angle = random.uniform(0, np.pi / 2)
+    length = random.uniform(0.75, 1.25)
+    down = np.sin(angle) * length * height * (1 if y < mask.shape[0] / 2 else -1)
+    right = np.cos(angle) * length * width * (1 if x < mask.shape[1] / 2 else -1)
+    return _moved(mask, round(down), round(right))
+
+
+def _swapped(clean: Tensor, slot: int, others: list[int], random: np.random.Generator) -> Tensor:
+    """Take another object's mask, or a disc of the same area centred on the background."""
+    if others:
+        return clean[others[random.integers(len(others))]]
+    mask = clean[slot]
+    radius = max(1.0, float((mask > 0.5).sum()) / np.pi) ** 0.5
+    rows, columns = torch.nonzero(mask < 0.5, as_tuple=True)
+    pick = random.integers(max(1, len(rows)))
+    y, x = (float(axis[pick]) if len(rows) else 0.0 for axis in (rows, columns))
+    down = torch.arange(mask.shape[0], device=mask.device)[:, None] - y
+    right = torch.arange(mask.shape[1], device=mask.device)[None] - x
+    disc = (radius - (down**2 + right**2).sqrt() + 0.5).clamp(0, 1)
+    return disc * (mask < 0.5)
+
+
+def _half_lost(clean: Tensor, slot: int, others: list[int], random: np.random.Generator) -> Tensor:
+    """Keep the part on one side of a line through the centre of mass."""
+    mask = clean[slot]
+    rows, columns = torch.nonzero(mask > 0.5, as_tuple=True)
+    angle = random.uniform(0, 2 * np.pi)
+    down = torch.arange(mask.shape[0], device=mask.device)[:, None] - rows.float().mean()
+    right = torch.arange(mask.shape[1], device=mask.device)[None] - columns.float().mean()
+    return mask * (down * np.sin(angle) + right * np.cos(angle) + 0.5).clamp(0, 1)
+
+
+def _leaked(clean: Tensor, slot: int, others: list[int], random: np.random.Generator) -> Tensor:
+    """Grow into the surroundings, on one side more than on the other, until the area has about doubled."""
+    mask = clean[slot]
+    wanted = min(2 * int((mask > 0.5).sum()), int(0.9 * mask.numel()))
+    angle = random.uniform(0, 2 * np.pi)
+    for reach in range(1, max(mask.shape)):
+        grown = F.max_pool2d(mask[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
+        leaked = torch.maximum(mask, _moved(grown, round(reach * np.sin(angle)), round(reach * np.cos(angle))))
+        if int((leaked > 0.5).sum()) >= wanted:
+            break
+    return leaked
+
+
+_FAILURES = {"shifted": _shifted, "swapped": _swapped, "half_lost": _half_lost, "leaked": _leaked}

@@ -1,0 +1,89 @@
+"""What the memory bank's gate goes by: the predicted quality score, or, to know its worth, the true IoU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memvos.decode.masks import split_masks, to_tensor
+from memvos.decode.sizes import FrameSize
+from memvos.model.interface import MemoryFrame
+
+
+@dataclass(frozen=True)
+class Scores:
+    """quality (1, N) per object, and present (1, N) bool, the objects that count in the frame's average."""
+
+    quality: Tensor
+    present: Tensor
+
+
+class PredictedQuality:
+    """The model's own score S^A (QDMN Eq. 1); objects with an empty mask do not count as present."""
+
+    needs_truth = False
+
+    def __call__(self, record: MemoryFrame, masks: Tensor, truth: Tensor | None) -> Scores:
+        """Score a record.
+
+        Args:
+            record: what the model memorises of the frame.
+            masks: (1, N, H, W) bool, the masks it holds, without padding, in the model's size.
+            truth: not used.
+        """
+        return Scores(record.quality.float(), masks.flatten(2).any(dim=2))
+
+
+class OracleQuality:
+    """The true IoU of each object's mask: the ceiling of what any quality module can do for the memory.
+
+    Ground truth comes in with `Segmenter.step(..., truth=...)`, or from `truth`, a function of the frame's index that
+    gives the label map (H, W). It is compared with masks that are already predicted and reaches the bank's decision
+    only, never the model. An object neither in the masks nor in the truth does not count; one in either does.
+    """
+
+    needs_truth = True
+
+    def __init__(self, truth: Callable[[int], np.ndarray] | None = None) -> None:
+        self.truth = truth
+
+    def at(self, time: int) -> np.ndarray:
+        """The true label map of a frame.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        labels = None if self.truth is None else self.truth(time)
+        if labels is None:
+            raise ValueError(f"the oracle gate has no ground truth for frame {time}; give step(..., truth=label map)")
+        return labels
+
+    def __call__(self, record: MemoryFrame, masks: Tensor, truth: Tensor) -> Scores:
+        """Score a record; `truth` is (1, N, H, W) bool in the size of `masks`."""
+        union = (masks | truth).flatten(2).sum(dim=2)
+        overlap = (masks & truth).flatten(2).sum(dim=2)
+        return Scores(overlap / union.clamp(min=1), union > 0)
+
+
+def true_masks(truth: Any, ids: list[int], size: FrameSize, device: torch.device) -> Tensor:
+    """True masks (1, N, h, w) bool of the given ids, in the model's size without padding.
+
+    Raises:
+        InputError: if `truth` is not a label map in the size of the frame.
+    """
+    labels = split_masks(truth, size.size, "the true labels", empty=True)
+    nothing = np.zeros(size.size, dtype=bool)
+    masks = to_tensor({key: labels.get(key, nothing) for key in ids}, device)
+    return size.crop(size.shrink_masks(masks)) > 0
+
+
+def winners(probabilities: Tensor) -> Tensor:
+    """(1, N + 1, H, W) probabilities, background first, to (1, N, H, W) bool masks by argmax."""
+    best = probabilities.argmax(dim=1, keepdim=True)
+    objects = torch.arange(1, probabilities.shape[1], device=probabilities.device).view(1, -1, 1, 1)
+    return best == objects

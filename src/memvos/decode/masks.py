@@ -1,0 +1,93 @@
+"""Label maps and per-object masks, object ids, and the palette they are shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memvos.errors import InputError
+
+
+def davis_palette() -> list[int]:
+    """The 256-colour palette of DAVIS and PASCAL VOC label images: 768 values, RGB of label 0, 1, …"""
+    palette = []
+    for label in range(256):
+        rgb = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                rgb[channel] |= (label >> (3 * bit + channel) & 1) << (7 - bit)
+        palette += rgb
+    return palette
+
+
+def split_masks(
+    masks: Any, size: tuple[int, int], what: str = "the given mask", empty: bool = False
+) -> dict[int, np.ndarray]:
+    """Turn given masks into one bool mask per object.
+
+    Args:
+        masks: a label map (H, W) of integers, 0 = background, or {id: bool (H, W)}. Ids are positive integers, gaps
+            allowed. Where masks of a mapping overlap, the later one has the pixel.
+        size: (H, W) of the frame.
+        what: what to call the masks in a message.
+        empty: whether no object at all is fine.
+
+    Returns:
+        {id: bool (H, W)}, in ascending order of ids for a label map.
+
+    Raises:
+        InputError: wrong type, size or ids, or no object at all.
+    """
+    if isinstance(masks, Mapping):
+        split = {_object_id(key): _array(value, f"{what} of object {key}", size) for key, value in masks.items()}
+        for key, mask in split.items():
+            if mask.dtype != bool:
+                raise InputError(
+                    f"expected {what} of object {key} as bool (H, W), got {mask.dtype}; compare it first, e.g. mask > 0"
+                )
+    else:
+        labels = _array(masks, what, size)
+        labels = labels.astype(np.uint8) if labels.dtype == bool else labels
+        if labels.dtype.kind not in "iu" or labels.min() < 0:
+            raise InputError(
+                f"expected {what} as a label map of integers from 0, got {labels.dtype} from {labels.min()}; "
+                "0 is background, values are object ids"
+            )
+        split = {int(label): labels == label for label in np.unique(labels) if label}
+    if not (split or empty):
+        raise InputError(f"{what} shows no object, only background; leave it out, or give the object's pixels")
+    return split
+
+
+def _object_id(key: Any) -> int:
+    if isinstance(key, bool) or not isinstance(key, (int, np.integer)) or key < 1:
+        raise InputError(f"expected object ids to be integers from 1, got {key!r}; 0 is background")
+    return int(key)
+
+
+def _array(mask: Any, what: str, size: tuple[int, int]) -> np.ndarray:
+    array = mask.numpy(force=True) if isinstance(mask, Tensor) else np.asarray(mask)
+    if array.shape != size:
+        got = "×".join(str(side) for side in array.shape) or "a single value"
+        raise InputError(f"expected {what} in the size of the frame, {size[0]}×{size[1]}, got {got}")
+    return array
+
+
+def join_labels(winners: np.ndarray, ids: list[int]) -> np.ndarray:
+    """Turn an argmax over background and objects (H, W), 0 … N, into a label map of object ids.
+
+    uint8, or int32 where an id is above 255.
+    """
+    table = np.array([0, *ids], dtype=np.uint8 if max(ids, default=0) < 256 else np.int32)
+    return table[winners]
+
+
+def to_tensor(masks: Mapping[int, np.ndarray], device: torch.device) -> Tensor:
+    """{id: bool (H, W)} to (1, N, H, W) float32, where a later mask takes the pixels of an earlier one."""
+    stack = torch.from_numpy(np.stack([np.asarray(mask, dtype=np.float32) for mask in masks.values()]))
+    later = stack.flip(0).cumsum(0).flip(0) - stack
+    return (stack * (later == 0)).unsqueeze(0).to(device)

@@ -1,0 +1,229 @@
+"""The one frame loop: frames in, one at a time; label map, probabilities and quality out. QDMN §3.1."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memvos.data.clip import normalise
+from memvos.decode import resume
+from memvos.decode.aggregate import aggregate, put_in, to_probabilities
+from memvos.decode.corruption import MaskCorruption, NoCorruption, corrupt
+from memvos.decode.gate import OracleQuality, PredictedQuality, Scores, true_masks, winners
+from memvos.decode.masks import join_labels, split_masks, to_tensor
+from memvos.decode.precision import autocast, choose_device, choose_precision
+from memvos.decode.prior import DoubleSoftmaxPrior, PlainPrior
+from memvos.decode.settings import bank_options, split_overrides, with_read
+from memvos.decode.sizes import FrameSize, read_frame
+from memvos.errors import InputError
+from memvos.memory import Decision, MemoryBank
+from memvos.model.interface import MemoryFrame, Query, VOSModel
+
+_NOTHING = Decision(stored=False, checked=False)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a frame gave.
+
+    Attributes:
+        labels: label map (H, W) of object ids, 0 = background; uint8, or int32 where an id is above 255.
+        probabilities: per object id float32 (H, W) after soft aggregation, in the size of the frame.
+        quality: per object id the predicted quality score S^A of this mask; empty where the frame was not memorised.
+        stored: the frame is kept in the memory.
+        time: the frame's index, counted from 0.
+        decision: what the bank did with the frame: checked, stored, its score S̄^A, times of evicted frames.
+        corrupted: the bank was offered corrupted masks (an experiment).
+    """
+
+    labels: np.ndarray
+    probabilities: dict[int, np.ndarray]
+    quality: dict[int, float]
+    stored: bool
+    time: int = 0
+    decision: Decision = _NOTHING
+    corrupted: bool = False
+
+
+class Segmenter:
+    """Follow the objects of one video from their given masks, frame by frame.
+
+    Args:
+        model: the network; it is moved to `device` and put in eval mode.
+        memory: name of a preset in conf/memory, or a mapping of `MemoryBank` arguments.
+        device: `auto`, `cpu`, `cuda`, …
+        precision: `auto` (bf16 where the hardware is fast at it), `float32` or `bf16`.
+        gate: where the gate's scores come from; `PredictedQuality()` if None.
+        corruption: `MaskCorruption` for the pollution experiment; nothing is corrupted if None.
+        prior: how the previous mask is shown to the model; `PlainPrior()` if None.
+        short_side: scale larger frames down to this many pixels; results come in the frame's own size.
+        score_all: memorise, and so score, every frame; False only those the memory asks for, which is faster.
+        overrides: `sigma`, `beta`, `every` of the memory, `top_k`, `kernel` of the model's read; None switches a limit
+            off.
+
+    Raises:
+        InputError: unknown preset, override, device or precision.
+    """
+
+    def __init__(
+        self,
+        model: VOSModel,
+        memory: str | Mapping[str, Any] = "qdmn",
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        *,
+        gate: PredictedQuality | OracleQuality | None = None,
+        corruption: NoCorruption | MaskCorruption | None = None,
+        prior: PlainPrior | DoubleSoftmaxPrior | None = None,
+        short_side: int | None = None,
+        score_all: bool = True,
+        **overrides: Any,
+    ) -> None:
+        of_memory, of_read = split_overrides(overrides)
+        self.bank = MemoryBank(**{**bank_options(memory), **of_memory})
+        self.device = choose_device(device)
+        self.dtype = choose_precision(precision, self.device)
+        self.model = with_read(model.to(self.device, memory_format=torch.channels_last).eval(), of_read)
+        self.gate = gate or PredictedQuality()
+        self.corruption = corruption or NoCorruption()
+        self.prior = prior or PlainPrior()
+        self.short_side = short_side
+        self.score_all = score_all
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the video; the next step is frame 0 of another one."""
+        self.bank.reset()
+        self.ids: list[int] = []
+        self.time = 0
+        self._size: FrameSize | None = None
+        self._previous: Tensor | None = None  # (1, N + 1, h, w) aggregated probabilities of the last frame, padded
+        self._salt = 0
+
+    @torch.inference_mode()
+    def step(self, frame: np.ndarray | Tensor, masks: Any = None, *, truth: Any = None, last: bool = False) -> Step:
+        """Segment the next frame. Bad input leaves the segmenter as it was.
+
+        Args:
+            frame: uint8 RGB (H, W, 3).
+            masks: masks given by hand, at any frame: a label map (H, W) or {id: bool (H, W)}. New ids become new
+                objects, known ids are corrected, objects not named are predicted; given masks have the pixel.
+            truth: label map (H, W) of true ids, for a gate that needs it; never seen by the model.
+            last: the video ends here: the frame is neither memorised nor scored (as in the released code).
+
+        Raises:
+            InputError: a first frame without masks, a frame of another size or type, masks that do not fit.
+        """
+        pixels = read_frame(frame)
+        size = self._fit((pixels.shape[0], pixels.shape[1]))
+        given = {} if masks is None else split_masks(masks, size.size)
+        self._check(given)
+        true = self._true_masks(truth, [*self.ids, *(key for key in given if key not in self.ids)], size)
+        self._size = size
+        image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
+        with autocast(self.device, self.dtype):
+            query = self.model.query(image.contiguous(memory_format=torch.channels_last))
+            probabilities = self._segment(query, given)
+            quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
+        self._previous = probabilities
+        self.time += 1
+        return self._result(probabilities, quality, decision, corrupted)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything needed to go on bit-equal, as plain tensors and values.
+
+        Raises:
+            InputError: if the file cannot be written.
+        """
+        resume.save(self, path)
+
+    def load(self, path: str | Path) -> None:
+        """Go on where `save` was called, with the same model, memory and precision.
+
+        Raises:
+            InputError: if the file is damaged, or from another model, version, memory or precision.
+        """
+        resume.load(self, path)
+
+    def _fit(self, size: tuple[int, int]) -> FrameSize:
+        if self._size is None:
+            return FrameSize.fit(size, self.model.pad_to, self.short_side)
+        if size != self._size.size:
+            before = "×".join(map(str, self._size.size))
+            raise InputError(
+                f"frame {self.time} is {size[0]}×{size[1]}, the frames before are {before}; "
+                "resize it, or call reset() to start another video"
+            )
+        return self._size
+
+    def _check(self, given: Mapping[int, np.ndarray]) -> None:
+        if not given and not self.ids:
+            raise InputError(f"frame {self.time} comes before any mask; give masks with the first frame")
+        for key, mask in given.items():
+            if key not in self.ids and not mask.any():
+                raise InputError(
+                    f"the first mask of object {key}, at frame {self.time}, is empty; give it where it is seen"
+                )
+
+    def _true_masks(self, truth: Any, ids: list[int], size: FrameSize) -> Tensor | None:
+        if not self.gate.needs_truth:
+            return None
+        if truth is None:
+            truth = self.gate.at(self.time)
+        return true_masks(truth, ids, size, self.device)
+
+    def _segment(self, query: Query, given: Mapping[int, np.ndarray]) -> Tensor:
+        """Aggregated probabilities (1, N + 1, h, w): predicted, with the given masks put in."""
+        new = [key for key in given if key not in self.ids]
+        if self.ids and not set(self.ids) <= set(given):
+            logits = self.model.segment(query, self.bank.read(), self.prior(self._previous))
+            predicted = to_probabilities(aggregate(logits.float().sigmoid()))
+        else:
+            predicted = query.image.new_zeros(1, len(self.ids) + 1, *query.image.shape[2:])
+        self.ids = self.ids + new
+        if not given:
+            return predicted
+        masks = self._size.shrink_masks(to_tensor(given, self.device))
+        if not self._salt:
+            self._salt = zlib.crc32(masks.cpu().numpy().tobytes())
+        objects = torch.cat([predicted[:, 1:], predicted.new_zeros(1, len(new), *predicted.shape[2:])], dim=1)
+        return put_in(objects, masks, [self.ids.index(key) for key in given])
+
+    def _memorize(
+        self, query: Query, probabilities: Tensor, given: Mapping[int, np.ndarray], truth: Tensor | None, last: bool
+    ) -> tuple[dict[int, float], Decision, bool]:
+        """Score the frame and hand it to the bank: (quality per id, decision, corrupted)."""
+        due = self.bank.due(self.time)
+        wanted = due or self.bank.keep_previous or self.score_all
+        if not given and (last or not wanted):
+            return {}, _NOTHING, False
+        record, scores = self._record(query, probabilities, truth)
+        quality = dict(zip(self.ids, record.quality[0].tolist(), strict=True))
+        if given:
+            annotated = torch.tensor([[key in given for key in self.ids]])
+            record = replace(record, quality=scores.quality, pinned=True)
+            return quality, self.bank.annotate(record, annotated, scores.present), False
+        polluted = corrupt(self.corruption, probabilities, self._size, self.time, self._salt) if due else None
+        if polluted is None:
+            return quality, self.bank.offer(replace(record, quality=scores.quality), scores.present), False
+        offered, scores = self._record(query, polluted, truth)
+        offered = replace(offered, quality=scores.quality)
+        return quality, self.bank.offer(offered, scores.present, temporary=record), True
+
+    def _record(self, query: Query, probabilities: Tensor, truth: Tensor | None) -> tuple[MemoryFrame, Scores]:
+        """The frame as the model memorises it with these masks, and the gate's scores of them."""
+        record = replace(self.model.memorize(query, probabilities[:, 1:]), time=self.time)
+        return record, self.gate(record, self._size.crop(winners(probabilities)), truth)
+
+    def _result(self, probabilities: Tensor, quality: dict[int, float], decision: Decision, corrupted: bool) -> Step:
+        maps = self._size.restore(probabilities)[0]
+        labels = join_labels(maps.argmax(dim=0).cpu().numpy(), self.ids)
+        objects = dict(zip(self.ids, maps[1:].cpu().numpy().copy(), strict=True))
+        return Step(labels, objects, quality, decision.stored, self.time - 1, decision, corrupted)

@@ -1,0 +1,87 @@
+"""Save a segmenter in the middle of a video and go on later, bit-equal."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from memvos.decode.sizes import FrameSize
+from memvos.errors import InputError
+from memvos.model.interface import VOSModel
+
+if TYPE_CHECKING:
+    from memvos.decode.propagate import Segmenter
+
+FORMAT = 1
+
+
+def save(segmenter: Segmenter, path: str | Path) -> None:
+    """Write the segmenter's state."""
+    size = segmenter._size
+    state = {
+        "format": FORMAT,
+        "header": _header(segmenter),
+        "bank": segmenter.bank.state_dict(),
+        "ids": segmenter.ids,
+        "time": segmenter.time,
+        "salt": segmenter._salt,
+        "previous": segmenter._previous,
+        "size": None if size is None else [size.size, size.inner, size.padding],
+    }
+    try:
+        torch.save(state, path)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+
+
+def load(segmenter: Segmenter, path: str | Path) -> None:
+    """Take over a state written by `save`."""
+    if not Path(path).is_file():
+        raise InputError(f"no saved memory at {path}; write one with save(path)")
+    try:
+        state = torch.load(path, map_location=segmenter.device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path} is not a saved memory, or is damaged; write one with save(path)") from error
+    if not isinstance(state, dict) or "format" not in state or "header" not in state:
+        raise InputError(f"{path} is not a saved memory; write one with save(path)")
+    if state["format"] != FORMAT:
+        raise InputError(f"{path} has format {state['format']}, this version reads {FORMAT}; save it again")
+    _check_header(state["header"], _header(segmenter), path)
+    segmenter.reset()
+    segmenter.bank.load_state_dict(state["bank"])
+    segmenter.ids, segmenter.time, segmenter._salt = list(state["ids"]), state["time"], state["salt"]
+    segmenter._previous = state["previous"]
+    segmenter._size = None if state["size"] is None else FrameSize(*(tuple(part) for part in state["size"]))
+
+
+def _header(segmenter: Segmenter) -> dict[str, Any]:
+    """What must be the same on both sides."""
+    return {
+        "model": type(segmenter.model).__name__,
+        "weights": _fingerprint(segmenter.model),
+        "memory": dict(segmenter.bank.options),
+        "precision": str(segmenter.dtype).removeprefix("torch."),
+        "short_side": segmenter.short_side,
+    }
+
+
+def _check_header(there: dict[str, Any], here: dict[str, Any], path: str | Path) -> None:
+    for name, value in here.items():
+        if there.get(name) != value:
+            raise InputError(
+                f"{path} was saved with {name} {there.get(name)}, this segmenter has {value}; "
+                f"build it with the same {name}"
+            )
+
+
+def _fingerprint(model: VOSModel) -> str:
+    """CRC-32 over names and bytes of the weights."""
+    crc = 0
+    for name, tensor in model.state_dict().items():
+        crc = zlib.crc32(name.encode(), crc)
+        crc = zlib.crc32(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy(), crc)
+    return f"{crc:08x}"

@@ -1,0 +1,171 @@
+"""Frames from a video file, a folder of images, a camera or a stream, read as they are needed, never whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image
+
+from memvos.data.files import IMAGE_SUFFIXES, list_files, read_image
+from memvos.decode.propagate import Segmenter, Step
+from memvos.errors import InputError
+
+_ORIENTATION_TAG = 0x0112
+# EXIF orientation -> (mirror left-right after, quarter turns counterclockwise)
+_TURNS = {
+    1: (False, 0),
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 3),
+    6: (False, 3),
+    7: (True, 1),
+    8: (False, 1),
+}
+
+
+class ImageFolder:
+    """The images of a folder in natural order of their names (frame 2 before frame 10), upright by their EXIF tag.
+
+    Attributes:
+        names: file stems.
+        rate: frames per second to show them at.
+
+    Raises:
+        InputError: if the folder holds no image.
+    """
+
+    def __init__(self, folder: str | Path, rate: Fraction | float = 25) -> None:
+        self.paths = list_files(Path(folder), IMAGE_SUFFIXES)
+        if not self.paths:
+            raise InputError(f"{folder} holds no image; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+        self.names = [path.stem for path in self.paths]
+        self.rate = rate
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield (name, uint8 RGB (H, W, 3))."""
+        for path in self.paths:
+            yield path.stem, turn_upright(read_image(path), _orientation(path))
+
+
+class VideoFile:
+    """The frames of a video file, a camera (/dev/video0) or a network stream (rtsp://…), upright by their metadata.
+
+    Frames are named by their index: 00000, 00001, …
+
+    Attributes:
+        rate: frames per second.
+
+    Raises:
+        InputError: if it cannot be opened or has no picture. While iterating: if it cannot be decoded further.
+    """
+
+    def __init__(self, source: str | Path) -> None:
+        self.source = str(source)
+        with self._open() as container:
+            stream = self._stream(container)
+            rate = stream.average_rate or stream.base_rate or Fraction(25)
+            self.rate = Fraction(rate.numerator, rate.denominator)
+            self._length = stream.frames
+
+    def __len__(self) -> int:
+        """Number of frames as the file states it; 0 where it does not know."""
+        return self._length
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield (name, uint8 RGB (H, W, 3))."""
+        count = 0
+        with self._open() as container:
+            stream = self._stream(container)
+            stream.thread_type = "AUTO"
+            try:
+                for frame in container.decode(stream):
+                    turns = round(frame.rotation / 90) % 4
+                    yield f"{count:05d}", np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
+                    count += 1
+            except av.error.FFmpegError as error:
+                raise InputError(
+                    f"{self.source} cannot be decoded after {count} frames ({error}); repair it"
+                ) from error
+        if not count:
+            raise InputError(f"{self.source} has no frame that can be decoded; copy or download it again")
+
+    def _open(self) -> Any:
+        camera = self.source.startswith("/dev/video")
+        try:
+            return av.open(self.source, format="v4l2" if camera else None)
+        except (av.error.FFmpegError, OSError) as error:
+            raise InputError(
+                f"{self.source} cannot be opened as a video ({error}); expected a video file, a folder of images, "
+                "a camera (/dev/video0) or a stream (rtsp://…)"
+            ) from error
+
+    def _stream(self, container: Any) -> Any:
+        if not container.streams.video:
+            raise InputError(f"{self.source} has no picture, or is cut off; give a whole video file")
+        return container.streams.video[0]
+
+
+def open_frames(source: str | Path) -> ImageFolder | VideoFile:
+    """Frames of a folder of images, a video file, a camera or a stream.
+
+    Raises:
+        InputError: if there is nothing at `source`, or nothing that can be read.
+    """
+    if "://" in str(source):
+        return VideoFile(source)
+    if not Path(source).exists():
+        raise InputError(f"{source} does not exist; give a video file, a folder of images, a camera or a stream")
+    return ImageFolder(source) if Path(source).is_dir() else VideoFile(source)
+
+
+def named(frames: Iterable[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Name the frames of any live source by their index, as `VideoFile` does."""
+    return ((f"{index:05d}", frame) for index, frame in enumerate(frames))
+
+
+def follow(
+    segmenter: Segmenter, frames: Iterable[tuple[str, np.ndarray]], masks: Mapping[str, Any]
+) -> Iterator[tuple[str, np.ndarray, Step]]:
+    """Segment named frames one by one; frames before the first mask are passed over.
+
+    Args:
+        segmenter: at the start of a video, or loaded in the middle of one.
+        frames: (name, uint8 RGB (H, W, 3)), from `open_frames` or `named`.
+        masks: frame name -> masks as for `Segmenter.step`, or a function that reads them when the frame comes.
+
+    Yields:
+        (name, frame, step).
+
+    Raises:
+        InputError: at the end, if masks were given for frames that never came.
+    """
+    unused = dict(masks)
+    for name, frame in frames:
+        given = unused.pop(name, None)
+        if given is None and not segmenter.ids:
+            continue
+        yield name, frame, segmenter.step(frame, given() if isinstance(given, Callable) else given)
+    if unused:
+        missing = ", ".join(list(unused)[:5]) + (", …" if len(unused) > 5 else "")
+        raise InputError(f"masks were given for frames that do not exist: {missing}; name masks as their frames")
+
+
+def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn (H, W, 3) as an EXIF orientation 1 … 8 asks for; unknown values leave it as it is."""
+    mirror, turns = _TURNS.get(orientation, (False, 0))
+    turned = np.rot90(image, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
+
+
+def _orientation(path: Path) -> int:
+    with Image.open(path) as image:
+        return image.getexif().get(_ORIENTATION_TAG, 1)

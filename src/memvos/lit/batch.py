@@ -1,0 +1,50 @@
+"""A fixed global batch on any number of devices: the share of each device and the accumulation are computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memvos.errors import InputError
+
+
+@dataclass(frozen=True)
+class BatchSplit:
+    """How one optimiser step is made up: `per_device` clips at a time, `accumulate` times, on `devices` devices."""
+
+    per_device: int
+    accumulate: int
+    devices: int
+
+    @property
+    def total(self) -> int:
+        """Clips per optimiser step."""
+        return self.per_device * self.accumulate * self.devices
+
+
+def split_batch(total: int, devices: int, largest: int | None = None) -> BatchSplit:
+    """Split a global batch over devices, in pieces as large as fit.
+
+    Args:
+        total: clips per optimiser step, over all devices; never changed.
+        devices: number of devices over all nodes (a trainer's `world_size`).
+        largest: most clips that fit on one device at a time; None means any number.
+
+    Raises:
+        InputError: if the batch cannot be divided evenly, or a number is below 1.
+    """
+    for name, number in (
+        ("global batch", total),
+        ("number of devices", devices),
+        ("largest batch per device", largest),
+    ):
+        if number is not None and number < 1:
+            raise InputError(f"expected a {name} of at least 1, got {number}")
+    if total % devices:
+        fitting = [count for count in range(1, total + 1) if total % count == 0]
+        raise InputError(
+            f"a global batch of {total} cannot be divided evenly over {devices} devices; "
+            f"use one of {', '.join(map(str, fitting))} devices, or another global batch"
+        )
+    share = total // devices
+    pieces = next(count for count in range(1, share + 1) if share % count == 0 and share // count <= (largest or share))
+    return BatchSplit(share // pieces, pieces, devices)

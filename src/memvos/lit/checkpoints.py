@@ -1,0 +1,103 @@
+"""When a training is written down: last.ckpt to go on from, final.ckpt to use. Ctrl-C loses nothing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+from memvos.data.clip import ClipBatch
+
+LAST, FINAL = "last.ckpt", "final.ckpt"
+AGREE_EVERY = 10
+"""With several ranks, every how many steps they agree whether to save or stop; it costs a round of messages."""
+
+
+class Interrupted(BaseException):
+    """Ctrl-C (or SIGTERM) arrived, and everything is written down."""
+
+
+class Checkpoints(Checkpoint):
+    """Write `last.ckpt` every so often and when interrupted, `final.ckpt` (weights only) at the end.
+
+    A training resumed from last.ckpt gives the same weights, bit by bit, as one that was never interrupted. The first
+    Ctrl-C (or SIGTERM) finishes the optimiser step, writes last.ckpt and stops; a second one stops at once.
+    """
+
+    def __init__(self, folder: str | Path, every_minutes: float = 10, every_steps: int | None = None) -> None:
+        """Where, and how often, whichever comes first; `every_steps` None goes by the clock alone."""
+        self.folder = Path(folder)
+        self.every_minutes, self.every_steps = every_minutes, every_steps
+        self._asked_to_stop = False
+        self._step = 0
+        self._handlers: dict[int, Any] = {}
+
+    @property
+    def last(self) -> Path:
+        """Everything needed to go on."""
+        return self.folder / LAST
+
+    @property
+    def final(self) -> Path:
+        """The trained weights."""
+        return self.folder / FINAL
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock and listen for Ctrl-C."""
+        self._step = trainer.global_step
+        self._written = time.monotonic()
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: ClipBatch, batch_idx: int
+    ) -> None:
+        """Write last.ckpt when it is due or a stop was asked for, between optimiser steps only.
+
+        Raises:
+            Interrupted: when a stop was asked for.
+        """
+        step = trainer.global_step
+        if step == self._step:
+            return
+        self._step = step
+        stop, by_clock = False, False
+        if trainer.world_size == 1 or step % AGREE_EVERY == 0:
+            stop = self._agreed(trainer, self._asked_to_stop)
+            by_clock = self._agreed(trainer, time.monotonic() - self._written > 60 * self.every_minutes)
+        by_steps = self.every_steps is not None and step % self.every_steps == 0
+        if stop or by_steps or by_clock:
+            trainer.save_checkpoint(self.last)
+            self._written = time.monotonic()
+        if stop:
+            raise Interrupted(
+                f"Step {trainer.global_step} of {trainer.max_steps} is written to {self.last}; "
+                "the same command goes on from there."
+            )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write final.ckpt."""
+        trainer.save_checkpoint(self.final, weights_only=True)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Leave Ctrl-C to whoever had it before."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self._asked_to_stop:
+            raise KeyboardInterrupt
+        self._asked_to_stop = True
+        print(f"\n{signal.Signals(number).name}: finishing this step and saving; once more stops at once", flush=True)
+
+    @staticmethod
+    def _agreed(trainer: pl.Trainer, decision: bool) -> bool:
+        """The same answer on every rank, so that all of them save or none does."""
+        return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision

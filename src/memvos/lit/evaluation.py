@@ -1,0 +1,159 @@
+"""Scores of a model on a set of videos, written as result.json, objects.csv and quality.csv. QDMN §5."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from memvos.data.trees import Video
+from memvos.errors import InputError
+from memvos.lit.result_files import read_part, summary_of, write_part, write_results
+from memvos.lit.video_scores import Protocol, VideoScores, score_video
+from memvos.model.interface import VOSModel
+
+PARTS, MASKS = "videos", "masks"
+
+
+def evaluate(
+    model: VOSModel,
+    videos: Sequence[Video],
+    memory: str | Mapping[str, Any] = "qdmn",
+    output_dir: str | Path | None = None,
+    *,
+    gate: str = "predicted",
+    corruption_rate: float = 0.0,
+    corruption_seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    short_side: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    workers: int = 1,
+    write_masks: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Segment every video from its first masks and score it by the official DAVIS protocol.
+
+    Scores of a finished video are kept in `output_dir`/videos: when a call was interrupted, the next one with the same
+    model and settings does only what is missing.
+
+    Args:
+        model: the network; it is moved to the device and put in eval mode.
+        videos: sequences with ground truth.
+        memory: preset of conf/memory or `MemoryBank` arguments; `overrides` (sigma, beta, every, top_k, kernel) win.
+        output_dir: folder for result.json, objects.csv and quality.csv; None writes nothing.
+        gate: "predicted" or "oracle", see `Protocol`.
+        corruption_rate: ratio of the frames offered to the bank with corrupted masks.
+        corruption_seed: of the corruption.
+        device: `auto`, `cpu`, `cuda`, …
+        precision: `auto`, `float32` or `bf16`.
+        short_side: scale larger frames down to this many pixels; scores are taken in the frame's own size.
+        facts: entries of result.json that the caller knows (row, seed, split, scale, data, difficulty, provenance).
+        workers: processes that share the videos; each uses one thread.
+        write_masks: write label images to `output_dir`/masks/<video>/.
+        progress: show a bar.
+
+    Returns:
+        What result.json holds.
+
+    Raises:
+        InputError: if there is no video, two have one name, or a setting is unknown.
+    """
+    _check(videos, workers, write_masks and output_dir is None)
+    protocol = Protocol(
+        memory, gate, corruption_rate, corruption_seed, str(device), precision, short_side, dict(overrides or {})
+    )
+    folder = None if output_dir is None else Path(output_dir)
+    key = f"{settings_key(model, protocol)}{'+masks' if write_masks else ''}"
+    done = {} if folder is None else _finished(folder, videos, key)
+    missing = [video for video in videos if video.name not in done]
+    masks = folder / MASKS if write_masks else None
+    bar = tqdm(total=len(videos), initial=len(done), unit="video", desc="evaluating", disable=not progress)
+    for name, scores in _score(model, missing, protocol, workers, masks):
+        done[name] = scores
+        if folder is not None:
+            write_part(folder / PARTS / f"{name}.json", scores, key)
+        bar.update()
+    bar.close()
+    parts = [done[video.name] for video in videos]
+    result = {"schema": 1, **dict(facts or {}), **summary_of(parts, has_quality_head(model))}
+    if folder is not None:
+        write_results(folder, result, parts)
+    return result
+
+
+def has_quality_head(model: VOSModel) -> bool:
+    """Does the model predict quality scores, or is every mask as good to it (no QAM)?"""
+    head = getattr(model, "quality", None)
+    return head is not None and any(True for _ in head.parameters())
+
+
+def settings_key(model: VOSModel, protocol: Protocol) -> str:
+    """Short digest of the weights and of everything that changes scores; scores with another key are not used again."""
+    settings = json.dumps(asdict(protocol), sort_keys=True, default=str)
+    digest = zlib.crc32(settings.encode())
+    for name, tensor in model.state_dict().items():
+        digest = zlib.crc32(name.encode(), digest)
+        digest = zlib.crc32(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy(), digest)
+    return f"{digest:08x}"
+
+
+def _check(videos: Sequence[Video], workers: int, masks_nowhere: bool) -> None:
+    names = [video.name for video in videos]
+    if not names:
+        raise InputError("no videos to evaluate; the split is empty")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"two videos are called {twice!r}; expected one name each")
+    if workers < 1:
+        raise InputError(f"expected at least one worker, got {workers}")
+    if masks_nowhere:
+        raise InputError("write_masks needs an output_dir to write to; give one")
+
+
+def _finished(folder: Path, videos: Sequence[Video], key: str) -> dict[str, VideoScores]:
+    """Scores of an earlier call with the same key."""
+    found = {video.name: read_part(folder / PARTS / f"{video.name}.json", key) for video in videos}
+    return {name: scores for name, scores in found.items() if scores is not None}
+
+
+def _score(
+    model: VOSModel, videos: Sequence[Video], protocol: Protocol, workers: int, masks: Path | None
+) -> Iterator[tuple[str, VideoScores]]:
+    """(name, scores) of each video as it is finished."""
+    if workers == 1 or len(videos) < 2:
+        segmenter = protocol.segmenter(model)
+        for video in videos:
+            yield video.name, score_video(segmenter, video, masks and masks / video.name)
+        return
+    with ProcessPoolExecutor(
+        min(workers, len(videos)), get_context("spawn"), initializer=_start_worker, initargs=(model, protocol)
+    ) as pool:
+        jobs = {pool.submit(_work, video, masks and masks / video.name): video.name for video in videos}
+        try:
+            for job in as_completed(jobs):
+                yield jobs[job], job.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_segmenter = None  # of this worker process
+
+
+def _start_worker(model: VOSModel, protocol: Protocol) -> None:
+    global _segmenter
+    torch.set_num_threads(1)
+    _segmenter = protocol.segmenter(model)
+
+
+def _work(video: Video, masks_to: Path | None) -> VideoScores:
+    return score_video(_segmenter, video, masks_to)

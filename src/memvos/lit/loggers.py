@@ -1,0 +1,106 @@
+"""Where metrics go: a CSV file that survives a resume, and W&B, which needs no account."""
+
+from __future__ import annotations
+
+import csv
+import netrc
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+
+class CsvLogger(Logger):
+    """Write metrics.csv: one line per logged step, columns as they come up.
+
+    When a training is resumed, lines from the step it goes on from are replaced and earlier ones kept.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Write to `folder`/metrics.csv."""
+        super().__init__()
+        self.path = Path(folder) / "metrics.csv"
+        self._rows: list[dict[str, str]] | None = None
+        self._columns: list[str] = ["step"]
+
+    @property
+    def name(self) -> str:
+        """Nothing: the folder is the run."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """Nothing: the folder is the run."""
+        return ""
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the run's configuration is in its .hydra folder."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Append a line; without the epoch, which means nothing here."""
+        row = {"step": str(step), **{name: f"{float(value):.6g}" for name, value in metrics.items() if name != "epoch"}}
+        if self._rows is None:
+            self._rows = self._earlier(int(step or 0))
+            self._write_all()
+        new = [name for name in row if name not in self._columns]
+        self._rows.append(row)
+        if new:
+            self._columns += new
+            self._write_all()
+        else:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                self._writer(file).writerow(row)
+
+    def _earlier(self, step: int) -> list[dict[str, str]]:
+        """Lines of an earlier run before `step`."""
+        if not self.path.is_file():
+            return []
+        with self.path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            self._columns = list(reader.fieldnames or ["step"])
+            return [row for row in reader if int(row["step"]) < step]
+
+    def _write_all(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(".tmp")
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            writer = self._writer(file)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        beside.replace(self.path)
+
+    def _writer(self, file: Any) -> csv.DictWriter:
+        return csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
+
+
+def wandb_logger(
+    folder: str | Path, project: str = "memvos", group: str | None = None, name: str | None = None, **options: Any
+) -> WandbLogger:
+    """W&B, offline unless a key is set ($WANDB_API_KEY or ~/.netrc); $WANDB_MODE, where set, decides instead.
+
+    Args:
+        folder: the run's folder; resuming it continues the same W&B run.
+        project: W&B project.
+        group: the table that the run belongs to.
+        name: the row.
+        options: passed on to `WandbLogger`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    offline = "WANDB_MODE" not in os.environ and not _has_key()
+    run = f"{zlib.crc32(str(folder.resolve()).encode()):08x}"
+    return WandbLogger(name, folder, run, offline, project=project, group=group, **options)
+
+
+def _has_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        return netrc.netrc().authenticators("api.wandb.ai") is not None
+    except (FileNotFoundError, netrc.NetrcParseError):
+        return False

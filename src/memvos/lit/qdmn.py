@@ -1,0 +1,143 @@
+"""Training of QDMN and of every network with a memory and, perhaps, a quality head. QDMN §4.1, losses of §3.2."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from memvos.data.clip import ClipBatch
+from memvos.lit.unroll import SegmentedFrame, unroll
+from memvos.losses import BootstrappedCrossEntropy, QualityLoss
+from memvos.model.interface import VOSModel
+
+RECENT_SCORES = 200
+"""Number of latest steps whose scores enter the logged correlation with true IoU."""
+
+
+class QDMNModule(pl.LightningModule):
+    """Train a `VOSModel` on clips: cross-entropy of every frame plus the squared error of its quality scores.
+
+    The score of frame 0, whose masks are given, is not supervised. A model whose `quality` part has no parameters (no
+    QAM) is trained on the segmentation alone, and its last frame is not memorised.
+    """
+
+    def __init__(
+        self,
+        model: VOSModel,
+        segmentation_loss: BootstrappedCrossEntropy,
+        quality_loss: QualityLoss,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler],
+        quality_weight: float = 1.0,
+        quality_gradient: Literal["released", "detached"] = "detached",
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            model: the network.
+            segmentation_loss: of the aggregated logits of a frame.
+            quality_loss: of the scores of a frame.
+            optimizer: makes the optimiser from the parameters.
+            scheduler: makes the learning-rate schedule from the optimiser; it advances by optimiser steps.
+            quality_weight: factor of the quality loss (released: 1).
+            quality_gradient: "released" lets the quality loss train the memory encoder and, through the soft mask, the
+                segmenter as well, as the released code does; "detached" trains the quality head alone, so that a short
+                training is not bent by a head that has not learned anything yet.
+
+        Raises:
+            ValueError: if `quality_gradient` is unknown or `quality_weight` is negative.
+        """
+        super().__init__()
+        if quality_gradient not in ("released", "detached"):
+            raise ValueError(f"expected quality_gradient to be 'released' or 'detached', got {quality_gradient!r}")
+        if quality_weight < 0:
+            raise ValueError(f"expected a quality_weight of at least 0, got {quality_weight}")
+        self.model = model
+        self.segmentation_loss, self.quality_loss = segmentation_loss, quality_loss
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.quality_weight = quality_weight
+        if quality_gradient == "detached":
+            model.quality.register_forward_pre_hook(_detach_inputs)
+        self._recent: deque[Tensor] = deque(maxlen=RECENT_SCORES)
+
+    @property
+    def trains_quality(self) -> bool:
+        """Does the model have a quality head to train?"""
+        return any(parameter.requires_grad for parameter in self.model.quality.parameters())
+
+    def remember(self, **facts: Any) -> None:
+        """Write plain facts into every checkpoint's `hyper_parameters`, for example `model`, the model's configuration.
+
+        Raises:
+            TypeError: if a fact is not plain (dict, list, str, number, bool or None).
+        """
+        for name, fact in facts.items():
+            try:
+                plain = json.loads(json.dumps(fact))
+            except TypeError as error:
+                raise TypeError(
+                    f"checkpoints hold plain values only, got {type(fact).__name__} for {name!r}; "
+                    "convert a configuration with OmegaConf.to_container(..., resolve=True)"
+                ) from error
+            self.hparams[name] = plain
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimiser over all parameters, and its schedule by steps."""
+        optimizer = self.optimizer(self.parameters())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
+
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the loss of a clip batch, summed over frames, and what callbacks watch.
+
+        `score` is the mean predicted score, there only while a quality head is trained.
+        """
+        frames = unroll(self.model, batch, score_last=self.trains_quality)
+        labels = batch.labels
+        segmentation = sum(
+            self.segmentation_loss(frame.logits, labels[:, frame.time], self.global_step) for frame in frames
+        )
+        target = [self.quality_loss.target(frame.probabilities, batch.masks[:, frame.time]) for frame in frames]
+        shown = {"segmentation": segmentation.detach(), "iou": _mean(torch.stack(target), batch.valid)}
+        output = {"loss": segmentation}
+        if self.trains_quality:
+            quality = self._quality(frames, target, batch.valid)
+            scores = torch.stack([frame.quality for frame in frames]).detach()
+            output = {"loss": segmentation + self.quality_weight * quality, "score": _mean(scores, batch.valid)}
+            shown |= {"quality": quality.detach(), "score": output["score"]}
+            self._recent.append(torch.stack([scores, torch.stack(target)])[:, :, batch.valid].flatten(1))
+        self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
+        return output
+
+    def _quality(self, frames: list[SegmentedFrame], target: list[Tensor], valid: Tensor) -> Tensor:
+        pairs = zip(frames, target, strict=True)
+        return sum(self.quality_loss(frame.quality, truth, valid) for frame, truth in pairs)
+
+    def _show(self, values: dict[str, Tensor], batch_idx: int) -> None:
+        self.log_dict({f"train/{name}": value for name, value in values.items()}, batch_size=1)
+        due = self.global_step % self.trainer.log_every_n_steps == 0
+        if due and self._recent:
+            self.log("train/score_iou_correlation", correlation(torch.cat(list(self._recent), dim=1)), batch_size=1)
+
+
+def correlation(pairs: Tensor) -> Tensor:
+    """Pearson correlation of the rows of (2, K); 0 where a row is constant."""
+    centred = pairs.double() - pairs.double().mean(dim=1, keepdim=True)
+    norm = centred.norm(dim=1).prod()
+    return (centred[0] @ centred[1] / norm.clamp(min=1e-12)).float()
+
+
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean of (frames, B, N) over frames and existing objects."""
+    return (values * valid).sum() / (valid.sum() * len(values)).clamp(min=1)
+
+
+def _detach_inputs(module: torch.nn.Module, inputs: tuple) -> tuple:
+    return tuple(value.detach() if isinstance(value, Tensor) else value for value in inputs)

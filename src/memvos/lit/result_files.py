@@ -1,0 +1,127 @@
+"""The files of one evaluation: result.json, objects.csv, quality.csv, and the scores of finished videos."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memvos.lit.video_scores import VideoScores
+from memvos.metrics import MEASURES, calibration, pearson, spearman, summarise
+
+OBJECT_COLUMNS = ("video", "object", "frames", *MEASURES, "attributes")
+QUALITY_COLUMNS = ("video", "frame", "object", "quality", "iou", "stored", "evicted")
+OF_ATTRIBUTES = ("J&F", "J&F_present", "objects")
+
+
+def summary_of(parts: Sequence[VideoScores], predicts_quality: bool) -> dict[str, Any]:
+    """Everything in result.json that follows from the videos' scores; ratios, None where nothing is defined."""
+    summary = summarise(score for part in parts for score in part.objects)
+    seconds, frames = sum(part.seconds for part in parts), sum(part.frames for part in parts)
+    spreads = [part.logit_std for part in parts if part.logit_std is not None]
+    held = sum(part.memory_frames * part.frames for part in parts)
+    return _without_nan(
+        {
+            "scores": summary.scores,
+            "attributes": {
+                name: {measure: values[measure] for measure in OF_ATTRIBUTES}
+                for name, values in summary.attributes.items()
+            },
+            "sequences": len(parts),
+            "objects": summary.objects,
+            "frames": summary.frames,
+            "quality": _quality(parts, predicts_quality),
+            "memory": {"logit_std": float(np.mean(spreads)) if spreads else None, "frames_mean": held / frames},
+            "speed": {"fps": frames / seconds if seconds else None},
+        }
+    )
+
+
+def _quality(parts: Sequence[VideoScores], predicted: bool) -> dict[str, float | None]:
+    """How good the scores are, and what the gate did with them."""
+    pairs = [(line.quality, line.iou) for part in parts for line in part.quality if line.iou is not None]
+    checked, stored = sum(part.checked for part in parts), sum(part.stored for part in parts)
+    frames = sum(part.predicted for part in parts)
+    shares = {
+        "stored_fraction": stored / frames if frames else None,
+        "gated_fraction": (checked - stored) / checked if checked else None,
+    }
+    if not predicted or not pairs:
+        return dict.fromkeys(("spearman", "pearson", "ece", "bias", "mean")) | shares
+    scores, truth = (np.array(values, float) for values in zip(*pairs, strict=True))
+    curve = calibration(scores, truth)
+    return {
+        "spearman": spearman(scores, truth),
+        "pearson": pearson(scores, truth),
+        "ece": curve.ece,
+        "bias": curve.bias,
+        "mean": float(scores.mean()),
+        **shares,
+    }
+
+
+def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoScores]) -> None:
+    """Write the three files, result.json last: where it is, the evaluation is complete."""
+    objects = (score.as_row() for part in parts for score in part.objects)
+    quality = (
+        {**vars(line), "stored": int(line.stored), "evicted": ";".join(map(str, line.evicted))}
+        for part in parts
+        for line in part.quality
+    )
+    _replace(folder / "objects.csv", lambda file: _write_csv(file, OBJECT_COLUMNS, objects))
+    _replace(folder / "quality.csv", lambda file: _write_csv(file, QUALITY_COLUMNS, quality))
+    _replace(folder / "result.json", lambda file: file.write(json.dumps(_without_nan(result), indent=2) + "\n"))
+
+
+def write_part(path: Path, scores: VideoScores, key: str) -> None:
+    """Keep the scores of one finished video."""
+    content = json.dumps({"key": key, "scores": _without_nan(scores.as_plain())})
+    _replace(path, lambda file: file.write(content))
+
+
+def read_part(path: Path, key: str) -> VideoScores | None:
+    """Scores of a finished video; None if there are none, or they belong to other weights or settings."""
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None  # not ours, or damaged: scored again and replaced
+    return VideoScores.from_plain(content["scores"]) if content.get("key") == key else None
+
+
+def _write_csv(file: Any, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if _is_nan(value) else value for name, value in row.items()})
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Write beside, then put in place: a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        write(file)
+    beside.replace(path)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: None instead, everywhere."""
+    if isinstance(value, dict):
+        return {name: _without_nan(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if _is_nan(value) else value

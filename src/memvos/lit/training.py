@@ -1,0 +1,79 @@
+"""One training run: a trainer that knows the machine, and a fit that a Ctrl-C ends in order."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from memvos.data.datamodules import ClipDataModule
+from memvos.decode.precision import choose_precision
+from memvos.errors import InputError
+from memvos.lit.checkpoints import Interrupted
+
+NOISE = (".*dataloader is not resumable", ".*does not have many workers", ".*LeafSpec")
+"""Warnings of Lightning that do not hold here: the datamodules resume by themselves, and their clips are small."""
+
+LIGHTNING_NAMES = {torch.bfloat16: "bf16-mixed", torch.float32: "32-true"}
+
+
+def make_trainer(precision: str = "auto", accelerator: str = "auto", **options: Any) -> pl.Trainer:
+    """A Lightning trainer.
+
+    Args:
+        precision: any of Lightning's names, or "auto": bf16-mixed where the hardware is fast at it, else 32-true.
+        accelerator: Lightning's name; "auto" takes a GPU if there is one.
+        options: everything else, as `pl.Trainer` has it.
+    """
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_no_advertisement)
+    if precision == "auto":
+        gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+        precision = LIGHTNING_NAMES[choose_precision("auto", torch.device("cuda" if gpu else "cpu"))]
+    return pl.Trainer(precision=precision, accelerator=accelerator, **options)
+
+
+def fit(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    datamodule: ClipDataModule,
+    resume: str | Path | None = None,
+) -> None:
+    """Train to the trainer's `max_steps`, from the start or from a `last.ckpt`.
+
+    The whole training is one epoch of the loader, whose size is set here (its samples are numbered without end): so
+    neither gradient accumulation nor a resumed training ever meets the end of an epoch.
+
+    Args:
+        trainer: knows the number of devices and steps, and how many batches are accumulated for a step.
+        module: what is trained.
+        datamodule: gives the clips.
+        resume: checkpoint to go on from.
+
+    Raises:
+        InputError: if the trainer has no `max_steps`.
+        FileNotFoundError: if `resume` does not exist.
+        KeyboardInterrupt: after a Ctrl-C, with a message that says where the training can go on from.
+    """
+    if trainer.max_steps < 1:
+        raise InputError(f"expected trainer.max_steps of at least 1, got {trainer.max_steps}; name the number of steps")
+    if resume is not None and not Path(resume).is_file():
+        raise FileNotFoundError(f"no checkpoint at {resume} to resume from; leave resume out to start anew")
+    step = datamodule.batch_size * trainer.world_size * trainer.accumulate_grad_batches
+    datamodule.epoch_size = step * trainer.max_steps
+    try:
+        with warnings.catch_warnings():
+            for beside_the_point in NOISE:
+                warnings.filterwarnings("ignore", beside_the_point)
+            trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+    except Interrupted as stop:
+        raise KeyboardInterrupt(str(stop)) from None
+    except SystemExit:  # Lightning's way to end at a KeyboardInterrupt, here the second Ctrl-C
+        raise KeyboardInterrupt("Stopped at once; the same command goes on from the last checkpoint.") from None
+
+
+def _no_advertisement(record: logging.LogRecord) -> bool:
+    return "litlogger" not in record.getMessage()

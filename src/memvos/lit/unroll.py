@@ -1,0 +1,66 @@
+"""A network's way through a training clip, without Lightning. QDMN §3.5 and §4.1; order of operations as released."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from memvos.data.clip import ClipBatch
+from memvos.decode.aggregate import aggregate, to_probabilities
+from memvos.model.interface import Memory, VOSModel
+
+
+@dataclass(frozen=True)
+class SegmentedFrame:
+    """What a network made of one frame of a clip batch.
+
+    Attributes:
+        time: index of the frame in the clip, at least 1 (frame 0 is given).
+        logits: aggregated log-odds (B, N+1, H, W), background first, float32.
+        probabilities: of the objects (B, N, H, W), float32.
+        quality: predicted S^A (B, N), float32; None for a last frame that was not scored.
+    """
+
+    time: int
+    logits: Tensor
+    probabilities: Tensor
+    quality: Tensor | None
+
+
+def unroll(model: VOSModel, batch: ClipBatch, score_last: bool = True) -> list[SegmentedFrame]:
+    """Segment frames 1 … T-1 of every clip, each from all frames before it.
+
+    Frame 0 is memorised with its true masks, every later one with its own soft prediction, through which the gradient
+    of later frames flows; the prior of the next frame is the same prediction without gradient.
+
+    Args:
+        model: the network.
+        batch: clips of T frames, masks (B, T, N, H, W).
+        score_last: memorise the last frame too, which no frame reads, for its quality score.
+
+    Returns:
+        One `SegmentedFrame` per frame after the first.
+
+    Raises:
+        ValueError: if the clips have fewer than two frames.
+    """
+    length = batch.frames.shape[1]
+    if length < 2:
+        raise ValueError(f"expected clips of at least 2 frames, the first with its masks, got T={length}")
+    given = batch.masks[:, 0]
+    records = [model.memorize(model.query(batch.frames[:, 0]), given)]
+    previous, results = given, []
+    for time in range(1, length):
+        query = model.query(batch.frames[:, time])
+        alone = torch.sigmoid(model.segment(query, Memory.stack(records), previous).float())
+        logits = aggregate(alone, batch.valid)
+        probabilities = to_probabilities(logits)[:, 1:]
+        quality = None
+        if score_last or time < length - 1:
+            records.append(model.memorize(query, probabilities))
+            quality = records[-1].quality.float()
+        results.append(SegmentedFrame(time, logits, probabilities, quality))
+        previous = probabilities.detach()
+    return results

@@ -1,0 +1,220 @@
+"""One video through the stepper: J and F per object and frame, quality scores beside true IoU, what the bank did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from memvos.data.trees import Video
+from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, PredictedQuality, Segmenter, Step
+from memvos.decode.masks import davis_palette
+from memvos.errors import InputError
+from memvos.metrics import ObjectScore, SequenceScorer, SpeedMeter
+from memvos.model.interface import VOSModel
+
+GATES = {"predicted": PredictedQuality, "oracle": OracleQuality}
+READ_EVERY = 8
+"""Every how many frames the deviation of the read's logits is taken."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How videos are segmented: everything beside the model and the videos that changes the scores.
+
+    Attributes:
+        memory: name of a preset in conf/memory, or `MemoryBank` arguments.
+        gate: what decides over storing a frame, "predicted" (the model's score) or "oracle" (true IoU).
+        corruption_rate: ratio of the frames offered to the bank whose masks are corrupted.
+        corruption_seed: of the corruption.
+        device: see `Segmenter`.
+        precision: see `Segmenter`.
+        short_side: see `Segmenter`; pixels.
+        overrides: `sigma`, `beta`, `every`, `top_k`, `kernel`.
+
+    Raises:
+        InputError: if the gate is unknown.
+    """
+
+    memory: str | Mapping[str, Any] = "qdmn"
+    gate: str = "predicted"
+    corruption_rate: float = 0.0
+    corruption_seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    short_side: int | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.gate not in GATES:
+            raise InputError(f"unknown gate {self.gate!r}; expected one of {', '.join(GATES)}")
+
+    def segmenter(self, model: VOSModel) -> Segmenter:
+        """A stepper that follows this protocol."""
+        rate = self.corruption_rate
+        return Segmenter(
+            model,
+            self.memory,
+            self.device,
+            self.precision,
+            gate=GATES[self.gate](),
+            corruption=MaskCorruption(rate, self.corruption_seed) if rate else NoCorruption(),
+            short_side=self.short_side,
+            **self.overrides,
+        )
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """One line of quality.csv: an object's predicted score and true IoU on a frame, and what became of the frame.
+
+    `iou` is None where it is not defined or not known: no ground truth, or the object neither there nor predicted.
+    """
+
+    video: str
+    frame: str
+    object: int
+    quality: float
+    iou: float | None
+    stored: bool
+    evicted: tuple[int, ...] = ()
+
+
+@dataclass
+class VideoScores:
+    """All that is known of one segmented video.
+
+    Attributes:
+        objects: scores per object.
+        quality: one entry per object and predicted frame.
+        frames: number of frames.
+        predicted: frames without given masks; `checked` of them were put to the gate, `stored` passed.
+        seconds: spent in the stepper.
+        memory_frames: mean number of frames that a read sees.
+        logit_std: mean deviation of the read's logits; None where the model has no such read.
+    """
+
+    objects: list[ObjectScore]
+    quality: list[FrameQuality] = field(default_factory=list)
+    frames: int = 0
+    predicted: int = 0
+    checked: int = 0
+    stored: int = 0
+    seconds: float = 0.0
+    memory_frames: float = 0.0
+    logit_std: float | None = None
+
+    def as_plain(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        objects = [
+            {**vars(score), "j": score.j.tolist(), "f": score.f.tolist(), "present": score.present.tolist()}
+            for score in self.objects
+        ]
+        return {**vars(self), "objects": objects, "quality": [vars(line) for line in self.quality]}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> VideoScores:
+        """Undo `as_plain`."""
+        objects = [
+            ObjectScore(
+                entry["video"],
+                entry["object"],
+                np.array(entry["j"], float),
+                np.array(entry["f"], float),
+                np.array(entry["present"], bool),
+                tuple(entry["attributes"]),
+            )
+            for entry in plain["objects"]
+        ]
+        quality = [FrameQuality(**{**line, "evicted": tuple(line["evicted"])}) for line in plain["quality"]]
+        return cls(**{**plain, "objects": objects, "quality": quality})
+
+
+def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None) -> VideoScores:
+    """Segment and score one video.
+
+    Every object is given where it first appears in the ground truth (in the first frame, unless the tree says that
+    objects may enter late) and predicted from then on; no later ground truth reaches the model. The first and the last
+    frame do not count, nor does the frame on which an object is given.
+
+    Args:
+        segmenter: the stepper; it is reset.
+        video: with masks at least on the first frame.
+        masks_to: folder for label images (palette PNG, one per frame); None writes none.
+    """
+    segmenter.reset()
+    scorer = SequenceScorer(video.name, video.object_ids, video.attributes)
+    result = VideoScores([], frames=len(video))
+    meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
+    waiting, held = set(video.object_ids), 0
+    with ReadWatch(segmenter.model) as watch:
+        for time in range(len(video)):
+            image, truth = video.image(time), video.labels(time)
+            given = {} if truth is None else {key: truth == key for key in sorted(waiting) if (truth == key).any()}
+            watch.listening = time % READ_EVERY == READ_EVERY // 2
+            with meter.frame():
+                step = segmenter.step(image, given or None, truth=truth)
+            scorer.add(truth, step.labels, skip=waiting)
+            waiting -= set(given)
+            held += len(segmenter.bank)
+            if not given:
+                _note(result, step, truth, video)
+            if masks_to is not None:
+                _write_labels(masks_to / f"{video.frame_names[time]}.png", step.labels)
+    result.objects, result.seconds, result.memory_frames = scorer.scores(), meter.seconds, held / len(video)
+    result.logit_std = watch.mean
+    return result
+
+
+class ReadWatch:
+    """Takes statistics of a model's memory read while `listening`, as a context; does nothing without a `read` part."""
+
+    def __init__(self, model: VOSModel) -> None:
+        self._read = getattr(model, "read", None)
+        self._seen: list[float] = []
+        self.listening = False
+
+    def __enter__(self) -> ReadWatch:
+        self._hook = None if self._read is None else self._read.register_forward_hook(self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+
+    @property
+    def mean(self) -> float | None:
+        """Mean deviation of the similarities over memory positions; None if nothing was seen."""
+        return sum(self._seen) / len(self._seen) if self._seen else None
+
+    def _note(self, read: Any, inputs: tuple, output: Any) -> None:
+        if self.listening:
+            self._seen.append(read.statistics(*inputs)["logit_std"])
+
+
+def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: Video) -> None:
+    """Add what a predicted frame tells of scores and bank."""
+    result.predicted += 1
+    result.checked += step.decision.checked
+    result.stored += step.decision.stored
+    for key, score in step.quality.items():
+        iou = None if truth is None else _iou(truth == key, step.labels == key)
+        name = video.frame_names[step.time]
+        result.quality.append(FrameQuality(video.name, name, key, score, iou, step.stored, step.decision.evicted))
+
+
+def _iou(truth: np.ndarray, prediction: np.ndarray) -> float | None:
+    union = np.count_nonzero(truth | prediction)
+    return np.count_nonzero(truth & prediction) / union if union else None
+
+
+def _write_labels(path: Path, labels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(labels.astype(np.uint8), mode="P")
+    image.putpalette(davis_palette())
+    image.save(path)

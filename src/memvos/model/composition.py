@@ -1,0 +1,119 @@
+"""From a model's name to its configuration (conf/model) and from a configuration to the network."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from memvos.errors import InputError
+from memvos.model.interface import VOSModel
+from memvos.paths import conf_dir
+
+TRUSTED = "memvos.model."
+
+
+def model_names() -> list[str]:
+    """Names of the models in conf/model."""
+    return sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
+
+
+def part_names(part: str) -> list[str]:
+    """Names of the choices for one part of a model ("quality": none, qam, …); empty if it is no such part."""
+    return sorted(path.stem for path in (conf_dir() / "model" / part).glob("*.yaml"))
+
+
+def compose(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a model as a plain dictionary.
+
+    Args:
+        name: a configuration in conf/model.
+        options: a part by the name of one of its choices, or a value.
+
+    Raises:
+        InputError: if the name or an option is unknown; the known ones are listed.
+    """
+    if name not in model_names():
+        close = difflib.get_close_matches(name, model_names(), 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"unknown model {name!r}; known: {', '.join(model_names())}{hint}")
+    parts = {key: value for key, value in options.items() if isinstance(value, str) and part_names(key)}
+    for key, value in parts.items():
+        if value not in part_names(key):
+            raise InputError(f"unknown {key} {value!r}; known: {', '.join(part_names(key))}")
+    configuration = _hydra(f"model/{name}", [f"model/{key}={value}" for key, value in parts.items()])["model"]
+    return _with_values(configuration, {key: value for key, value in options.items() if key not in parts}, name)
+
+
+def with_options(name: str, configuration: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration from a checkpoint of model `name`, with options put in as in `compose`."""
+    changed = compose(name, options)
+    return {**configuration, **{key: changed[key] for key in options}}
+
+
+def build(configuration: Mapping[str, Any]) -> VOSModel:
+    """Instantiate a configuration that may come from a file.
+
+    Raises:
+        InputError: if it names anything but classes of memvos.model, or does not describe a model.
+    """
+    _check_targets(configuration)
+    model = instantiate(dict(configuration), _convert_="all")
+    if not isinstance(model, VOSModel):
+        raise InputError(f"expected the configuration of a VOSModel, got one of {type(model).__name__}")
+    return model
+
+
+def _with_values(configuration: dict[str, Any], values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    unknown = [key for key in values if key not in configuration]
+    if unknown:
+        known = ", ".join(key for key in configuration if not key.startswith("_"))
+        raise InputError(f"unknown option {', '.join(unknown)} of model {name!r}; known: {known}")
+    return {**configuration, **values}
+
+
+def _hydra(config: str, overrides: list[str]) -> dict[str, Any]:
+    """Compose without disturbing a Hydra application that may be running."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
+            composed = hydra_compose(config, overrides=overrides)
+        return OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(f"cannot compose {config}: {str(error).splitlines()[0]}") from None
+    finally:
+        GlobalHydra.instance().hydra = running
+
+
+def _check_targets(node: Any) -> None:
+    if isinstance(node, Mapping):
+        target = node.get("_target_")
+        if target is not None and not _trusted(target):
+            raise InputError(
+                f"the configuration names {target!r}, and only classes of {TRUSTED.rstrip('.')} are made from a file; "
+                "build the model yourself and load the weights into it (memvos.model.load_weights)"
+            )
+        for value in node.values():
+            _check_targets(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _check_targets(value)
+
+
+def _trusted(target: Any) -> bool:
+    if not isinstance(target, str) or not target.startswith(TRUSTED):
+        return False
+    try:
+        found = get_object(target)
+    except (ImportError, ValueError, AttributeError):
+        return False
+    return isinstance(found, type) and found.__module__.startswith(TRUSTED)

@@ -1,0 +1,196 @@
+"""Space-time memory read. QDMN §3.4, Eq. 6; top-k as in the released inference, kernel as in KMN.
+
+A read is a similarity (how alike is a memory position to a query position) and a selection (which positions are read,
+with what weights); the two are independent. P = M·h·w memory positions, Q = h·w query positions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from memvos.errors import InputError
+from memvos.model.interface import Memory
+
+CHUNK = 2**26  # similarities held at once when no gradient is needed: 256 MiB in float32
+
+
+class DotProduct(nn.Module):
+    """K_Q · K_M / √Ck."""
+
+    def forward(self, query_key: Tensor, memory_key: Tensor) -> Tensor:
+        """query_key (..., Ck, Q), memory_key (..., Ck, P) → logits (..., Q, P)."""
+        return (query_key.transpose(-1, -2) / math.sqrt(query_key.shape[-2])) @ memory_key
+
+
+class Weights(NamedTuple):
+    """How much each query position reads of which memory positions.
+
+    Attributes:
+        amounts: (..., Q, K), at least 0 and summing to 1 over K.
+        places: (..., Q, K) int64, the memory positions that the amounts belong to; None means all P in order.
+    """
+
+    amounts: Tensor
+    places: Tensor | None = None
+
+
+class Softmax(nn.Module):
+    """Read every memory position."""
+
+    def forward(self, logits: Tensor, grid: tuple[int, int]) -> Weights:
+        """logits (..., Q, P) → weights of all P positions."""
+        return Weights(logits.softmax(dim=-1))
+
+
+class TopK(nn.Module):
+    """Read the k most similar memory positions of each query position; k = 50 in the released inference."""
+
+    def __init__(self, k: int = 50) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, logits: Tensor, grid: tuple[int, int]) -> Weights:
+        """logits (..., Q, P) → weights of the k most similar positions.
+
+        Raises:
+            InputError: if k exceeds the number of memory positions P.
+        """
+        values, places = _largest(logits, self.k)
+        return Weights(values.softmax(dim=-1), places)
+
+    def extra_repr(self) -> str:
+        """Show k."""
+        return f"k={self.k}"
+
+
+class Kernel(nn.Module):
+    """Kernelised read (KMN): a memory position is read mostly near the query position that it matches best.
+
+    Args:
+        sigma: deviation of the Gaussian, in steps of the memory grid; 5.6 in the released code.
+        k: read only the k largest products; None reads all.
+    """
+
+    def __init__(self, sigma: float = 5.6, k: int | None = None) -> None:
+        super().__init__()
+        self.sigma, self.k = sigma, k
+
+    def forward(self, logits: Tensor, grid: tuple[int, int]) -> Weights:
+        """logits (..., Q, P), grid (h, w) with Q = h·w → weights of all, or of the k largest products.
+
+        Raises:
+            InputError: if k exceeds the number of memory positions P.
+        """
+        products = (logits - logits.amax(dim=-1, keepdim=True)).exp() * self._gaussian(logits, grid)
+        products, places = (products, None) if self.k is None else _largest(products, self.k)
+        total = products.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(products.dtype).tiny)
+        return Weights(products / total, places)
+
+    def extra_repr(self) -> str:
+        """Show sigma and k."""
+        return f"sigma={self.sigma}, k={self.k}"
+
+    def _gaussian(self, logits: Tensor, grid: tuple[int, int]) -> Tensor:
+        height, width = grid
+        best = logits.argmax(dim=-2)  # (..., P) the query position each memory position matches best
+        rows, columns = (torch.arange(n, device=logits.device, dtype=logits.dtype) for n in (height, width))
+        vertical = (rows.unsqueeze(-1) - (best // width).unsqueeze(-2)).square()  # (..., h, P)
+        horizontal = (columns.unsqueeze(-1) - (best % width).unsqueeze(-2)).square()  # (..., w, P)
+        distance = vertical.unsqueeze(-2) + horizontal.unsqueeze(-3)  # (..., h, w, P)
+        return (-distance / (2 * self.sigma**2)).exp().flatten(-3, -2)
+
+
+def _largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    if k > scores.shape[-1]:
+        raise InputError(
+            f"top-k of {k} is larger than the memory of {scores.shape[-1]} positions; "
+            f"set top_k to at most {scores.shape[-1]}, or to null to read all"
+        )
+    return scores.topk(k, dim=-1)
+
+
+class MemoryRead(nn.Module):
+    """Read memory values by the similarity of keys. While training every position is read, as published.
+
+    Args:
+        selection: Softmax, TopK or Kernel, used in eval mode.
+        similarity: DotProduct (QDMN, STM, KMN, MiVOS).
+    """
+
+    def __init__(self, selection: nn.Module | None = None, similarity: nn.Module | None = None) -> None:
+        super().__init__()
+        self.selection = selection or Softmax()
+        self.similarity = similarity or DotProduct()
+        self.every = Softmax()
+
+    def forward(self, query_key: Tensor, memory: Memory) -> Tensor:
+        """Return the read-out (B, N, Cv, h, w).
+
+        Args:
+            query_key: (B, Ck, h, w).
+            memory: frames of the same grid h × w; objects read only frames that are valid for them, and an object
+                with no valid frame reads zeros.
+
+        Raises:
+            InputError: if a top-k exceeds the number of memory positions.
+        """
+        grid = query_key.shape[-2:]
+        value = memory.value.flatten(3).transpose(-1, -2)  # (B, N, P, Cv)
+        step = self._objects_at_once(value.shape[1], grid.numel(), value.shape[2])
+        parts = [self._read(query_key, memory, value, slice(n, n + step)) for n in range(0, value.shape[1], step)]
+        readout = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        return readout.transpose(-1, -2).unflatten(-1, grid)  # channels last in memory
+
+    def statistics(self, query_key: Tensor, memory: Memory) -> dict[str, float]:
+        """Of the similarities: "logit_std", their deviation over memory positions, averaged over query positions."""
+        with torch.no_grad():
+            logits = self._logits(query_key, memory, slice(None))
+            spread = logits.float().std(dim=-1)
+            return {"logit_std": float(spread.mean())}
+
+    def _objects_at_once(self, objects: int, queries: int, positions: int) -> int:
+        return objects if torch.is_grad_enabled() else max(1, min(objects, CHUNK // (queries * positions)))
+
+    def _read(self, query_key: Tensor, memory: Memory, value: Tensor, objects: slice) -> Tensor:
+        logits = self._logits(query_key, memory, objects)
+        grid = query_key.shape[-2:]
+        valid = None if memory.valid is None else memory.valid[:, objects]
+        if valid is not None:
+            readable = valid.repeat_interleave(grid.numel(), dim=2).unsqueeze(2)  # (B, N, 1, P)
+            logits = logits.masked_fill(~readable, torch.finfo(logits.dtype).min)
+        select = self.every if self.training else self.selection
+        readout = gather(select(logits, grid), value[:, objects])
+        return readout if valid is None else readout * valid.any(dim=2)[..., None, None]
+
+    def _logits(self, query_key: Tensor, memory: Memory, objects: slice) -> Tensor:
+        """Similarities in float32, (B, N or 1, Q, P)."""
+        key = memory.key if memory.key.shape[1] == 1 else memory.key[:, objects]
+        with torch.autocast(query_key.device.type, enabled=False):
+            return self.similarity(query_key.float().flatten(2).unsqueeze(1), key.float().flatten(3))
+
+
+def gather(weights: Weights, value: Tensor) -> Tensor:
+    """Sum the values by their weights.
+
+    Args:
+        weights: amounts (B, N or 1, Q, K).
+        value: (B, N, P, Cv).
+
+    Returns:
+        (B, N, Q, Cv), in the precision of `value`.
+    """
+    amounts = weights.amounts.to(value.dtype)
+    if weights.places is None:
+        return amounts @ value
+    batch, objects, positions, channels = value.shape
+    starts = torch.arange(batch * objects, device=value.device).mul_(positions).view(batch, objects, 1, 1)
+    places = (weights.places + starts).flatten(0, 2)  # rows of a table of all values
+    amounts = amounts.expand(-1, objects, -1, -1).flatten(0, 2)
+    table = value.reshape(-1, channels)
+    readout = F.embedding_bag(places, table, per_sample_weights=amounts, mode="sum")
+    return readout.view(batch, objects, -1, channels)

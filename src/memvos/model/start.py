@@ -1,0 +1,83 @@
+"""What is done to fresh weights before a training: nothing, or keys that already match.
+
+With independent default keys the similarities of a fresh QDMN deviate by .01 to .03 over the memory, so attention is
+uniform and a short training never learns to use the memory.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class AsIs:
+    """Leave the weights as they are (published)."""
+
+    def __call__(self, model: nn.Module) -> None:
+        """Do nothing."""
+
+
+class MatchedKeys:
+    """Let memory and query positions that look alike have like keys: see `match_keys`.
+
+    Args:
+        deviation: of the similarities over the memory positions, at the start.
+    """
+
+    def __init__(self, deviation: float = 3.0) -> None:
+        self.deviation = deviation
+
+    def __call__(self, model: nn.Module) -> None:
+        """Change the weights of the memory trunk and of both key projections."""
+        match_keys(model, self.deviation)
+
+
+def match_keys(model: nn.Module, deviation: float = 3.0) -> None:
+    """Copy the query trunk and key projection to the memory side, centre the keys, and scale the similarities.
+
+    The memory trunk keeps its own stem channels for the masks. Biases centre the keys on noise images (a common offset
+    of all keys would make some memory positions popular with every query), and one scale gives the similarities the
+    asked deviation over memory positions. No data is needed.
+
+    Args:
+        model: a network with memory_encoder, query_encoder, memory_projection, query_projection and read (QDMN).
+        deviation: of the similarities over memory positions, averaged over query positions.
+    """
+    query, memory = model.query_encoder.trunk, model.memory_encoder.trunk
+    with torch.no_grad():
+        extra = memory.conv1.weight[:, 3:].clone()
+        copied = query.state_dict()
+        copied["conv1.weight"] = torch.cat([copied["conv1.weight"], extra], dim=1)
+        memory.load_state_dict(copied)
+        images, masks = _noise(model.pad_to)
+        seen = query(images).f16
+        remembered = model.memory_encoder(images, masks)
+        convolution = model.query_projection.key
+        _centre(convolution, seen)
+        model.memory_projection.key.load_state_dict(convolution.state_dict())
+        _centre(model.memory_projection.key, remembered)
+        logits = model.read.similarity(convolution(seen).flatten(2), model.memory_projection.key(remembered).flatten(2))
+        scale = (deviation / logits.std(dim=-1).mean()).sqrt()
+        for projection in (model.query_projection, model.memory_projection):
+            projection.key.weight.mul_(scale)
+            projection.key.bias.mul_(scale)
+
+
+def _centre(convolution: nn.Conv2d, feature: Tensor) -> None:
+    convolution.bias.sub_(convolution(feature).mean(dim=(0, 2, 3)))
+
+
+def _noise(multiple: int) -> tuple[Tensor, Tensor]:
+    """Four smooth random images (4, 3, S, S) of about normalised scale and disc masks (4, 1, S, S); always the same."""
+    generator = torch.Generator().manual_seed(0)
+    size = 8 * multiple
+    octaves = (
+        torch.randn(4, 3, size // step, size // step, generator=generator) for step in (32, 16, 8, 4) if step <= size
+    )
+    images = (
+        sum(F.interpolate(noise, size=(size, size), mode="bilinear", align_corners=False) for noise in octaves) / 1.5
+    )
+    axis = torch.linspace(-1, 1, size)
+    disc = (axis.view(-1, 1).square() + axis.square() < 0.25).float()
+    return images, disc.expand(4, 1, size, size)

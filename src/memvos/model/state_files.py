@@ -1,0 +1,122 @@
+"""Weight files in and out (.pth, .ckpt, .safetensors, .npz) as names and tensors, without running code in them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from memvos.errors import InputError
+
+PICKLED = (".pth", ".pt", ".ckpt", ".bin")
+SUFFIXES = (*PICKLED, ".safetensors", ".npz")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of every tensor of a weight file and of the network.
+
+    Attributes:
+        source: the file, or a name such as "imagenet".
+        matched: names of the network that took a tensor of the file.
+        renamed: name in the file → name in the network, where they differ.
+        missing: names of the network that the file lacks; they keep their fresh values.
+        unexpected: names in the file that the network has no place for, deliberately left out.
+    """
+
+    source: str
+    matched: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        line = (
+            f"{self.source}: {len(self.matched)} matched, {len(self.renamed)} renamed, "
+            f"{len(self.missing)} missing, {len(self.unexpected)} unexpected"
+        )
+        details = [("missing", self.missing), ("unexpected", self.unexpected)]
+        return "; ".join([line, *(f"{what}: {abridged(names)}" for what, names in details if names)])
+
+
+def abridged(names: Mapping[str, Any] | tuple[str, ...] | list[str], most: int = 4) -> str:
+    """The first few names and how many more there are, for one-line messages."""
+    names = sorted(names)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """Read a weight file as it is: names to tensors, or the nested dictionary of a training checkpoint.
+
+    Metadata of a .safetensors file is returned under "__metadata__". Nothing in the file is executed.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if the suffix is unknown, or the file is truncated, not a weight file, or holds code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no weight file {path}; give the path of a {', '.join(SUFFIXES)} file")
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: unknown kind of weight file {path.suffix!r}; expected {', '.join(SUFFIXES)}")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    content = _read_npz(path) if path.suffix == ".npz" else _read_pickled(path)
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path}: expected a dictionary of weights, got {type(content).__name__}; save model.state_dict()"
+        )
+    return content
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write tensors, and metadata whose values are JSON-able."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, str(path), {name: json.dumps(value) for name, value in metadata.items()})
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            content: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata()
+    except SafetensorError as error:
+        raise InputError(
+            f"{path}: not a readable .safetensors file ({error}); it may be truncated, fetch it again"
+        ) from None
+    if metadata:
+        content["__metadata__"] = metadata
+    return content
+
+
+def _read_npz(path: Path) -> dict[str, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: torch.from_numpy(np.array(file[name])) for name in file.files}
+    except (BadZipFile, ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: not a readable .npz file ({error}); it may be truncated, fetch it again") from None
+
+
+def _read_pickled(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "GLOBAL" in str(error) or "WeightsUnpickler" in str(error):
+            raise InputError(
+                f"{path}: holds objects other than tensors, which could run code, and is refused; "
+                "load it where you trust it and save its state_dict() as .safetensors"
+            ) from None
+        raise InputError(f"{path}: not a weight file of PyTorch; it may be truncated, fetch it again") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, BadZipFile, OSError):
+        raise InputError(f"{path}: not a weight file of PyTorch; it may be truncated, fetch it again") from None

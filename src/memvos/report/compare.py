@@ -1,0 +1,152 @@
+"""Paired bootstrap over seeds and clips: how sure a difference between two rows of a table is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+Scores = Mapping[int, Mapping[tuple[str, str], float]]
+"""Of one row: seed → (video, object) → score."""
+
+GAINS, LOSES, UNDECIDED, UNCHANGED = "gains", "loses", "undecided at this scale", "changes nothing"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its bootstrap interval (same unit as the scores), and what it rests on.
+
+    With fewer than two clips there is nothing to resample and the interval is NaN.
+    """
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    clips: int
+    objects: int
+
+    def __str__(self) -> str:
+        """+1.2 [+0.3, +2.1]."""
+        if math.isnan(self.low):
+            return f"{signed(self.mean)} [no interval]"
+        return f"{signed(self.mean)} [{signed(self.low)}, {signed(self.high)}]"
+
+    @property
+    def verdict(self) -> str:
+        """Whether the mean is on one side of zero with all of its interval, in words."""
+        if self.mean == self.low == self.high == 0:
+            return UNCHANGED
+        if self.low > 0:
+            return GAINS
+        return LOSES if self.high < 0 else UNDECIDED
+
+
+def paired_bootstrap(
+    scores: Scores, base: Scores, samples: int = 10_000, seed: int = 0, level: float = 0.95
+) -> Interval:
+    """Mean over objects of `scores` minus `base`, with its interval.
+
+    Both rows are resampled together: seeds with replacement, and clips with replacement, a clip always with all of its
+    objects and under all seeds. Seeds that only one row has and objects with a NaN are left out. The same input gives
+    the same interval.
+
+    Raises:
+        ValueError: if the rows share no seed, were scored on different objects, or no pair of scores is left.
+    """
+    return bootstrap(paired(scores, base), samples, seed, level)
+
+
+def recovery(own: Scores, best: Scores, samples: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval:
+    """Sum of the gains `own` over the sum of the gains `best` (a ratio), with its interval; see `paired_bootstrap`.
+
+    Raises:
+        ValueError: if the two do not hold the same seeds and objects, or `best` gains nothing in sum.
+    """
+    (total, count), (of_best, of_count) = _sums(own), _sums(best)
+    if own.keys() != best.keys() or total.shape != of_best.shape or not np.array_equal(count, of_count):
+        raise ValueError("own and best gains are of different seeds or objects; evaluate both again")
+    if of_best.sum() <= 0:
+        raise ValueError(f"nothing to recover: the best gains sum up to {of_best.sum():.3g}")
+    low = high = math.nan
+    if total.shape[1] > 1:
+        draws = _draws(*total.shape, samples, seed)
+        sums, of_sums = (_resampled(values, *draws) for values in (total, of_best))
+        low, high = np.quantile(sums[of_sums > 0] / of_sums[of_sums > 0], [(1 - level) / 2, (1 + level) / 2])
+    ratio = float(total.sum() / of_best.sum())
+    return Interval(ratio, float(low), float(high), *total.shape, int(count.max(axis=0).sum()))
+
+
+def paired(scores: Scores, base: Scores) -> dict[int, dict[tuple[str, str], float]]:
+    """`scores` minus `base`, object by object, for the seeds both have.
+
+    Raises:
+        ValueError: if the rows share no seed or were scored on different objects.
+    """
+    common = sorted(set(scores) & set(base))
+    if not common:
+        raise ValueError(
+            f"no common seed: one row has {_names(scores)}, the other {_names(base)}; run the missing ones"
+        )
+    for k in common:
+        if scores[k].keys() != base[k].keys():
+            odd = sorted(set(scores[k]) ^ set(base[k]))[0]
+            raise ValueError(f"seed {k}: only one of the rows scored object {odd[1]} of {odd[0]}; evaluate both again")
+    return {k: {item: scores[k][item] - base[k][item] for item in scores[k]} for k in common}
+
+
+def bootstrap(scores: Scores, samples: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval:
+    """Mean over objects with its interval over seeds and clips; see `paired_bootstrap`.
+
+    Raises:
+        ValueError: if there is no score that is not NaN.
+    """
+    total, count = _sums(scores)
+    if not count.sum():
+        raise ValueError("no pair of scores is left; every object is NaN or missing in one of the rows")
+    mean = float(total.sum() / count.sum())
+    seeds, clips = total.shape
+    low = high = math.nan
+    if clips > 1:
+        draws = _draws(seeds, clips, samples, seed)
+        sums, counts = (_resampled(values, *draws) for values in (total, count))
+        low, high = np.quantile(sums[counts > 0] / counts[counts > 0], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(mean, float(low), float(high), seeds, clips, int(count.max(axis=0).sum()))
+
+
+@lru_cache(maxsize=4)
+def _draws(seeds: int, clips: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each seed (samples, seeds) and each clip (samples, clips) is picked."""
+    random = np.random.default_rng(seed)
+    return tuple(random.multinomial(n, np.full(n, 1 / n), size=samples).astype(float) for n in (seeds, clips))
+
+
+def _resampled(values: np.ndarray, of_seeds: np.ndarray, of_clips: np.ndarray) -> np.ndarray:
+    """Sums (samples,) of values (seeds, clips) over the draws."""
+    return np.einsum("rc,rc->r", of_seeds @ values, of_clips)
+
+
+def _sums(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of the scores that are not NaN, both (seeds, clips); clips without any are left out."""
+    clips = sorted({video for of_seed in scores.values() for video, _ in of_seed})
+    total, count = np.zeros((len(scores), len(clips))), np.zeros((len(scores), len(clips)))
+    place = {clip: i for i, clip in enumerate(clips)}
+    for s, of_seed in enumerate(scores.values()):
+        for (video, _), value in of_seed.items():
+            if not math.isnan(value):
+                total[s, place[video]] += value
+                count[s, place[video]] += 1
+    kept = count.any(axis=0)
+    return total[:, kept], count[:, kept]
+
+
+def signed(number: float) -> str:
+    """One decimal and a sign; what rounds to zero is +0.0."""
+    return f"{round(number, 1) + 0.0:+.1f}"
+
+
+def _names(scores: Scores) -> str:
+    return "seeds " + ", ".join(map(str, sorted(scores))) if scores else "none"

@@ -1,0 +1,134 @@
+"""What a table holds once it is built: lines, comparisons, polluted points, findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from memvos.report.compare import Interval
+from memvos.report.results import Results
+from memvos.report.spec import Spec
+
+NOT_RUN = "not run"
+ROW, VARIANT, FLOOR = "row", "variant", "floor"
+GATE, ORACLE = "gate", "oracle"
+
+
+@dataclass(frozen=True)
+class Value:
+    """Mean over seeds, and their standard deviation where there is more than one; the unit of the source."""
+
+    mean: float
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: a row of the paper, another evaluation of it, or a floor.
+
+    Attributes:
+        kind: "row", "variant" or "floor".
+        row, variant: ids; variant is None for rows and floors.
+        scores: measure → percent, over seeds; empty where nothing ran.
+        attributes: attribute → main metric in percent; present: the same where the object is visible.
+        quality: calibration of the predicted scores, and what the memory did (result.json's numbers).
+        interval: the main metric with its bootstrap interval in points.
+        difference: the main metric minus that of the base row, with its interval; None for the base row itself.
+        seeds: which were run.
+    """
+
+    kind: str
+    row: str
+    variant: str | None
+    label: str
+    marks: dict[str, bool] = field(default_factory=dict)
+    printed: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, Value] = field(default_factory=dict)
+    attributes: dict[str, Value] = field(default_factory=dict)
+    present: dict[str, Value] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+    interval: Interval | None = None
+    difference: Interval | None = None
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def ran(self) -> bool:
+        """Whether there is any result."""
+        return bool(self.seeds)
+
+    def miss(self, measure: str) -> float | None:
+        """Measured minus printed in points; None where either is missing."""
+        if measure not in self.scores or measure not in self.printed:
+            return None
+        return self.scores[measure].mean - self.printed[measure]
+
+
+@dataclass(frozen=True)
+class PollutedPoint:
+    """The main metric (points) at one rate of corrupted masks (percent) under one gate, and its gain over no gate."""
+
+    gate: str
+    label: str
+    rate: int
+    interval: Interval | None
+    gain: Interval | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A difference of the main metric in points; interval None: one of the two was not run.
+
+    `first`: the (row, variant) that is compared.
+    `kind`: "row" (to the base row), "gate" or "oracle" (to no gate, on the same network), "floor" (a row to a floor).
+    """
+
+    kind: str
+    label: str
+    against: str
+    interval: Interval | None
+    first: tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to be written; `header` names what it was measured on, `findings` say what the numbers mean."""
+
+    spec: Spec
+    results: Results
+    header: tuple[tuple[str, str], ...]
+    lines: tuple[Line, ...]
+    comparisons: tuple[Comparison, ...]
+    pollution: tuple[PollutedPoint, ...]
+    findings: tuple[tuple[str, str], ...] = ()
+
+    def line(self, row: str, variant: str | None = None) -> Line:
+        """The line of a row, one of its variants, or a floor."""
+        return next(line for line in self.lines if (line.row, line.variant) == (row, variant))
+
+    def of_kind(self, kind: str) -> list[Line]:
+        """The lines of a kind, in order."""
+        return [line for line in self.lines if line.kind == kind]
+
+    @property
+    def attributes(self) -> dict[str, int]:
+        """Attribute → number of objects that have it, sorted by name."""
+        found = {}
+        for result in self.results:
+            for name, values in (result.content.get("attributes") or {}).items():
+                found[name] = max(found.get(name, 0), values.get("objects") or 0)
+        return dict(sorted(found.items()))
+
+    @property
+    def misses(self) -> list[str]:
+        """Rows further from the paper than the tolerance of their scale allows, one sentence each."""
+        scale = next((result.content.get("scale") for result in self.results), None)
+        allowed = self.spec.tolerance.get(scale or "")
+        if allowed is None:
+            return []
+        metric = self.spec.main_metric
+        off = [(line, line.miss(metric)) for line in self.of_kind(ROW)]
+        return [
+            f"{line.label}: {metric} {line.scores[metric].mean:.1f}, printed {line.printed[metric]}, "
+            f"differs by {miss:+.1f} points; scale {scale} allows {allowed}"
+            for line, miss in off
+            if miss is not None and abs(miss) > allowed
+        ]

@@ -1,0 +1,191 @@
+"""What the numbers of a table mean, in sentences computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from memvos.report.compare import GAINS, LOSES, Interval
+from memvos.report.content import FLOOR, GATE, ORACLE, ROW, Line, Table
+from memvos.report.pollution import gates, recovered
+
+Finding = tuple[str, str]
+"""Heading and sentence."""
+
+UNIFORM_READ, DEGENERATE_READ = 0.3, 25.0
+"""Standard deviation of the memory read's logits below which attention is nearly uniform, above which it is one-hot."""
+
+
+def find(table: Table) -> Iterator[Finding]:
+    """Findings of a table, in the order a reader asks: does it help, could it, why, and does the paper's order hold."""
+    yield from _missing(table)
+    yield from _effects(table)
+    yield from _oracle(table)
+    for line in table.of_kind(ROW):
+        yield from _scores(line)
+    yield from _read(table)
+    yield from _order(table)
+    yield from _floors(table)
+    yield from _pollution(table)
+    yield from _seeds(table)
+
+
+def words(interval: Interval) -> str:
+    """+1.2 points [+0.3, +2.1]."""
+    return str(interval).replace(" [", " points [", 1)
+
+
+def _missing(table: Table) -> Iterator[Finding]:
+    if missing := [line.label for line in table.lines if not line.ran]:
+        yield "Not run:", f"{len(missing)} of {len(table.lines)} lines were not run: {'; '.join(missing)}."
+    if stale := table.results.stale:
+        yield "Left out:", f"results of another configuration, code or data: {', '.join(stale)}."
+
+
+def _effects(table: Table) -> Iterator[Finding]:
+    """Difference of every row, and of the oracle gate, to the base row."""
+    for comparison in table.comparisons:
+        if comparison.kind == ROW and comparison.interval:
+            yield f"Effect of {comparison.label}:", _verdict(comparison.interval, comparison.against)
+    base = table.line(table.spec.base)
+    oracle = table.spec.oracle(table.spec.row(table.spec.base))
+    if oracle and (interval := table.line(table.spec.base, oracle).difference):
+        yield f"Effect of the oracle gate on {base.label}:", _verdict(interval, f"{base.label} without a gate")
+
+
+def _oracle(table: Table) -> Iterator[Finding]:
+    """Whether the quality of the memory can matter at all: the oracle gate against no gate on the same network."""
+    known = [c for c in table.comparisons if c.kind in (GATE, ORACLE) and c.interval]
+    for comparison in known:
+        text = _verdict(comparison.interval, "no gate on the same network")
+        if (gated := table.line(*comparison.first).quality.get("gated_fraction")) is not None:
+            text = f"{text[:-1]}; {gated:.0%} of the checks rejected."
+        yield f"Gate of {comparison.label}:", text
+    oracles = [c.interval for c in known if c.kind == ORACLE]
+    if not oracles:
+        return
+    gaining = sum(interval.verdict == GAINS for interval in oracles)
+    best = max(oracles, key=lambda interval: interval.mean)
+    if gaining:
+        text = (
+            f"Yes: a gate that knows the true IoU gains on {gaining} of {len(oracles)} networks (at most "
+            f"{words(best)}), so a better quality score can show here."
+        )
+    else:
+        text = (
+            f"Not shown: even a gate that knows the true IoU gains on none of {len(oracles)} networks (at most "
+            f"{words(best)}). What QAM predicts cannot decide the score here; read its rows as a test of training only."
+        )
+    yield "Can memory quality matter at this scale?", text
+
+
+def _scores(line: Line) -> Iterator[Finding]:
+    """Why a gate does what it does: order and level of the predicted scores, and how often it rejects."""
+    quality = line.quality
+    if "spearman" not in quality and "bias" not in quality:
+        return
+    parts = []
+    if (rho := quality.get("spearman")) is not None:
+        follows = ["do not follow", "follow weakly", "follow", "follow closely"][
+            (rho >= 0.2) + (rho >= 0.5) + (rho >= 0.8)
+        ]
+        parts.append(f"the scores {follows} the true IoU (Spearman {rho:.2f})")
+    else:
+        parts.append("the scores are constant (no rank correlation)")
+    if (bias := quality.get("bias")) is not None:
+        level = "right on average" if abs(bias) < 0.02 else "over-confident" if bias > 0 else "under-confident"
+        parts.append(f"are {level} (bias {bias:+.2f})")
+    if (gated := quality.get("gated_fraction")) is not None:
+        acts = "hardly acts" if gated < 0.02 else "rejects nearly everything" if gated > 0.8 else "acts"
+        parts.append(f"and the gate {acts} ({gated:.0%} of the checks rejected)")
+    yield f"Quality scores of {line.label}:", f"{', '.join(parts)}."
+
+
+def _read(table: Table) -> Iterator[Finding]:
+    """Whether the memory is read at all, from the spread of the logits of the memory read."""
+    lines = [line for line in table.of_kind(ROW) if "logit_std" in line.quality]
+    for line in lines:
+        spread = line.quality["logit_std"]
+        if spread < UNIFORM_READ:
+            text = f"nearly uniform (logit deviation {spread:.2f}): the memory is averaged, not read"
+        elif spread > DEGENERATE_READ:
+            text = f"degenerate (logit deviation {spread:.0f}): each pixel reads one place only"
+        else:
+            text = f"selective (logit deviation {spread:.1f})"
+        yield f"Memory read of {line.label}:", f"attention is {text}."
+
+
+def _order(table: Table) -> Iterator[Finding]:
+    """Whether every pair of rows stands as in the paper, in the means and beyond their interval."""
+    metric = table.spec.main_metric
+    rows = [line for line in table.of_kind(ROW) if line.ran and metric in line.printed]
+    pairs = [sorted(pair, key=lambda line: -line.printed[metric]) for pair in combinations(rows, 2)]
+    pairs = [(better, worse) for better, worse in pairs if better.printed[metric] != worse.printed[metric]]
+    if not pairs:
+        return
+    differences = [table.results.difference((a.row, None), (b.row, None), metric) for a, b in pairs]
+    known = [interval for interval in differences if interval]
+    holds = sum(interval.mean > 0 for interval in known)
+    sure, against = (sum(interval.verdict == verdict for interval in known) for verdict in (GAINS, LOSES))
+    paper = " > ".join(line.label for line in sorted(rows, key=lambda line: -line.printed[metric]))
+    here = " > ".join(line.label for line in sorted(rows, key=lambda line: -line.scores[metric].mean))
+    verdict = "holds" if sure == len(known) else "is contradicted" if against else "is undecided"
+    yield (
+        "Does the paper's order hold?",
+        f"It {verdict}. Paper: {paper}. Here: {here}. Pairs of rows that stand as in the paper: {holds} of "
+        f"{len(known)}, {sure} of them beyond their interval; reversed beyond it: {against}.",
+    )
+
+
+def _floors(table: Table) -> Iterator[Finding]:
+    known = [c for c in table.comparisons if c.kind == FLOOR and c.interval]
+    if not known:
+        return
+    failing = [f"{c.label} over {c.against} ({words(c.interval)})" for c in known if c.interval.verdict != GAINS]
+    least = min(known, key=lambda c: c.interval.mean)
+    text = f"Every trained row beats every floor, by at least {words(least.interval)} ({least.label}, {least.against})."
+    if failing:
+        text = f"Not shown for {'; '.join(failing)}."
+    yield "Do the trained rows beat the floors?", text
+
+
+def _pollution(table: Table) -> Iterator[Finding]:
+    """Of what the oracle gate wins back under corrupted masks, the part the row's own gate wins back."""
+    found = recovered(table)
+    if found is None:
+        return
+    rates, part = found
+    gains = {(point.gate, point.rate): point.gain for point in table.pollution}
+    own, oracle, _ = gates(table.spec)
+    if part is None:
+        verdict = "The oracle gate wins nothing back, so the experiment decides nothing"
+    else:
+        won = ", ".join(str(rate) for rate in rates if gains[oracle.id, rate].verdict == GAINS)
+        verdict = (
+            f"The {own.label} recovers {part.mean:.0%} [{part.low:.0%}, {part.high:.0%}] of what the {oracle.label} "
+            f"recovers ({won} % corrupted): {'at least' if part.mean >= 0.5 else 'less than'} half"
+        )
+    parts = (
+        f"at {rate} % the {oracle.label} wins back {words(gains[oracle.id, rate])}, the {own.label} "
+        f"{words(gains[own.id, rate])}"
+        for rate in rates
+    )
+    yield "Corrupted masks in the bank:", f"{verdict}. {_sentence('; '.join(parts))}"
+
+
+def _seeds(table: Table) -> Iterator[Finding]:
+    fewest = min((len(line.seeds) for line in table.of_kind(ROW) if line.ran), default=0)
+    left_out = "What the intervals leave out:"
+    if fewest == 1:
+        yield left_out, "with one seed they are over clips only; the spread between two trainings is not in them."
+    elif 1 < fewest < 5:
+        yield left_out, f"with {fewest} seeds the spread between two trainings is in them only roughly."
+
+
+def _verdict(interval: Interval, against: str) -> str:
+    """gains, +1.2 points [+0.3, +2.1] against baseline."""
+    return f"{interval.verdict}, {words(interval)} against {against}."
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,193 @@
+"""Reads the results of a table: result.json, objects.csv and quality.csv of every row, variant and seed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memvos.report.compare import Interval, paired, paired_bootstrap, recovery
+from memvos.report.spec import Evaluation, Spec
+
+SCHEMA = 1
+ONE_OF_A_KIND = ("scale", "data", "difficulty", "split")
+"""What all results of one table must share."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluation of one seed.
+
+    Attributes:
+        folder: where it lies.
+        content: result.json.
+        objects: (video, object) → measure → ratio; the lines of objects.csv.
+    """
+
+    folder: Path
+    content: dict[str, Any]
+    objects: dict[tuple[str, str], dict[str, float]]
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """Means over objects, ratios."""
+        return self.content["scores"]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """How the result came about."""
+        return self.content.get("provenance") or {}
+
+    @cached_property
+    def quality_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted score and true IoU (K,) of the frames and objects of quality.csv where both are known."""
+        path = self.folder / "quality.csv"
+        lines = _read_csv(path) if path.is_file() else []
+        pairs = [(line["quality"], line["iou"]) for line in lines if line["quality"] and line["iou"]]
+        values = np.array(pairs, dtype=float).reshape(-1, 2)
+        return values[:, 0], values[:, 1]
+
+    def value(self, *keys: str) -> float | None:
+        """A number deep in result.json, None where it is null or missing: value("quality", "spearman")."""
+        found: Any = self.content
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return None if found is None or math.isnan(found) else float(found)
+
+
+class Results:
+    """All results of a table that exist, by name of the evaluation (`<row>[__<variant>]`) and seed.
+
+    With `wanted` fingerprints, results of others are left out and named in `stale`.
+
+    Raises:
+        ValueError: if a file cannot be read or belongs elsewhere, or if results of different scales, data,
+            difficulties, splits or data fingerprints lie together.
+    """
+
+    def __init__(self, spec: Spec, folder: str | Path, wanted: Mapping[tuple[str, int], str] | None = None) -> None:
+        self.folder = Path(folder)
+        self._floors = {floor.id for floor in spec.floors}
+        self._results = {e.name: dict(_load_seeds(e, self.folder)) for e in spec.evaluations()}
+        self.stale: list[str] = []
+        if wanted is not None:
+            self._drop_stale(wanted)
+        _refuse_mixture(list(self))
+
+    def __iter__(self) -> Iterator[Result]:
+        return (result for seeds in self._results.values() for result in seeds.values())
+
+    def _drop_stale(self, wanted: Mapping[tuple[str, int], str]) -> None:
+        """Keep results of the wanted fingerprints; the folders of the others go to `stale`."""
+        for name, seeds in self._results.items():
+            for seed, result in list(seeds.items()):
+                if result.provenance.get("fingerprint") != wanted.get((name, seed)):
+                    self.stale.append(str(result.folder.relative_to(self.folder)))
+                    del seeds[seed]
+
+    def of(self, row: str, variant: str | None = None) -> dict[int, Result]:
+        """Seed → result of one evaluation; empty where it was not run."""
+        return self._results.get(f"{row}__{variant}" if variant else row, {})
+
+    def points(self, row: str, variant: str | None, measure: str) -> dict[int, dict[tuple[str, str], float]]:
+        """Seed → (video, object) → percent, as `compare` takes it; empty where it was not run."""
+        return {
+            seed: {item: 100 * values[measure] for item, values in result.objects.items()}
+            for seed, result in self.of(row, variant).items()
+        }
+
+    def difference(self, first: tuple, second: tuple, measure: str) -> Interval | None:
+        """Interval of `first` minus `second`, each (row, variant), in points; None where they share no seed.
+
+        A floor is not trained: its one result is compared with every seed of the other.
+        """
+        a, b = self.points(*first, measure), self.points(*second, measure)
+        if a and second[0] in self._floors:
+            b = {seed: of_floor for of_floor in list(b.values())[:1] for seed in a}
+        return paired_bootstrap(a, b) if set(a) & set(b) else None
+
+    def recovered(self, row: str, variants: list[tuple[str | None, str | None, str | None]], measure: str) -> Interval:
+        """Part of what the best gate gains that another gate gains, over all (own, best, none) variants of a row."""
+        sums: tuple[dict, dict] = ({}, {})
+        for *gates, none in variants:
+            for total, gate in zip(sums, gates, strict=True):
+                for seed, gains in paired(self.points(row, gate, measure), self.points(row, none, measure)).items():
+                    of_seed = total.setdefault(seed, {})
+                    for item, gain in gains.items():
+                        of_seed[item] = of_seed.get(item, 0.0) + gain
+        return recovery(*sums)
+
+
+def _load_seeds(evaluation: Evaluation, folder: Path) -> Iterator[tuple[int, Result]]:
+    found = sorted((folder / evaluation.name).glob("seed*/result.json"), key=lambda path: (len(str(path)), path))
+    for path in found:
+        result = _load(path.parent)
+        seed = result.content.get("seed")
+        if result.content.get("row") not in (evaluation.row, evaluation.name) or path.parent.name != f"seed{seed}":
+            got = f"row {result.content.get('row')!r}, seed {seed}"
+            raise ValueError(f"{path} holds {got}, but lies in {evaluation.name}/{path.parent.name}; was it moved?")
+        yield seed, result
+
+
+def _load(folder: Path) -> Result:
+    path = folder / "result.json"
+    try:
+        content = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}); delete its folder and run again") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA or not content.get("scores"):
+        raise ValueError(f"{path}: expected `schema: {SCHEMA}` and scores; delete its folder and run again")
+    table = folder / "objects.csv"
+    if not table.is_file():
+        raise ValueError(f"{table} is missing beside result.json; delete the folder and run again")
+    objects = {}
+    for line in _read_csv(table):
+        key = (line.pop("video"), line.pop("object"))
+        line.pop("attributes", None)
+        objects[key] = {name: float(value) if value else math.nan for name, value in line.items()}
+    result = Result(folder, content, objects)
+    _check_mean(result)
+    return result
+
+
+def _check_mean(result: Result) -> None:
+    """The two files must tell the same story."""
+    for name, stated in result.scores.items():
+        values = [values[name] for values in result.objects.values() if not math.isnan(values.get(name, math.nan))]
+        if stated is not None and values and abs(stated - sum(values) / len(values)) > 1e-3:
+            raise ValueError(
+                f"{result.folder}: result.json says {name} = {stated:.4f}, the mean of objects.csv is "
+                f"{sum(values) / len(values):.4f}; delete the folder and run again"
+            )
+
+
+def _refuse_mixture(results: list[Result]) -> None:
+    """All results must share scale, data and the fingerprint of the data they were scored on."""
+    for result in results[1:]:
+        for name in ONE_OF_A_KIND:
+            _refuse_difference(name, results[0], result, results[0].content.get(name), result.content.get(name))
+        first, other = (one.provenance.get("data") for one in (results[0], result))
+        if isinstance(first, dict) and isinstance(other, dict):
+            shared = sorted(first.keys() & other.keys())
+            first, other = [first[key] for key in shared], [other[key] for key in shared]
+        _refuse_difference("data fingerprint", results[0], result, first, other)
+
+
+def _refuse_difference(name: str, first: Result, other: Result, a: Any, b: Any) -> None:
+    if a != b:
+        raise ValueError(
+            f"{first.folder} has {name} {a!r}, {other.folder} has {b!r}; one table holds one: "
+            "give each its own output folder, or delete the older results"
+        )
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,156 @@
+"""Builds a table from its specification and its results: measured beside printed, floors, gates, pollution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
+
+from memvos.report.compare import bootstrap
+from memvos.report.content import (
+    FLOOR,
+    GATE,
+    NOT_RUN,
+    ORACLE,
+    ROW,
+    VARIANT,
+    Comparison,
+    Line,
+    Table,
+    Value,
+)
+from memvos.report.findings import find
+from memvos.report.pollution import points
+from memvos.report.results import Result, Results
+from memvos.report.spec import Row, Spec, load_spec
+
+
+def build(
+    spec_path: str | Path | Spec, results_dir: str | Path, wanted: Mapping[tuple[str, int], str] | None = None
+) -> Table:
+    """Build the table of a specification from whatever of its results lies under `results_dir`.
+
+    Args:
+        spec_path: the specification or its file.
+        results_dir: holds `<row>[__<variant>]/seed<k>/result.json`.
+        wanted: (name of the evaluation, seed) → fingerprint. Results with another fingerprint, left by an older
+            configuration, are not used and named in the findings. None uses whatever is there.
+
+    Raises:
+        FileNotFoundError: if there is no such specification.
+        ValueError: if specification or results are faulty, or results of different scales or data lie together.
+    """
+    spec = spec_path if isinstance(spec_path, Spec) else load_spec(spec_path)
+    results = Results(spec, results_dir, wanted)
+    lines = [_line(spec, results, ROW, row, None) for row in spec.rows]
+    lines += [_line(spec, results, VARIANT, row, variant) for row in spec.rows for variant in row.variants]
+    lines += [_line(spec, results, FLOOR, row, None) for row in spec.floors]
+    table = Table(
+        spec,
+        results,
+        _header(results),
+        tuple(lines),
+        tuple(_comparisons(spec, results)),
+        tuple(points(spec, results)),
+    )
+    return replace(table, findings=tuple(find(table)))
+
+
+def _comparisons(spec: Spec, results: Results) -> Iterator[Comparison]:
+    """Rows to the base row, gates on one network to no gate, trained rows to floors."""
+    metric, base = spec.main_metric, spec.row(spec.base)
+
+    def compare(kind: str, label: str, first: tuple, against: str, second: tuple) -> Comparison:
+        return Comparison(kind, label, against, results.difference(first, second, metric), first)
+
+    for row in spec.rows:
+        if row.id != spec.base:
+            yield compare(ROW, row.label, (row.id, None), base.label, (spec.base, None))
+    for row in spec.rows:
+        ungated, oracle = spec.ungated(row), spec.oracle(row)
+        if ungated:
+            yield compare(GATE, f"{row.label}, own gate", (row.id, None), "no gate", (row.id, ungated))
+        if oracle:
+            yield compare(
+                ORACLE, f"{row.label}, {spec.variant(oracle).label}", (row.id, oracle), "no gate", (row.id, ungated)
+            )
+    for row in spec.rows:
+        for floor in spec.floors:
+            yield compare(FLOOR, row.label, (row.id, None), floor.label, (floor.id, None))
+
+
+def _line(spec: Spec, results: Results, kind: str, row: Row, variant: str | None) -> Line:
+    label = f"{row.label}, {spec.variant(variant).label}" if variant else row.label
+    runs = results.of(row.id, variant)
+    if not runs:
+        printed = {} if variant else row.printed
+        return Line(kind, row.id, variant, label, row.marks, printed)
+    metric, here = spec.main_metric, (row.id, variant)
+    own = list(runs.values())
+    names = sorted({name for run in own for name in run.content.get("attributes") or {}})
+    return Line(
+        kind=kind,
+        row=row.id,
+        variant=variant,
+        label=label,
+        marks=row.marks,
+        printed={} if variant else row.printed,
+        scores=_values(own, [("scores", name) for name in own[0].scores], 100),
+        attributes=_values(own, [("attributes", name, metric) for name in names], 100, 1),
+        present=_values(own, [("attributes", name, f"{metric}_present") for name in names], 100, 1),
+        quality={name: value.mean for name, value in _values(own, _QUALITY, 1).items()},
+        interval=bootstrap(results.points(*here, metric)),
+        difference=None if here == (spec.base, None) else results.difference(here, (spec.base, None), metric),
+        seeds=tuple(runs),
+    )
+
+
+_QUALITY = [
+    ("quality", name) for name in ("spearman", "pearson", "ece", "bias", "mean", "stored_fraction", "gated_fraction")
+]
+_QUALITY += [("memory", "logit_std"), ("memory", "frames_mean"), ("speed", "fps")]
+
+
+def _values(runs: list[Result], paths: Iterable[tuple[str, ...]], factor: float, name_at: int = -1) -> dict[str, Value]:
+    """Mean and deviation over runs of the numbers at `paths` of result.json; those no run has are left out."""
+    found = {}
+    for path in paths:
+        values = [factor * value for run in runs if (value := run.value(*path)) is not None]
+        if values:
+            found[path[name_at]] = Value(fmean(values), stdev(values) if len(values) > 1 else None)
+    return found
+
+
+def _header(results: Results) -> tuple[tuple[str, str], ...]:
+    """What the table was measured on; several values of one entry are all named."""
+    runs = list(results)
+
+    def every(*values: object) -> str:
+        seen = dict.fromkeys(str(value) for value in values if value not in (None, ""))
+        return ", ".join(seen) or ("–" if runs else NOT_RUN)
+
+    def of(name: str) -> str:
+        return every(*(run.content.get(name) for run in runs))
+
+    def from_provenance(name: str) -> str:
+        return every(*(run.provenance.get(name) for run in runs))
+
+    sizes = every(*(f"{r.content['sequences']} sequences, {r.content['objects']} objects" for r in runs))
+    return (
+        ("scale", of("scale")),
+        ("data", of("data")),
+        ("difficulty", of("difficulty")),
+        ("split", f"{of('split')} ({sizes})" if runs else NOT_RUN),
+        ("seeds", every(*sorted({run.content["seed"] for run in runs}))),
+        ("device", from_provenance("device")),
+        ("precision", from_provenance("precision")),
+        ("git commit", every(*(_commit(run.provenance.get("git")) for run in runs))),
+    )
+
+
+def _commit(git: object) -> str | None:
+    """Short name of the commit, and whether the working tree differed from it."""
+    if not isinstance(git, dict) or not git.get("commit"):
+        return None if git is None else str(git)
+    return f"{git['commit'][:12]}{' with changes' if git.get('dirty') else ''}"

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from memvos.data import check, raise_faults
+from memvos.data.trees import DavisTree, FolderTree, ImageTree
+from memvos.errors import InputError
+
+
+def kinds(faults):
+    return {fault.kind: fault.count for fault in faults}
+
+
+def test_a_sound_tree_has_no_fault(davis_root, static_root):
+    assert check(DavisTree(davis_root, "train")) == []
+    assert check(ImageTree(static_root)) == []
+    raise_faults(DavisTree(davis_root, "train"), [])
+
+
+def test_every_kind_of_fault_is_named_once_and_counted(davis_root):
+    masks, images = davis_root / "Annotations/480p", davis_root / "JPEGImages/480p"
+    for t in (2, 3):
+        path = images / f"bird/0000{t}.jpg"
+        path.write_bytes(path.read_bytes()[:-100])
+    Image.new("L", (32, 48)).save(masks / "bird/00004.png")
+    Image.fromarray(np.full((48, 64), 5, np.uint8)).save(masks / "cars/00005.png")
+    (masks / "dog/00000.png").unlink()
+    train, val = check(DavisTree(davis_root, "train")), check(DavisTree(davis_root, "val"))
+    assert kinds(train) == {"unreadable file": 2, "sizes differ": 1, "unknown object id": 1}
+    assert kinds(val) == {"no first mask": 1}
+    assert "bird/00002.jpg cannot be read" in train[0].example
+    assert "bird/00004.png is 32×48 pixels, video 'bird' 64×48" in train[1].example
+    assert "cars/00005.png holds object 5; expected only the ids of the first mask (1, 2)" in train[2].example
+    with pytest.raises(InputError, match=r"data davis/train: unreadable file \(2×\): .*\(and 2 more kinds of fault"):
+        raise_faults(DavisTree(davis_root, "train"), train)
+    with pytest.raises(InputError, match=r"data davis/val: no first mask \(1×\): video 'dog'"):
+        raise_faults(DavisTree(davis_root, "val"), val)
+
+
+def test_the_quick_check_finds_what_headers_ends_and_first_masks_show(davis_root):
+    masks, images = davis_root / "Annotations/480p", davis_root / "JPEGImages/480p"
+    (images / "cars/00001.jpg").write_text("no image")
+    Image.new("L", (64, 48)).save(masks / "bird/00000.png")
+    Image.new("RGB", (64, 48)).save(masks / "cars/00000.png")
+    faults = check(DavisTree(davis_root, "train"), thorough=False)
+    assert kinds(faults) == {"no object": 1, "unreadable file": 2}
+
+
+def test_damage_in_the_middle_of_a_mask_is_found_by_the_thorough_check_only(davis_root):
+    path = davis_root / "Annotations/480p/dog/00003.png"
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"IDAT") + 10
+    data[middle : middle + 20] = bytes(20)
+    path.write_bytes(data)
+    assert kinds(check(DavisTree(davis_root, "val"))) == {"unreadable file": 1}
+    assert check(DavisTree(davis_root, "val"), thorough=False) == []
+
+
+def test_objects_that_enter_late_are_no_fault_of_a_folder(davis_root):
+    Image.fromarray(np.full((48, 64), 5, np.uint8)).save(davis_root / "Annotations/480p/cars/00005.png")
+    assert check(FolderTree(davis_root)) == []
+
+
+def test_faults_of_static_images_are_named(static_root):
+    Image.new("L", (64, 48)).save(static_root / "masks/00000.png")
+    Image.new("L", (64, 40)).save(static_root / "masks/00001.png")
+    path = static_root / "images/00002.jpg"
+    path.write_bytes(path.read_bytes()[:-50])
+    faults = check(ImageTree(static_root))
+    assert kinds(faults) == {"no object": 1, "sizes differ": 1, "unreadable file": 1}
+    assert str(faults[1]).startswith("sizes differ (1×): mask ")
+    assert "00001.png is 64×40 pixels, its image 64×48" in faults[1].example
+
+
+@pytest.mark.shared
+def test_the_real_data_check_clean(shared):
+    data = shared / "data"
+    for tree in (
+        DavisTree(data / "davis2016", "val"),
+        DavisTree(data / "davis2016", "val_480p"),
+        DavisTree(data / "davis2016", "train", subset=":4"),
+        FolderTree(data / "davis2017_multi"),
+        FolderTree(data / "xmem2_examples"),
+        ImageTree(data / "static_images"),
+    ):
+        assert check(tree) == []

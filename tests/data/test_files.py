@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from memvos.data.files import MaskFormat, image_size, list_files, natural_key, probe, read_image
+from memvos.errors import InputError
+
+
+def save(path, values, mode=None):
+    image = Image.fromarray(np.array(values, np.uint8), mode=mode)
+    if mode == "P":
+        image.putpalette(list(range(256)) * 3)
+    image.save(path)
+    return path
+
+
+@pytest.fixture
+def jpeg(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (40, 30, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.jpg", quality=95)
+    return tmp_path / "a.jpg"
+
+
+def test_an_image_is_rgb_and_equals_what_pil_reads(jpeg):
+    image = read_image(jpeg)
+    assert image.shape == (40, 30, 3)
+    assert np.abs(image.astype(int) - np.array(Image.open(jpeg)).astype(int)).max() <= 3
+
+
+def test_a_grey_image_is_read_as_rgb(tmp_path):
+    Image.fromarray(np.full((4, 5), 70, np.uint8)).save(tmp_path / "g.jpg")
+    assert read_image(tmp_path / "g.jpg").shape == (4, 5, 3)
+    assert (read_image(tmp_path / "g.jpg") == 70).all()
+
+
+def test_the_size_is_height_then_width(jpeg):
+    assert image_size(jpeg) == (40, 30)
+    assert probe(jpeg) == (40, 30)
+
+
+@pytest.mark.parametrize("read", [read_image, probe])
+def test_a_truncated_jpeg_is_named(jpeg, read):
+    jpeg.write_bytes(jpeg.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"a\.jpg cannot be read .*truncated"):
+        read(jpeg)
+
+
+@pytest.mark.parametrize("read", [read_image, probe, MaskFormat().read])
+def test_a_file_that_is_no_image_is_named(tmp_path, read):
+    (tmp_path / "x.png").write_text("hello")
+    with pytest.raises(InputError, match=r"x\.png cannot be read \(not an image\); expected a whole JPEG or PNG"):
+        read(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("read", [read_image, probe, image_size, MaskFormat().read])
+def test_a_missing_file_is_named(tmp_path, read):
+    with pytest.raises(InputError, match=r"x\.png does not exist"):
+        read(tmp_path / "x.png")
+
+
+def test_a_png_damaged_in_its_middle_is_named(tmp_path):
+    path = save(tmp_path / "m.png", np.random.default_rng(0).integers(0, 9, (50, 50)), "L")
+    data = bytearray(path.read_bytes())
+    data[200:220] = bytes(20)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"mask .*m\.png cannot be read"):
+        MaskFormat().read(path)
+
+
+def test_palette_values_are_object_ids(tmp_path):
+    path = save(tmp_path / "m.png", [[0, 1], [2, 7]], "P")
+    assert MaskFormat().read(path).tolist() == [[0, 1], [2, 7]]
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_255_alone_is_the_one_object_and_not_void(tmp_path, mode):
+    path = save(tmp_path / "m.png", [[0, 255], [255, 0]], mode)
+    assert MaskFormat().read(path).tolist() == [[0, 1], [1, 0]]
+
+
+def test_the_alpha_of_a_grey_alpha_mask_is_left_out(tmp_path):
+    grey = Image.fromarray(np.array([[0, 255], [0, 255]], np.uint8))
+    alpha = Image.fromarray(np.array([[255, 0], [255, 255]], np.uint8))
+    Image.merge("LA", (grey, alpha)).save(tmp_path / "m.png")
+    assert MaskFormat().read(tmp_path / "m.png").tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize("mode", ["1", "RGB"])
+def test_a_mask_of_another_mode_is_refused(tmp_path, mode):
+    Image.new(mode, (4, 4)).save(tmp_path / "m.png")
+    with pytest.raises(InputError, match=rf"m\.png has mode {mode}; expected a palette \(P\) or grey \(L\) PNG"):
+        MaskFormat().read(tmp_path / "m.png")
+
+
+def test_255_beside_other_values_is_refused_with_both_remedies(tmp_path):
+    path = save(tmp_path / "m.png", [[0, 3], [90, 255]], "L")
+    with pytest.raises(InputError, match=r"255 beside 2 other values \(3, 90\).*ignore=\[255\].*threshold=true"):
+        MaskFormat().read(path)
+
+
+def test_ignored_values_are_background(tmp_path):
+    path = save(tmp_path / "m.png", [[0, 1], [2, 255]], "P")
+    assert MaskFormat(ignore=(255,)).read(path).tolist() == [[0, 1], [2, 0]]
+
+
+def test_smoothed_masks_are_cut_at_128(tmp_path):
+    path = save(tmp_path / "m.png", [[0, 127], [128, 255]], "L")
+    assert MaskFormat(threshold=True).read(path).tolist() == [[0, 0], [1, 1]]
+
+
+def test_merged_objects_have_id_1(tmp_path):
+    path = save(tmp_path / "m.png", [[0, 1], [2, 7]], "P")
+    assert MaskFormat(merge=True).read(path).tolist() == [[0, 1], [1, 1]]
+
+
+def test_frame_2_comes_before_frame_10():
+    assert sorted(["f10", "f2", "f1b", "f1"], key=natural_key) == ["f1", "f1b", "f2", "f10"]
+
+
+def test_hidden_files_and_other_suffixes_are_left_out(tmp_path):
+    for name in ("b.png", "a.png", "._a.png", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/c.PNG").touch()
+    assert [path.name for path in list_files(tmp_path, (".png",))] == ["a.png", "b.png"]
+    assert [path.name for path in list_files(tmp_path, (".png",), deep=True)] == ["a.png", "b.png", "c.PNG"]

@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from memvos.decode.aggregate import aggregate, put_in, to_probabilities
+
+
+def pixel(*values):
+    """Object probabilities (1, N, 1, 1)."""
+    return torch.tensor(values).view(1, -1, 1, 1)
+
+
+def test_one_object_gets_the_squared_odds():
+    # p²/(p² + (1-p)²) with p = 0.8: 0.64 / 0.68
+    assert to_probabilities(aggregate(pixel(0.8))).flatten().tolist() == pytest.approx([0.04 / 0.68, 0.64 / 0.68])
+
+
+def test_two_objects_share_by_their_odds():
+    # odds: background 0.4·0.5 = 0.2 -> 0.25, objects 0.6 -> 1.5, 0.5 -> 1; their sum is 2.75
+    shares = to_probabilities(aggregate(pixel(0.6, 0.5))).flatten().tolist()
+    assert shares == pytest.approx([0.25 / 2.75, 1.5 / 2.75, 1 / 2.75])
+
+
+def test_certain_masks_stay_finite_and_certain():
+    logits = aggregate(pixel(1.0, 0.0))
+    assert torch.isfinite(logits).all()
+    assert to_probabilities(logits).flatten().tolist() == pytest.approx([0, 1, 0], abs=1e-6)
+
+
+def test_invalid_slots_change_nothing_and_get_nothing():
+    valid = torch.tensor([[True, False]])
+    with_slot = to_probabilities(aggregate(pixel(0.7, 0.9), valid)).flatten()
+    without = to_probabilities(aggregate(pixel(0.7))).flatten()
+    assert with_slot[:2].tolist() == pytest.approx(without.tolist())
+    assert with_slot[2] == 0
+
+
+def test_half_precision_is_computed_in_float32():
+    logits = aggregate(torch.ones(1, 1, 1, 1, dtype=torch.bfloat16))
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+
+
+def test_gradient_passes():
+    p = torch.full((1, 2, 1, 1), 0.6, requires_grad=True)
+    aggregate(p)[:, 1].sum().backward()
+    assert p.grad.flatten().tolist() == pytest.approx([1 / 0.24, 0], rel=1e-4)  # d logit / dp = 1 / (p (1-p))
+
+
+def test_given_masks_take_their_pixels_from_the_other_objects():
+    predicted = torch.tensor([[[[0.9, 0.9]], [[0.05, 0.05]], [[0.0, 0.0]]]])  # 3 objects, 1×2 pixels
+    given = torch.tensor([[[[1.0, 0.0]]]])  # for the third
+    joined = put_in(predicted, given, [2])
+    assert joined[0, :, 0, 0].tolist() == pytest.approx([0, 0, 0, 1], abs=1e-6)
+    assert joined[0, :, 0, 1].argmax() == 1
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "valid", "message"),
+    [
+        (torch.zeros(1, 4, 4), None, r"expected probabilities \(B, N, H, W\), got \(1, 4, 4\)"),
+        (torch.zeros(1, 2, 4, 4), torch.ones(1, 3, dtype=torch.bool), r"valid \(B, N\) = \(1, 2\), got \(1, 3\)"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(probabilities, valid, message):
+    with pytest.raises(ValueError, match=message):
+        aggregate(probabilities, valid)

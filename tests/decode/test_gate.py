@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+
+from memvos.decode.gate import OracleQuality, PredictedQuality, true_masks, winners
+from memvos.decode.propagate import Segmenter
+from memvos.decode.sizes import FrameSize
+from memvos.model.interface import MemoryFrame
+
+SIZE = (16, 16)
+BOX = (4, 12, 4, 12)
+EVERY = {"every": 1, "sigma": 0.8, "beta": None}
+
+
+def labels(*box):
+    """A label map with object 1 in the box."""
+    drawn = np.zeros(SIZE, np.uint8)
+    drawn[box[0] : box[1], box[2] : box[3]] = 1
+    return drawn
+
+
+def test_predicted_quality_is_the_models_score_and_empty_masks_are_not_present():
+    masks = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
+    masks[0, 0, 1, 1] = True
+    record = MemoryFrame(torch.zeros(1, 1, 1, 1, 1), torch.zeros(1, 2, 1, 1, 1), torch.tensor([[0.9, 0.4]]))
+    scores = PredictedQuality()(record, masks, None)
+    assert scores.quality.tolist() == [[pytest.approx(0.9), pytest.approx(0.4)]]
+    assert scores.present.tolist() == [[True, False]]
+
+
+def test_oracle_quality_is_the_iou_and_counts_objects_missed_or_imagined():
+    masks = torch.tensor([[[[1, 1, 0, 0]], [[0, 0, 0, 0]], [[0, 0, 0, 1]], [[0, 0, 0, 0]]]], dtype=torch.bool)
+    truth = torch.tensor([[[[0, 1, 1, 0]], [[0, 0, 0, 1]], [[0, 0, 0, 0]], [[0, 0, 0, 0]]]], dtype=torch.bool)
+    scores = OracleQuality()(None, masks, truth)
+    assert scores.quality.tolist() == [[pytest.approx(1 / 3), 0, 0, 0]]
+    assert scores.present.tolist() == [[True, True, True, False]]
+
+
+def test_winners_are_the_argmax_over_background_and_objects():
+    probabilities = torch.tensor([0.4, 0.35, 0.25, 0.1, 0.2, 0.7]).view(1, 2, 3, 1).permute(0, 2, 1, 3)
+    assert winners(probabilities).flatten(2)[0].tolist() == [[False, False], [False, True]]
+
+
+def test_true_masks_follow_the_order_of_ids_and_the_models_size():
+    truth = np.array([[0, 5], [5, 2]], np.uint8)
+    masks = true_masks(truth, [5, 9, 2], FrameSize.fit((2, 2), 4), torch.device("cpu"))
+    assert masks[0].int().tolist() == [[[0, 1], [1, 0]], [[0, 0], [0, 0]], [[0, 0], [0, 1]]]
+
+
+def test_oracle_gate_stores_exactly_the_frames_above_the_threshold(painted, paint):
+    stepper = Segmenter(painted, EVERY, device="cpu", precision="float32", gate=OracleQuality())
+    shifts = [0, 0, 1, 2, 0, 3, 0]  # the truth moves away from the prediction by 0 … 3 of 8 columns
+    stored = []
+    for shift in shifts:
+        truth = labels(4, 12, 4 + shift, 12 + shift)
+        step = stepper.step(paint(SIZE, {0: BOX}, quality=0.01), labels(*BOX) if not stored else None, truth=truth)
+        stored.append(step.stored)
+        if len(stored) > 1:
+            assert step.decision.score == pytest.approx((8 - shift) / (8 + shift))
+    # IoU of a shift by 1: 7/9 = 0.78
+    assert stored == [True, True, False, False, True, False, True]
+
+
+def test_oracle_truth_can_come_from_a_function_of_the_frames_index(painted, paint):
+    truth = {0: labels(*BOX), 1: labels(4, 12, 8, 16)}
+    stepper = Segmenter(painted, EVERY, device="cpu", precision="float32", gate=OracleQuality(truth.get))
+    stepper.step(paint(SIZE, {0: BOX}), labels(*BOX))
+    assert not stepper.step(paint(SIZE, {0: BOX})).stored
+    with pytest.raises(ValueError, match=r"no ground truth for frame 2; give step\(\.\.\., truth=label map\)"):
+        stepper.step(paint(SIZE, {0: BOX}))
+
+
+def test_truth_decides_what_is_stored_but_never_reaches_the_model(nearest, clip):
+    frames, truth = clip(12, 32, 40)
+    open_gate = {"every": 2, "sigma": None, "beta": None}
+    oracle = Segmenter(nearest, open_gate, device="cpu", precision="float32", gate=OracleQuality())
+    plain = Segmenter(nearest, open_gate, device="cpu", precision="float32")
+    for time, frame in enumerate(frames):
+        given = truth[0] if time == 0 else None
+        mine, other = oracle.step(frame, given, truth=truth[time]), plain.step(frame, given)
+        assert np.array_equal(mine.probabilities[1], other.probabilities[1])
+        assert mine.quality == other.quality  # what is put out is the model's own score
+
+
+def test_truth_of_another_size_is_refused(painted, paint):
+    stepper = Segmenter(painted, EVERY, device="cpu", precision="float32", gate=OracleQuality())
+    with pytest.raises(ValueError, match="the true labels in the size of the frame, 16×16, got 4×4"):
+        stepper.step(paint(SIZE, {0: BOX}), labels(*BOX), truth=np.zeros((4, 4), np.uint8))

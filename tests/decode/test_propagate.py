@@ -1,0 +1,209 @@
+import numpy as np
+import pytest
+import torch
+
+import memvos
+from memvos.decode.propagate import Segmenter
+from memvos.errors import InputError
+
+SIZE = (18, 23)  # padded to 20×24
+BOX = (4, 12, 4, 12)
+OTHER = (6, 16, 14, 22)
+
+
+def label_map(boxes):
+    labels = np.zeros(SIZE, np.uint8)
+    for key, (top, bottom, left, right) in boxes.items():
+        labels[top:bottom, left:right] = key
+    return labels
+
+
+def stepper(model, memory="first_previous", **more):
+    return Segmenter(model, memory, device="cpu", precision="float32", **more)
+
+
+def test_a_step_gives_labels_probabilities_quality_and_whether_it_was_stored(painted, paint):
+    segmenter = stepper(painted)
+    first = segmenter.step(paint(SIZE, {0: BOX}, quality=0.6), label_map({7: BOX}))
+    assert np.array_equal(first.labels, label_map({7: BOX}))
+    assert first.stored
+    second = segmenter.step(paint(SIZE, {0: OTHER}, quality=0.4))
+    assert np.array_equal(second.labels, label_map({7: OTHER}))
+    assert second.labels.dtype == np.uint8
+    assert (second.time, second.stored) == (1, False)
+    assert list(second.probabilities) == [7]
+    assert second.probabilities[7].shape == SIZE
+    assert second.probabilities[7].dtype == np.float32
+    assert np.array_equal(second.probabilities[7] > 0.5, second.labels == 7)
+    assert second.quality == {7: pytest.approx(0.4, abs=0.01)}
+
+
+def test_ids_keep_their_gaps(painted, paint):
+    segmenter = stepper(painted)
+    frame = paint(SIZE, {0: BOX, 1: OTHER})
+    segmenter.step(frame, label_map({3: BOX, 200: OTHER}))
+    assert np.array_equal(segmenter.step(frame).labels, label_map({3: BOX, 200: OTHER}))
+
+
+def test_results_come_in_the_frames_size_when_it_is_scaled_down(painted, paint):
+    segmenter = stepper(painted, short_side=9)
+    segmenter.step(paint(SIZE, {0: BOX}), label_map({1: BOX}))
+    step = segmenter.step(paint(SIZE, {0: BOX}))
+    assert step.labels.shape == step.probabilities[1].shape == SIZE
+    assert ((step.labels == 1) == (label_map({1: BOX}) == 1)).mean() > 0.9
+
+
+def test_previous_probabilities_are_shown_to_the_model(painted, paint):
+    segmenter = stepper(painted)
+    first = segmenter.step(paint(SIZE, {0: BOX}), label_map({1: BOX}))
+    segmenter.step(paint(SIZE, {0: BOX}))
+    previous = next(call[2] for call in painted.seen if call[0] == "segment")
+    assert previous.shape == (1, 1, 20, 24)
+    assert np.allclose(previous[0, 0, 1:19, 0:23].numpy(), first.probabilities[1])
+
+
+def test_an_object_can_enter_at_any_frame(painted, paint):
+    segmenter = stepper(painted)
+    frame = paint(SIZE, {0: (0, 18, 0, 23), 1: OTHER})  # the first object is predicted everywhere
+    segmenter.step(frame, label_map({1: BOX}))
+    entry = segmenter.step(frame, label_map({5: OTHER}))
+    assert (entry.labels == 5).sum() == (label_map({5: OTHER}) == 5).sum()  # the new mask has its pixels
+    assert (entry.labels[label_map({5: OTHER}) == 0] == 1).all()  # the old object is predicted elsewhere
+    assert entry.stored
+    assert set(entry.quality) == {1, 5}
+    painted.seen.clear()
+    segmenter.step(frame)
+    valid = next(call[1] for call in painted.seen if call[0] == "segment")
+    assert valid.tolist() == [[[True, True], [False, True]]]  # the new object may not read the first frame
+
+
+def test_a_known_object_can_be_corrected_at_any_frame(painted, paint):
+    segmenter = stepper(painted)
+    frame = paint(SIZE, {0: BOX, 1: OTHER})
+    segmenter.step(frame, label_map({1: BOX, 2: OTHER}))
+    moved = (0, 4, 0, 4)
+    step = segmenter.step(frame, {1: label_map({1: moved}) == 1})
+    assert np.array_equal(step.labels, label_map({1: moved, 2: OTHER}))
+    assert segmenter.bank.times == (0, 1)
+
+
+def test_an_object_can_be_declared_gone(painted, paint):
+    segmenter = stepper(painted)
+    frame = paint(SIZE, {0: BOX, 1: OTHER})
+    segmenter.step(frame, label_map({1: BOX, 2: OTHER}))
+    step = segmenter.step(frame, {1: np.zeros(SIZE, bool)})
+    assert np.array_equal(step.labels, label_map({2: OTHER}))
+
+
+def test_nothing_is_predicted_where_every_object_is_given(painted, paint):
+    segmenter = stepper(painted)
+    for _ in range(2):
+        segmenter.step(paint(SIZE, {0: BOX}), label_map({1: BOX}))
+    assert not any(call[0] == "segment" for call in painted.seen)
+
+
+def test_last_frame_is_scored_unless_it_is_declared_the_last(painted, paint):
+    segmenter = stepper(painted)
+    frame = paint(SIZE, {0: BOX}, quality=0.5)
+    segmenter.step(frame, label_map({1: BOX}))
+    assert segmenter.step(frame).quality
+    calls = len(painted.seen)
+    assert segmenter.step(frame, last=True).quality == {}
+    assert [call[0] for call in painted.seen[calls:]] == ["segment"]
+
+
+def test_frames_the_memory_does_not_want_need_not_be_memorised(painted, paint):
+    segmenter = stepper(painted, "first", score_all=False)
+    frame = paint(SIZE, {0: BOX})
+    segmenter.step(frame, label_map({1: BOX}))
+    step = segmenter.step(frame)
+    assert step.quality == {}
+    assert sum(call[0] == "memorize" for call in painted.seen) == 1
+
+
+def test_changing_a_result_does_not_change_what_follows(nearest, clip):
+    frames, labels = clip(4, 32, 40)
+    mine, other = stepper(nearest), stepper(nearest)
+    for time, frame in enumerate(frames):
+        step, expected = (each.step(frame, labels[0] if time == 0 else None) for each in (mine, other))
+        assert np.array_equal(step.probabilities[1], expected.probabilities[1])
+        step.probabilities[1][:] = 0
+
+
+def test_a_moving_object_is_followed(nearest, clip):
+    frames, labels = clip(20, 40, 48)
+    segmenter = stepper(nearest, "qdmn")
+    for time, frame in enumerate(frames):
+        step = segmenter.step(frame, labels[0] if time == 0 else None)
+        overlap = ((step.labels == 1) & (labels[time] == 1)).sum() / ((step.labels == 1) | (labels[time] == 1)).sum()
+        assert overlap > 0.5
+
+
+def test_memory_stays_bounded_over_300_frames(nearest, clip):
+    frames, labels = clip(300, 16, 16)
+    segmenter = stepper(nearest, "qdmn", every=1, beta=6, sigma=None)
+    for time, frame in enumerate(frames):
+        segmenter.step(frame, labels[0] if time == 0 else None)
+        assert len(segmenter.bank) <= 8
+    assert segmenter.bank._store.capacity <= 10
+    assert segmenter.bank.times[0] == 0
+
+
+def test_reset_starts_another_video(painted, paint):
+    segmenter = stepper(painted)
+    segmenter.step(paint(SIZE, {0: BOX}), label_map({7: BOX}))
+    segmenter.reset()
+    step = segmenter.step(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.uint8))
+    assert (step.time, list(step.probabilities)) == (0, [1])
+
+
+def test_bf16_gives_nearly_the_labels_of_float32(nearest, clip):
+    frames, labels = clip(6, 40, 48)
+    exact = stepper(nearest)
+    half = Segmenter(nearest, "first_previous", device="cpu", precision="bf16")
+    for time, frame in enumerate(frames):
+        given = labels[0] if time == 0 else None
+        assert (exact.step(frame, given).labels == half.step(frame, given).labels).mean() > 0.97
+
+
+def test_a_first_frame_without_masks_is_refused(painted, paint):
+    with pytest.raises(InputError, match="frame 0 comes before any mask; give masks with the first frame"):
+        stepper(painted).step(paint(SIZE, {0: BOX}))
+
+
+def test_a_new_object_with_an_empty_mask_is_refused(painted, paint):
+    with pytest.raises(InputError, match="first mask of object 4, at frame 0, is empty"):
+        stepper(painted).step(paint(SIZE, {0: BOX}), {4: np.zeros(SIZE, bool)})
+
+
+def test_bad_input_in_the_middle_leaves_the_segmenter_as_it_was(nearest, clip):
+    frames, labels = clip(6, 32, 40)
+    mine, other = stepper(nearest), stepper(nearest)
+    mine.step(frames[0], labels[0])
+    other.step(frames[0], labels[0])
+    with pytest.raises(InputError, match=r"frame 1 is 32×20, the frames before are 32×40; resize it, or call reset"):
+        mine.step(frames[1][:, :20])
+    with pytest.raises(InputError, match="expected a frame as uint8 RGB"):
+        mine.step(frames[1].astype(np.float32))
+    with pytest.raises(InputError, match="the given mask in the size of the frame"):
+        mine.step(frames[1], labels[1][:5])
+    with pytest.raises(InputError, match="the first mask of object 9"):
+        mine.step(frames[1], {9: np.zeros((32, 40), bool)})
+    for frame in frames[1:]:
+        step, expected = mine.step(frame), other.step(frame)
+        assert step.time == expected.time
+        assert np.array_equal(step.probabilities[1], expected.probabilities[1])
+
+
+def test_segmenter_is_public():
+    assert memvos.Segmenter is Segmenter
+
+
+def test_no_gradient_is_kept(nearest, clip):
+    frames, labels = clip(2, 32, 40)
+    segmenter = stepper(nearest)
+    for time, frame in enumerate(frames):
+        segmenter.step(frame, labels[0] if time == 0 else None)
+    assert not segmenter.bank.read().value.requires_grad
+    assert all(parameter.requires_grad for parameter in nearest.parameters())
+    assert torch.is_grad_enabled()

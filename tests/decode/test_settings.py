@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from memvos.decode.propagate import Segmenter
+from memvos.decode.settings import bank_options, presets, with_read
+from memvos.errors import InputError
+from memvos.memory import MemoryBank
+from memvos.model.memory_read import Kernel, MemoryRead, Softmax, TopK
+
+
+@pytest.fixture
+def reader(painted):
+    painted.read = MemoryRead(TopK(50))
+    return painted
+
+
+def test_every_preset_makes_a_bank():
+    assert {"qdmn", "qdmn_released_davis", "qdmn_released_youtube", "every_5", "all", "first", "previous"} <= set(
+        presets()
+    )
+    for name in presets():
+        MemoryBank(**bank_options(name))
+
+
+def test_unknown_preset_lists_the_known_ones(painted):
+    with pytest.raises(InputError, match=r"unknown memory preset 'qdnm'; known: all, every_5, .*qdmn"):
+        Segmenter(painted, "qdnm")
+
+
+def test_overrides_win_over_the_preset(painted):
+    bank = Segmenter(painted, "qdmn", device="cpu", sigma=None, beta=None, every=3).bank
+    assert (bank.sigma, bank.beta, bank.every) == (None, None, 3)
+
+
+def test_unknown_override_lists_the_known_ones(painted):
+    with pytest.raises(ValueError, match="unknown override topk; known: sigma, beta, every, top_k, kernel"):
+        Segmenter(painted, topk=20)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kind", "sigma", "k"),
+    [
+        ({"top_k": 20}, TopK, None, 20),
+        ({"top_k": None}, Softmax, None, None),
+        ({"kernel": 5.6}, Kernel, 5.6, 50),
+        ({"kernel": 5.6, "top_k": None}, Kernel, 5.6, None),
+    ],
+)
+def test_read_settings_are_replaced(reader, overrides, kind, sigma, k):
+    selection = Segmenter(reader, device="cpu", **overrides).model.read.selection
+    assert isinstance(selection, kind)
+    assert getattr(selection, "sigma", None) == sigma
+    assert getattr(selection, "k", None) == k
+
+
+def test_the_given_model_keeps_its_read_and_shares_its_weights(reader):
+    other = with_read(reader, {"top_k": None})
+    assert isinstance(reader.read.selection, TopK)
+    assert other.weight is reader.weight
+    with torch.no_grad():
+        reader.weight.fill_(3)
+    assert other.weight.item() == 3
+
+
+def test_a_model_without_a_read_has_no_read_settings(painted):
+    with pytest.raises(InputError, match="Painted has no memory read to set top_k of"):
+        Segmenter(painted, top_k=20)
+
+
+@pytest.mark.parametrize("overrides", [{"top_k": 0}, {"kernel": -1.0}])
+def test_read_settings_out_of_range_are_refused(reader, overrides):
+    with pytest.raises(InputError, match="above 0, or None to switch it off"):
+        Segmenter(reader, **overrides)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+
+from memvos.decode.sizes import FrameSize, read_frame
+from memvos.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("size", "padding"),
+    [
+        ((480, 854), (5, 5, 0, 0)),  # DAVIS: 854 -> 864
+        ((120, 160), (0, 0, 4, 4)),
+        ((91, 125), (1, 2, 2, 3)),  # an odd rest puts the larger part right and bottom
+        ((16, 32), (0, 0, 0, 0)),
+        ((1, 1), (7, 8, 7, 8)),
+    ],
+)
+def test_padding_is_symmetric_with_the_floor_half_first(size, padding):
+    plan = FrameSize.fit(size, 16)
+    assert plan.padding == padding
+    padded = plan.shrink(torch.ones(1, 3, *size))
+    assert padded.shape[2] % 16 == padded.shape[3] % 16 == 0
+    assert padded.sum() == 3 * size[0] * size[1]
+    assert torch.equal(plan.restore(padded), torch.ones(1, 3, *size))
+
+
+def test_larger_frames_are_scaled_to_the_short_side_and_back():
+    plan = FrameSize.fit((60, 100), 16, short_side=30)
+    assert plan.inner == (30, 50)
+    image = plan.shrink(torch.full((1, 3, 60, 100), 0.5))
+    assert image.shape == (1, 3, 32, 64)
+    assert plan.restore(image).shape == (1, 3, 60, 100)
+    assert torch.allclose(plan.restore(image), torch.tensor(0.5))
+
+
+def test_smaller_frames_keep_their_size():
+    assert FrameSize.fit((60, 100), 16, short_side=240).inner == (60, 100)
+
+
+def test_masks_stay_hard_when_scaled():
+    masks = torch.zeros(1, 1, 60, 100)
+    masks[..., 11:33, 17:51] = 1
+    assert set(FrameSize.fit((60, 100), 16, short_side=30).shrink_masks(masks).unique().tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"uint8 RGB \(H, W, 3\), got float32 \(4, 4, 3\)"),
+        (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\); convert it"),
+        (np.zeros((4, 4, 4), np.uint8), r"got uint8 \(4, 4, 4\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"got uint8 \(0, 4, 3\)"),
+    ],
+)
+def test_frames_of_another_type_or_shape_are_refused(frame, message):
+    with pytest.raises(InputError, match=message):
+        read_frame(frame)

@@ -1,0 +1,142 @@
+import struct
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from memvos.decode.propagate import Segmenter
+from memvos.decode.video import ImageFolder, VideoFile, follow, named, open_frames, turn_upright
+from memvos.errors import InputError
+
+RED_LEFT = np.zeros((32, 48, 3), np.uint8)
+RED_LEFT[:, :24, 0] = 255
+
+
+def write_video(path, frames, rate=10):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def red_side(frame):
+    """Where the mean of the red pixels is: (row, column) relative to the size."""
+    rows, columns = np.nonzero(frame[..., 0] > 128)
+    return rows.mean() / frame.shape[0], columns.mean() / frame.shape[1]
+
+
+def test_video_file_gives_named_rgb_frames_and_its_rate(tmp_path):
+    write_video(tmp_path / "clip.mp4", [RED_LEFT] * 5)
+    video = open_frames(tmp_path / "clip.mp4")
+    frames = list(video)
+    assert [name for name, _ in frames] == ["00000", "00001", "00002", "00003", "00004"]
+    assert len(video) == 5
+    assert float(video.rate) == 10
+    assert frames[0][1].shape == (32, 48, 3)
+    assert frames[0][1].dtype == np.uint8
+    assert red_side(frames[0][1])[1] == pytest.approx(0.25, abs=0.03)
+
+
+def test_frames_are_decoded_as_they_are_asked_for(tmp_path):
+    write_video(tmp_path / "clip.mp4", [RED_LEFT] * 50)
+    frames = iter(VideoFile(tmp_path / "clip.mp4"))
+    assert next(frames)[0] == "00000"
+    frames.close()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "row", "column"),
+    [
+        ((0, 1, -1, 0), 0.25, 0.5),  # a phone held upright: shown a quarter turn clockwise, the left comes to the top
+        ((-1, 0, 0, -1), 0.5, 0.75),  # upside down
+        ((0, -1, 1, 0), 0.75, 0.5),
+    ],
+)
+def test_rotation_in_the_metadata_is_applied(tmp_path, matrix, row, column):
+    path = tmp_path / "clip.mp4"
+    write_video(path, [RED_LEFT] * 2)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40  # the matrix of the track header: a b u c d v x y w
+    a, b, c, d = (65536 * value for value in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    _, frame = next(iter(VideoFile(path)))
+    assert red_side(frame) == (pytest.approx(row, abs=0.03), pytest.approx(column, abs=0.03))
+
+
+def test_folder_is_read_in_natural_order(tmp_path):
+    for name in ("f10.png", "f2.png", "f1.jpg"):
+        Image.fromarray(RED_LEFT).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    assert [name for name, _ in open_frames(tmp_path)] == ["f1", "f2", "f10"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(image).save(tmp_path / "a.png", exif=exif)
+    expected = [  # where the stored first row and first column are shown (EXIF 2.3, tag 0x0112)
+        image,
+        image[:, ::-1],
+        image[::-1, ::-1],
+        image[::-1],
+        image.swapaxes(0, 1),
+        image[::-1].swapaxes(0, 1),
+        image[::-1, ::-1].swapaxes(0, 1),
+        image[:, ::-1].swapaxes(0, 1),
+    ][orientation - 1]
+    assert np.array_equal(turn_upright(image, orientation), expected)
+    assert np.array_equal(next(iter(ImageFolder(tmp_path)))[1], expected)
+
+
+def test_a_live_source_gets_names():
+    assert [name for name, _ in named(iter([RED_LEFT, RED_LEFT]))] == ["00000", "00001"]
+
+
+@pytest.mark.parametrize("what", ["missing", "empty folder", "text", "truncated"])
+def test_what_cannot_be_read_is_refused(tmp_path, what):
+    path = tmp_path / "input"
+    if what == "empty folder":
+        path.mkdir()
+    if what == "text":
+        path.write_text("not a video")
+    if what == "truncated":
+        write_video(tmp_path / "whole.mp4", [RED_LEFT] * 5)
+        path.write_bytes((tmp_path / "whole.mp4").read_bytes()[:300])
+    messages = {"missing": "does not exist", "empty folder": "holds no image", "truncated": "has no picture"}
+    with pytest.raises(InputError, match=messages.get(what, "cannot be opened as a video")):
+        list(open_frames(path))
+
+
+def test_a_corrupt_image_is_named(tmp_path):
+    (tmp_path / "00000.png").write_bytes(b"\x89PNG no")
+    with pytest.raises(InputError, match=r"00000\.png cannot be read"):
+        list(open_frames(tmp_path))
+
+
+def test_follow_starts_at_the_first_mask_and_reads_masks_when_their_frame_comes(painted, paint):
+    size, box = (16, 16), (4, 12, 4, 12)
+    mask = np.zeros(size, np.uint8)
+    mask[4:12, 4:12] = 1
+    asked = []
+    frames = named(paint(size, {0: box}) for _ in range(5))
+    segmenter = Segmenter(painted, "first", device="cpu", precision="float32")
+    masks = {"00002": mask, "00004": lambda: asked.append(4) or mask}
+    results = follow(segmenter, frames, masks)
+    assert next(results)[0] == "00002"
+    assert asked == []
+    assert [(name, step.time) for name, _, step in results] == [("00003", 1), ("00004", 2)]
+    assert asked == [4]
+
+
+def test_masks_for_frames_that_never_come_are_reported(painted, paint):
+    mask = np.ones((16, 16), np.uint8)
+    segmenter = Segmenter(painted, "first", device="cpu", precision="float32")
+    frames = named([paint((16, 16), {0: (0, 16, 0, 16)})])
+    with pytest.raises(InputError, match="frames that do not exist: frame7; name masks as their frames"):
+        list(follow(segmenter, frames, {"00000": mask, "frame7": mask}))

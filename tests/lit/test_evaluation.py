@@ -1,0 +1,196 @@
+import csv
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import memvos.lit.evaluation as evaluation
+from memvos.data.trees import Video
+from memvos.decode import Segmenter
+from memvos.errors import InputError
+from memvos.lit import evaluate
+from memvos.lit.result_files import read_part, write_part
+from memvos.lit.video_scores import Protocol, score_video
+
+QUIET = {"device": "cpu", "precision": "float32", "progress": False}
+
+
+def read_csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_result_files_have_the_agreed_form(tiny, make_videos, tmp_path):
+    facts = {"row": "both", "seed": 0, "split": "test", "scale": "mini", "data": "synthetic", "provenance": {"a": 1}}
+    result = evaluate(tiny, make_videos(), "qdmn", tmp_path / "out", facts=facts, **QUIET)
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert written == result
+    assert written["schema"] == 1
+    assert {**written, **facts} == written
+    assert set(written["scores"]) == {
+        "J", "J_recall", "J_decay", "F", "F_recall", "F_decay", "J&F", "J_present", "F_present", "J&F_present"
+    }  # fmt: skip
+    assert written["sequences"] == 2
+    assert written["objects"] == 4
+    assert written["attributes"]["motion"]["objects"] == 2
+    assert set(written["quality"]) == {
+        "spearman", "pearson", "ece", "bias", "mean", "stored_fraction", "gated_fraction"
+    }  # fmt: skip
+    assert written["memory"]["logit_std"] > 0
+    assert written["speed"]["fps"] > 0
+    objects = read_csv(tmp_path / "out" / "objects.csv")
+    assert [(row["video"], row["object"], row["frames"]) for row in objects] == [
+        ("video0", "1", "10"), ("video0", "2", "10"), ("video1", "1", "10"), ("video1", "2", "10")
+    ]  # fmt: skip
+    assert objects[0]["attributes"] == "motion"
+    mean = np.mean([float(row["J&F"]) for row in objects])
+    assert written["scores"]["J&F"] == pytest.approx(mean)
+
+
+def test_quality_has_a_line_per_object_and_predicted_frame(tiny, make_videos, tmp_path):
+    evaluate(tiny, make_videos(1), {"every": 2, "sigma": None, "beta": 1}, tmp_path, **QUIET)
+    lines = read_csv(tmp_path / "quality.csv")
+    assert list(lines[0]) == ["video", "frame", "object", "quality", "iou", "stored", "evicted"]
+    assert Counter(line["object"] for line in lines) == {"1": 11, "2": 11}
+    stored = [line["frame"] for line in lines if line["stored"] == "1" and line["object"] == "1"]
+    assert stored == ["00002", "00004", "00006", "00008", "00010"]
+    assert next(line["evicted"] for line in lines if line["evicted"]) in ("2", "4")
+
+
+def test_without_a_gate_nothing_is_gated_and_every_fifth_frame_is_stored(tiny, make_videos):
+    result = evaluate(tiny, make_videos(1), "no_gate", **QUIET)
+    assert result["quality"]["gated_fraction"] == 0.0
+    assert result["quality"]["stored_fraction"] == pytest.approx(2 / 11)  # frames 5 and 10 of 11 predicted ones
+    # frames 0-11 hold 1, 2, …: annotated, previous, from 5 on a stored one, which is the previous frame itself at 5, 10
+    assert result["memory"]["frames_mean"] == pytest.approx((1 + 4 * 2 + 2 + 4 * 3 + 3 + 4) / 12)
+
+
+def test_without_a_quality_head_scores_are_null(tiny_without_qam, make_videos):
+    quality = evaluate(tiny_without_qam, make_videos(1), "no_gate", **QUIET)["quality"]
+    assert [quality[name] for name in ("spearman", "pearson", "ece", "bias", "mean")] == [None] * 5
+    assert quality["stored_fraction"] > 0
+
+
+def test_a_perfect_prediction_scores_one(tiny, make_videos, monkeypatch):
+    step = Segmenter.step
+
+    def perfect(self, frame, masks=None, *, truth=None, last=False):
+        return replace(step(self, frame, masks, truth=truth), labels=truth)
+
+    monkeypatch.setattr(Segmenter, "step", perfect)
+    scores = evaluate(tiny, make_videos(1), **QUIET)["scores"]
+    assert scores["J"] == scores["F"] == 1.0
+
+
+def test_finished_videos_are_skipped_after_an_interruption(tiny, make_videos, tmp_path, monkeypatch):
+    videos, seen = make_videos(3), []
+    score_video = evaluation.score_video
+
+    def interrupted(segmenter, video, masks_to=None):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(video.name)
+        return score_video(segmenter, video, masks_to)
+
+    monkeypatch.setattr(evaluation, "score_video", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tiny, videos, output_dir=tmp_path / "out", **QUIET)
+    assert not (tmp_path / "out" / "result.json").exists()
+    again = []
+    monkeypatch.setattr(evaluation, "score_video", lambda *rest: again.append(rest[1].name) or score_video(*rest))
+    result = evaluate(tiny, videos, output_dir=tmp_path / "out", **QUIET)
+    assert seen == ["video0", "video1"]
+    assert again == ["video2"]
+    monkeypatch.undo()
+    fresh = evaluate(tiny, videos, output_dir=tmp_path / "fresh", **QUIET)
+    assert {**result, "speed": 0} == {**fresh, "speed": 0}
+
+
+def test_other_weights_or_settings_start_anew(tiny, make_videos, tmp_path, monkeypatch):
+    videos, seen = make_videos(1), []
+    score_video = evaluation.score_video
+    monkeypatch.setattr(evaluation, "score_video", lambda *rest: seen.append(rest[1].name) or score_video(*rest))
+    evaluate(tiny, videos, output_dir=tmp_path, **QUIET)
+    evaluate(tiny, videos, output_dir=tmp_path, **QUIET)
+    assert len(seen) == 1
+    evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5}, **QUIET)
+    assert len(seen) == 2
+    with torch.no_grad():
+        tiny.decoder.bias += 1
+    evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5}, **QUIET)
+    assert len(seen) == 3
+
+
+def test_masks_are_written_in_the_size_of_the_frames(tiny, make_videos, tmp_path):
+    evaluate(tiny, make_videos(1), output_dir=tmp_path, write_masks=True, **QUIET)
+    files = sorted((tmp_path / "masks" / "video0").iterdir())
+    assert [file.name for file in files][:2] == ["00000.png", "00001.png"]
+    assert len(files) == 12
+    with Image.open(files[0]) as image:
+        assert image.mode == "P"
+        assert image.size == (20, 16)
+        assert set(np.unique(image)) == {0, 1, 2}
+
+
+def test_the_oracle_gate_stores_only_good_frames(tiny, make_videos):
+    result = evaluate(tiny, make_videos(1), {"every": 1, "sigma": 0.99, "beta": None}, gate="oracle", **QUIET)
+    assert result["quality"]["gated_fraction"] == 1.0  # an untrained network is never that good
+
+
+def test_the_protocol_sets_up_the_stepper(tiny):
+    protocol = Protocol("qdmn", "oracle", 0.3, 7, "cpu", "float32", overrides={"sigma": 0.5})
+    segmenter = protocol.segmenter(tiny)
+    assert segmenter.bank.sigma == 0.5
+    assert (segmenter.corruption.rate, segmenter.corruption.seed) == (0.3, 7)
+    assert segmenter.gate.needs_truth
+    assert segmenter.dtype == torch.float32
+
+
+def test_objects_are_given_where_they_first_appear(tiny, make_videos):
+    video = make_videos(1)[0]
+    late = Video(video.name, video.image_paths, video.mask_paths, late_objects=True)
+    labels = late.labels
+    late.labels = lambda time: labels(time) * (labels(time) != 2) if time < 4 else labels(time)
+    scores = score_video(Protocol(device="cpu", precision="float32").segmenter(tiny), late)
+    # of 12 frames the first and last do not count; object 2 enters on frame 4, which does not count for it either
+    assert [(score.object, len(score.j)) for score in scores.objects] == [(1, 10), (2, 6)]
+    assert sum(line.object == 2 for line in scores.quality) == 7
+    assert scores.predicted == 10  # frames on which a mask is given are not
+
+
+def test_scores_of_a_video_survive_a_file(tiny, make_videos, tmp_path):
+    segmenter = Protocol(device="cpu", precision="float32").segmenter(tiny)
+    scores = score_video(segmenter, make_videos(1)[0])
+    write_part(tmp_path / "part.json", scores, "key")
+    again = read_part(tmp_path / "part.json", "key")
+    assert again.as_plain() == scores.as_plain()
+    assert read_part(tmp_path / "part.json", "another key") is None
+
+
+def test_an_empty_list_of_videos_is_refused(tiny):
+    with pytest.raises(InputError, match="no videos to evaluate; the split is empty"):
+        evaluate(tiny, [], **QUIET)
+
+
+def test_two_videos_of_one_name_are_refused(tiny, make_videos):
+    with pytest.raises(InputError, match="two videos are called 'video0'; expected one name each"):
+        evaluate(tiny, make_videos(1) * 2, **QUIET)
+
+
+def test_an_unknown_gate_is_refused(tiny, make_videos):
+    with pytest.raises(InputError, match="unknown gate 'perfect'; expected one of predicted, oracle"):
+        evaluate(tiny, make_videos(1), gate="perfect", **QUIET)
+
+
+def test_no_workers_are_refused(tiny, make_videos):
+    with pytest.raises(InputError, match="at least one worker, got 0"):
+        evaluate(tiny, make_videos(1), workers=0, **QUIET)
+
+
+def test_masks_need_a_folder(tiny, make_videos):
+    with pytest.raises(InputError, match="write_masks needs an output_dir"):
+        evaluate(tiny, make_videos(1), write_masks=True, **QUIET)

@@ -1,0 +1,104 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from memvos.lit.qdmn import correlation
+from memvos.lit.unroll import unroll
+from memvos.losses import mask_iou
+
+
+def gradients_of_quality_loss(module, batch):
+    """Gradient sums of the quality loss alone, by part of the network."""
+    frames = unroll(module.model, batch)
+    target = [module.quality_loss.target(frame.probabilities, batch.masks[:, frame.time]) for frame in frames]
+    module._quality(frames, target, batch.valid).backward()
+    parts = {"head": module.model.quality, "memory": module.model.memory_encoder, "segmenter": module.model.decoder}
+    return {
+        name: sum(float(p.grad.abs().sum()) for p in part.parameters() if p.grad is not None)
+        for name, part in parts.items()
+    }
+
+
+def test_the_released_quality_loss_trains_head_memory_encoder_and_segmenter(tiny, batch, module_of):
+    gradients = gradients_of_quality_loss(module_of(tiny, quality_gradient="released"), batch)
+    assert all(size > 0 for size in gradients.values())
+
+
+def test_the_detached_quality_loss_trains_the_head_alone(tiny, batch, module_of):
+    gradients = gradients_of_quality_loss(module_of(tiny, quality_gradient="detached"), batch)
+    assert gradients["head"] > 0
+    assert gradients["memory"] == gradients["segmenter"] == 0
+
+
+def without_trainer(module):
+    """A module whose logged values are collected in `logged`."""
+    logged = {}
+    module.log = lambda name, value, **options: logged.__setitem__(name, float(value))
+    module.log_dict = lambda values, **options: logged.update({name: float(value) for name, value in values.items()})
+    module._trainer = SimpleNamespace(global_step=0, log_every_n_steps=1, optimizers=[])
+    return logged
+
+
+def test_the_loss_is_the_sum_over_frames_of_both_losses(tiny, batch, module_of):
+    module = module_of(tiny, quality_weight=0.5)
+    logged = without_trainer(module)
+    output = module.training_step(batch, 0)
+    expected = 0.0
+    for frame in unroll(tiny, batch):
+        truth = batch.masks[:, frame.time]
+        entropy = torch.nn.functional.cross_entropy(frame.logits, batch.labels[:, frame.time])
+        squares = (frame.quality - mask_iou(frame.probabilities, truth)).square()
+        # clip 0 has two objects, clip 1 only its first
+        quality = (squares[0].mean() + squares[1, 0]) / 2
+        expected += entropy + 0.5 * quality
+    assert float(output["loss"].detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert logged["train/loss"] == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_score_and_iou_are_averaged_over_existing_objects(tiny, batch, module_of):
+    module = module_of(tiny)
+    logged = without_trainer(module)
+    output = module.training_step(batch, 0)
+    scores = torch.stack([frame.quality for frame in unroll(tiny, batch)])
+    expected = (scores[:, 0].sum() + scores[:, 1, 0].sum()) / 6
+    assert output["score"].item() == pytest.approx(float(expected))
+    assert {"train/iou", "train/segmentation", "train/quality", "train/score"} <= logged.keys()
+    assert -1 <= logged["train/score_iou_correlation"] <= 1
+
+
+def test_without_a_quality_head_only_the_segmentation_is_trained(tiny_without_qam, batch, module_of):
+    module = module_of(tiny_without_qam)
+    logged = without_trainer(module)
+    output = module.training_step(batch, 0)
+    assert not module.trains_quality
+    assert "score" not in output
+    assert "train/quality" not in logged
+    assert output["loss"].item() == pytest.approx(logged["train/segmentation"])
+
+
+def test_plain_facts_are_remembered(tiny, module_of):
+    module = module_of(tiny)
+    module.remember(model={"_target_": "some.Model", "width": [1, 2]})
+    assert module.hparams["model"] == {"_target_": "some.Model", "width": [1, 2]}
+
+
+def test_a_fact_that_is_not_plain_is_refused(tiny, module_of):
+    with pytest.raises(TypeError, match="plain values only, got object for 'model'; convert a configuration"):
+        module_of(tiny).remember(model=object())
+
+
+def test_an_unknown_quality_gradient_is_refused(tiny, module_of):
+    with pytest.raises(ValueError, match="'released' or 'detached', got 'half'"):
+        module_of(tiny, quality_gradient="half")
+
+
+def test_a_negative_quality_weight_is_refused(tiny, module_of):
+    with pytest.raises(ValueError, match="quality_weight of at least 0, got -1"):
+        module_of(tiny, quality_weight=-1)
+
+
+def test_correlation_is_pearsons():
+    assert correlation(torch.tensor([[1.0, 2, 3], [2, 4, 6]])).item() == pytest.approx(1.0)
+    assert correlation(torch.tensor([[1.0, 2, 3], [6, 4, 2]])).item() == pytest.approx(-1.0)
+    assert correlation(torch.tensor([[1.0, 1, 1], [6, 4, 2]])).item() == 0.0

@@ -1,0 +1,98 @@
+"""One optimiser step of the released training code, at iterations 0 and 45,000, with one and with two objects."""
+
+import importlib.util
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from memvos.data.clip import ClipBatch
+from memvos.lit import QDMNModule
+from memvos.lit.unroll import unroll
+from memvos.losses import BootstrappedCrossEntropy, QualityLoss
+from memvos.model.backbone import ResNet
+from memvos.model.layouts import QDMN_RELEASED
+from memvos.model.memory_read import MemoryRead, Softmax
+from memvos.model.pem import WeakPrior
+from memvos.model.qam import QualityHead
+from memvos.model.qdmn import QDMN
+
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def released(shared):
+    """The network with the fixture's weights, and what the released code computed."""
+    folder = shared / "parity"
+    spec = importlib.util.spec_from_file_location("keyed_weights", folder / "keyed_weights.py")
+    keyed = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(keyed)
+    shapes = json.loads((folder / "qdmn" / "shapes.json").read_text())
+    small = np.load(folder / "qdmn" / "small_tensors.npz")
+    weights = keyed.keyed_state_dict(shapes, {name: small[name] for name in small.files})
+    quality = partial(QualityHead, activations=("relu", "relu"))
+    model = QDMN(partial(ResNet, depth=50, conv_bias=True), WeakPrior, quality, MemoryRead(Softmax()))
+    model.load_state_dict({QDMN_RELEASED.ours(name): tensor for name, tensor in weights.items()})
+    return model, json.loads((folder / "qdmn" / "train_step.json").read_text()), folder / "qdmn"
+
+
+def fixture_batch(path):
+    with np.load(path) as content:
+        arrays = {name: torch.from_numpy(content[name]) for name in content.files}
+    masks = [arrays["gt"], arrays["sec_gt"]] if "sec_gt" in arrays else [arrays["gt"]]
+    valid = arrays["selector"] > 0.5 if "selector" in arrays else torch.ones(2, 1, dtype=torch.bool)
+    batch = ClipBatch(arrays["rgb"], torch.cat(masks, dim=2), valid)
+    assert torch.equal(batch.labels, arrays["cls_gt"])
+    return batch
+
+
+@pytest.mark.parametrize("objects", ["so", "mo"])
+def test_losses_and_gradients_of_a_training_step_are_those_of_the_released_code(released, objects):
+    model, expected, folder = released
+    batch = fixture_batch(folder / f"train_{objects}.npz")
+    module = QDMNModule(
+        model,
+        BootstrappedCrossEntropy(),
+        QualityLoss(average="slots", soft_truth=True),
+        None,
+        None,
+        quality_gradient="released",
+    )
+    module.train()
+    frames = unroll(model, batch)
+    target = [module.quality_loss.target(frame.probabilities, batch.masks[:, frame.time]) for frame in frames]
+    for k, frame in enumerate(frames):
+        recorded = expected[f"{objects}_it0"]
+        assert frame.quality.detach().mean(1, keepdim=True).numpy() == pytest.approx(
+            np.array(recorded[f"mask_score_{k + 1}"]), rel=1e-4, abs=1e-5
+        )
+        assert target[k].mean(1, keepdim=True).numpy() == pytest.approx(
+            np.array(recorded[f"gt_score_{k + 1}"]), rel=1e-4, abs=1e-6
+        )
+    for step in (0, 45_000):
+        recorded = expected[f"{objects}_it{step}"]
+        losses = [
+            module.segmentation_loss(frame.logits, batch.labels[:, frame.time], step)
+            + module.quality_loss(frame.quality, truth, batch.valid)
+            for frame, truth in zip(frames, target, strict=True)
+        ]
+        assert module.segmentation_loss.kept_fraction(step) == pytest.approx(recorded["losses"]["p"])
+        for k, loss in enumerate(losses):
+            assert float(loss.detach()) == pytest.approx(recorded["losses"][f"loss_{k + 1}"], rel=1e-4)
+        model.zero_grad()
+        sum(losses).backward(retain_graph=step == 0)
+        check_gradients(model, recorded["grad_norm"])
+
+
+def check_gradients(model, recorded):
+    """Within 1 % for the largest 95 % of the parameters by norm."""
+    norms = {QDMN_RELEASED.released(name): float(p.grad.norm()) for name, p in model.named_parameters()}
+    print({k: (norms[k], recorded[k]) for k in recorded if "concat" in k})
+    assert norms.keys() == recorded.keys()
+    largest = sorted(recorded, key=recorded.get, reverse=True)[: int(0.95 * len(recorded))]
+    off = {name: norms[name] / recorded[name] - 1 for name in largest}
+    worst = max(off, key=lambda name: abs(off[name]))
+    print(sorted(((round(v, 5), k, round(recorded[k], 5)) for k, v in off.items()), key=lambda x: -abs(x[0]))[:8])
+    assert abs(off[worst]) < 0.01, (worst, off[worst])

@@ -1,0 +1,92 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from memvos.lit import Validation, evaluate
+from memvos.lit.validation import evenly_picked
+
+
+class Log(list):
+    def log_metrics(self, metrics, step):
+        self.append((metrics, step))
+
+
+@pytest.fixture
+def trainer(make_videos):
+    return SimpleNamespace(
+        global_step=0,
+        max_steps=10,
+        datamodule=SimpleNamespace(val_videos=make_videos(2)),
+        callbacks=[],
+        loggers=[Log()],
+        progress_bar_callback=None,
+        precision="32-true",
+        global_rank=0,
+        world_size=1,
+    )
+
+
+def run_steps(validation, trainer, module, steps):
+    for step in steps:
+        trainer.global_step = step
+        validation.on_train_batch_end(trainer, module, {}, None, 0)
+
+
+def test_videos_are_scored_every_so_often_and_after_the_last_step(trainer, tiny, module_of):
+    run_steps(Validation(every_steps=4), trainer, module_of(tiny), range(1, 11))
+    assert [step for _, step in trainer.loggers[0]] == [4, 8, 10]
+
+
+def test_a_step_of_several_batches_is_validated_once(trainer, tiny, module_of):
+    run_steps(Validation(every_steps=4), trainer, module_of(tiny), [4, 4, 4])
+    assert len(trainer.loggers[0]) == 1
+
+
+def test_scores_are_those_of_an_evaluation(trainer, tiny, module_of):
+    validation = Validation(every_steps=1)
+    run_steps(validation, trainer, module_of(tiny), [1])
+    scores = evaluate(
+        tiny, trainer.datamodule.val_videos, device="cpu", precision="float32", progress=False
+    )["scores"]  # fmt: skip
+    assert validation.latest == pytest.approx({name: scores[name] for name in ("J", "F", "J&F", "J&F_present")})
+    assert trainer.loggers[0][0][0]["val/J&F"] == pytest.approx(scores["J&F"])
+
+
+def test_the_training_mode_of_every_part_is_restored(trainer, tiny, module_of):
+    module = module_of(tiny)
+    module.train()
+    tiny.decoder.eval()
+    run_steps(Validation(every_steps=1), trainer, module, [1])
+    assert tiny.training
+    assert not tiny.decoder.training
+    assert all(parameter.requires_grad for parameter in tiny.parameters())
+
+
+def test_averaged_weights_are_validated(trainer, tiny, module_of):
+    from pytorch_lightning.callbacks import EMAWeightAveraging
+
+    module, average = module_of(tiny), EMAWeightAveraging(decay=0.5)
+    average.setup(trainer, module, "fit")
+    trainer.callbacks = [average]
+    expected = Validation(every_steps=1)
+    run_steps(expected, trainer, module, [1])
+    with torch.no_grad():
+        for parameter in tiny.parameters():
+            parameter.zero_()
+    validation = Validation(every_steps=1)
+    run_steps(validation, trainer, module, [1])
+    assert validation.latest == expected.latest
+    assert all(float(parameter.detach().abs().sum()) == 0 for parameter in tiny.parameters())
+
+
+def test_without_videos_nothing_is_logged(trainer, tiny, module_of):
+    trainer.datamodule.val_videos = []
+    run_steps(Validation(every_steps=1), trainer, module_of(tiny), [1])
+    assert trainer.loggers[0] == []
+
+
+def test_a_few_videos_are_picked_evenly():
+    assert evenly_picked(list("abcdefghij"), 3) == ["a", "d", "g"]
+    assert evenly_picked(list("ab"), 3) == ["a", "b"]
+    assert evenly_picked(list("ab"), None) == ["a", "b"]

@@ -1,0 +1,31 @@
+import math
+
+import pytest
+
+from memvos.metrics import SpeedMeter
+
+
+def test_only_time_inside_counts():
+    ticks = iter([0.0, 0.5, 10.0, 10.25, 20.0, 20.25])
+    meter = SpeedMeter(clock=lambda: next(ticks))
+    with meter.overhead():
+        pass  # half a second to set up
+    for _ in range(2):
+        with meter.frame():
+            pass  # a quarter of a second each
+    assert (meter.frames, meter.seconds, meter.fps) == (2, 1.0, 2.0)
+
+
+def test_asynchronous_work_is_waited_for_before_and_after():
+    calls = []
+    with SpeedMeter(synchronize=lambda: calls.append("wait")).frame():
+        calls.append("work")
+    assert calls == ["wait", "work", "wait"]
+
+
+def test_a_frame_that_fails_does_not_count():
+    meter = SpeedMeter()
+    with pytest.raises(RuntimeError), meter.frame():
+        raise RuntimeError
+    assert meter.frames == 0
+    assert math.isnan(meter.fps)

@@ -1,0 +1,44 @@
+"""A small QDMN, and weights that any machine regenerates."""
+
+import zlib
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from memvos.model.backbone import ResNet
+from memvos.model.memory_read import MemoryRead
+from memvos.model.pem import WeakPrior
+from memvos.model.qam import QualityHead
+from memvos.model.qdmn import QDMN
+
+
+@pytest.fixture
+def tiny():
+    """A factory of QDMNs of some ten thousand parameters: trunks of base width 4, memory grid of 8 pixels per step."""
+
+    def make(**changes):
+        torch.manual_seed(0)
+        sizes = {"key_channels": 4, "value_channels": 6, "decoder_width": 4, "aspp_width": 4, "aspp_rates": (1, 2)}
+        parts = {
+            "backbone": partial(ResNet, 18, width=4, output_stride=8),
+            "prior": WeakPrior,
+            "quality": QualityHead,
+            "read": MemoryRead(),
+            "grid": 4,
+        }
+        return QDMN(**{**sizes, **parts, **changes}).eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def keyed():
+    """Tensors from their names alone: normals from a generator seeded by the CRC-32 of the name."""
+
+    def tensor(name, shape, scale):
+        generator = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+        return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32) * np.float32(scale))
+
+    return tensor

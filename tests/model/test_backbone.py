@@ -1,0 +1,181 @@
+import urllib.error
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from memvos.errors import InputError
+from memvos.model.backbone import FrozenStatistics, ResNet, convolve, extend_stem, fold_statistics
+
+
+def moved(norm):
+    """Give a batch norm statistics and an affine map that are not the identity."""
+    with torch.no_grad():
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(-1, 1)
+
+
+def state_of(model, tmp_path, **changes):
+    path = tmp_path / "trunk.pth"
+    torch.save({**model.state_dict(), **changes}, path)
+    return path
+
+
+def test_frozen_statistics_do_not_move_in_training_but_their_weights_are_trained():
+    norm = FrozenStatistics(2).train()
+    norm(torch.randn(4, 2, 3, 3) + 5).sum().backward()
+    assert not norm.training
+    assert norm.running_mean.tolist() == [0, 0]
+    assert norm.num_batches_tracked == 0
+    assert norm.bias.grad.tolist() == [36, 36]
+
+
+def test_frozen_statistics_may_have_a_frozen_weight_and_bias():
+    assert not any(p.requires_grad for p in FrozenStatistics(2, affine_trainable=False).parameters())
+
+
+def test_scale_and_shift_are_the_affine_map_of_batch_norm():
+    norm = FrozenStatistics(1)
+    norm.running_mean.fill_(3.0)
+    norm.running_var.fill_(4.0 - norm.eps)
+    nn.init.constant_(norm.weight, 6.0)
+    nn.init.constant_(norm.bias, 1.0)
+    scale, shift = norm.scale_and_shift()  # 6 (x - 3) / 2 + 1 = 3 x - 8
+    assert scale.item() == pytest.approx(3)
+    assert shift.item() == pytest.approx(-8)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_convolution_with_folded_norm_equals_the_two_in_turn_with_the_same_gradients(bias):
+    torch.manual_seed(0)
+    convolution, norm, x = nn.Conv2d(3, 4, 3, 2, 1, bias=bias), FrozenStatistics(4), torch.randn(2, 3, 8, 8)
+    moved(norm)
+    parameters = [*convolution.parameters(), *norm.parameters()]
+    folded, plain = convolve(x, convolution, norm), norm(convolution(x))
+    torch.testing.assert_close(folded, plain)
+    weights = torch.randn_like(plain)
+    for one, other in zip(
+        torch.autograd.grad((folded * weights).sum(), parameters),
+        torch.autograd.grad((plain * weights).sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_features_equal_those_of_torchvision_up_to_layer3(depth):
+    torch.manual_seed(0)
+    theirs, ours = torchvision.models.resnet.__dict__[f"resnet{depth}"]().eval(), ResNet(depth).eval()
+    for module in theirs.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            moved(module)
+    kept = {name: tensor for name, tensor in theirs.state_dict().items() if name in ours.state_dict()}
+    ours.load_state_dict(kept)
+    image = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        x = theirs.layer1(theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(image)))))
+        expected = [x, theirs.layer2(x), theirs.layer3(theirs.layer2(x))]
+        for mine, their in zip(ours(image), expected, strict=True):
+            torch.testing.assert_close(mine, their, rtol=1e-3, atol=1e-3 * their.abs().max().item())
+
+
+def test_features_lie_at_strides_4_8_and_16():
+    features = ResNet(18, width=8)(torch.zeros(1, 3, 64, 96))
+    assert [tuple(f.shape[1:]) for f in features] == [(8, 16, 24), (16, 8, 12), (32, 4, 6)]
+
+
+def test_output_stride_8_keeps_the_grid_of_layer2():
+    features = ResNet(50, width=8, output_stride=8)(torch.zeros(1, 3, 64, 96))
+    assert [tuple(f.shape[1:]) for f in features] == [(32, 16, 24), (64, 8, 12), (128, 8, 12)]
+
+
+def test_extra_stem_channels_are_orthogonal_and_the_rest_is_kept():
+    weight = torch.randn(8, 3, 7, 7)
+    extended = extend_stem(weight, 5)
+    assert torch.equal(extended[:, :3], weight)
+    rows = extended[:, 3:].flatten(1)
+    torch.testing.assert_close(rows @ rows.T, torch.eye(8), rtol=0, atol=1e-5)
+
+
+def test_convolution_biases_start_at_zero():
+    trunk = ResNet(18, width=8, conv_bias=True)
+    biases = [m.bias for m in trunk.modules() if isinstance(m, nn.Conv2d)]
+    assert len(biases) == 1 + 12 + 2
+    assert all(bias.count_nonzero() == 0 for bias in biases)
+
+
+def test_folding_the_statistics_once_changes_nothing_and_leaves_the_network_alone():
+    torch.manual_seed(0)
+    trunk, image = ResNet(18, width=8), torch.randn(1, 3, 32, 32)
+    for module in trunk.modules():
+        if isinstance(module, FrozenStatistics):
+            moved(module)
+    names = list(trunk.state_dict())
+    folded = fold_statistics(trunk)
+    assert not any(isinstance(module, FrozenStatistics) for module in folded.modules())
+    assert list(trunk.state_dict()) == names
+    for one, other in zip(folded(image), trunk(image), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_weights_of_a_file_are_loaded_with_all_that_was_left_out_named(tmp_path):
+    source = torchvision.models.resnet18()
+    trunk = ResNet(18, in_channels=5, conv_bias=True, weights=state_of(source, tmp_path))
+    assert torch.equal(trunk.conv1.weight[:, :3], source.conv1.weight)
+    assert torch.equal(trunk.layer3[1].bn2.weight, source.layer3[1].bn2.weight)
+    assert "conv1.bias" in trunk.report.missing
+    assert "layer2.0.downsample.0.bias" in trunk.report.missing
+    assert len(trunk.report.missing) == 15
+    assert {name.split(".")[0] for name in trunk.report.unexpected} == {"layer4", "fc"}
+
+
+def test_half_precision_weights_are_loaded_as_float32(tmp_path):
+    source = ResNet(18, width=8)
+    half = {"conv1.weight": source.conv1.weight.half()}
+    assert ResNet(18, width=8, weights=state_of(source, tmp_path, **half)).conv1.weight.dtype == torch.float32
+
+
+def test_weights_of_another_depth_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"not a ResNet-50 trunk: missing .*; give weights of model.backbone.depth"):
+        ResNet(50, width=8, weights=state_of(ResNet(18, width=8), tmp_path))
+
+
+def test_weights_of_another_width_are_refused_with_both_shapes(tmp_path):
+    with pytest.raises(InputError, match=r"has shape \(8, .*expected \(16, .*give weights of the same depth and width"):
+        ResNet(18, width=16, weights=state_of(ResNet(18, width=8), tmp_path))
+
+
+def test_a_stem_with_more_channels_than_the_network_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"conv1.weight has shape \(8, 5, 7, 7\), expected \(8, 3, 7, 7\)"):
+        ResNet(18, width=8, weights=state_of(ResNet(18, in_channels=5, width=8), tmp_path))
+
+
+def test_unknown_depth_and_stride_are_refused():
+    with pytest.raises(InputError, match=r"unknown ResNet depth 19; expected one of \[18, 34, 50\]"):
+        ResNet(19)
+    with pytest.raises(InputError, match="unknown output_stride 4; expected 8 or 16"):
+        ResNet(18, output_stride=4)
+
+
+def test_without_a_network_imagenet_weights_are_refused_with_the_remedy(monkeypatch):
+    def offline(*args, **kwargs):
+        raise urllib.error.URLError("offline")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(InputError, match=r"cannot fetch the ImageNet weights of ResNet-18 .*model.backbone.weights"):
+        ResNet(18, weights="imagenet")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("depth", "file"),
+    [(18, "resnet18_layer1to3_torchvision_names_bnfolded"), (50, "resnet50_layer1to3_torchvision_names")],
+)
+def test_the_files_of_imagenet_weights_beside_the_checkout_load(shared, depth, file):
+    report = ResNet(depth, in_channels=5, conv_bias=True, weights=shared / "data" / "weights" / f"{file}.npz").report
+    assert all(name.endswith(".bias") for name in report.missing)
+    assert all(name.startswith("fc.") for name in report.unexpected)

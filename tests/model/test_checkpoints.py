@@ -1,0 +1,214 @@
+import pytest
+import torch
+
+import memvos
+from memvos.errors import InputError
+from memvos.model.checkpoints import import_checkpoint, load_checkpoint, load_model, load_weights, save_model
+from memvos.model.composition import build, compose
+from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED
+
+NARROW = {"key_channels": 4, "value_channels": 8, "decoder_width": 8, "aspp_width": 8, "grid": 4, "start": "as_is"}
+OPTIONS = {
+    **NARROW,
+    "backbone": {"_target_": "memvos.model.backbone.ResNet", "_partial_": True, "depth": 18, "width": 4},
+}
+PARTS = {"quality": "qam", "aspp_rates": [1, 2, 4]}
+
+
+@pytest.fixture
+def configuration():
+    """A narrow network with all parts of the released one, conv biases included."""
+    torch.manual_seed(0)
+    options = {**OPTIONS, **PARTS, "backbone": {**OPTIONS["backbone"], "conv_bias": True}}
+    return compose("qdmn_small", options)
+
+
+@pytest.fixture
+def model(configuration):
+    return build(configuration)
+
+
+def equal(one, other):
+    one, other = one.state_dict(), other.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def released(model, layout=QDMN_RELEASED):
+    return {layout.released(name): tensor for name, tensor in model.state_dict().items()}
+
+
+def reload(configuration, path, **changes):
+    torch.manual_seed(1)
+    fresh = build({**configuration, **changes})
+    return fresh, load_weights(fresh, path)
+
+
+def test_a_model_without_weights_is_ready_for_inference():
+    model = memvos.load_model("qdmn_small", quality="none")
+    assert not model.training
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_a_saved_network_comes_back_by_name_with_its_own_configuration(tmp_path, model, configuration, suffix):
+    save_model(model, tmp_path / f"w{suffix}", configuration)
+    loaded = load_model("qdmn_small", tmp_path / f"w{suffix}")
+    assert equal(loaded, model)
+    assert not loaded.training
+
+
+def test_a_checkpoint_of_a_training_loads_by_its_prefix(tmp_path, model, configuration):
+    state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    content = {"state_dict": {**state, "loss.weight": torch.ones(1)}, "hyper_parameters": {"model": configuration}}
+    torch.save({**content, "epoch": 3, "optimizer_states": []}, tmp_path / "last.ckpt")
+    loaded, report, stored = load_checkpoint("qdmn_small", tmp_path / "last.ckpt")
+    assert equal(loaded, model)
+    assert len(report.matched) == len(model.state_dict())
+    assert (report.missing, report.unexpected) == ((), ())
+    assert stored == configuration
+
+
+def test_loading_fetches_no_backbone_weights(tmp_path, model, configuration):
+    stored = {**configuration, "backbone": {**configuration["backbone"], "weights": "nowhere.pth"}}
+    save_model(model, tmp_path / "w.ckpt", stored)
+    assert equal(load_model("qdmn_small", tmp_path / "w.ckpt"), model)
+
+
+def test_a_checkpoint_may_be_read_in_another_way(tmp_path, model, configuration):
+    save_model(model, tmp_path / "w.ckpt", configuration)
+    assert load_model("qdmn_small", tmp_path / "w.ckpt", read="kernel").read.selection.sigma == 5.6
+
+
+def test_a_checkpoint_of_another_kind_of_model_is_refused_by_name(tmp_path, model, configuration):
+    save_model(model, tmp_path / "w.ckpt", {**configuration, "_target_": "memvos.model.other.Other"})
+    with pytest.raises(InputError, match=r"holds a memvos.model.other.Other, 'qdmn_small' is a memvos.model.qdmn.QDMN"):
+        load_model("qdmn_small", tmp_path / "w.ckpt")
+
+
+@pytest.mark.parametrize(
+    "wrap", [dict, lambda s: {"network": s, "it": 5}, lambda s: {f"module.{k}": v for k, v in s.items()}]
+)
+def test_released_names_load_in_every_wrapping(tmp_path, model, configuration, wrap):
+    torch.save(wrap(released(model)), tmp_path / "w.pth")
+    loaded, report = reload(configuration, tmp_path / "w.pth")
+    assert equal(loaded, model)
+    assert report.renamed["concat_conv.weight"] == "prior.gate.weight"
+    assert (report.missing, report.unexpected) == ((), ())
+
+
+def test_released_names_go_out_again(tmp_path, model, configuration):
+    save_model(model, tmp_path / "w.pth", configuration)
+    written = torch.load(tmp_path / "w.pth", weights_only=True)
+    assert all(torch.equal(written[name], tensor) for name, tensor in released(model).items())
+
+
+def test_a_stem_of_the_single_object_stage_gains_an_orthogonal_channel(tmp_path, model, configuration):
+    state = released(model)
+    state["mask_rgb_encoder.conv1.weight"] = state["mask_rgb_encoder.conv1.weight"][:, :4]
+    torch.save(state, tmp_path / "w.pth")
+    stem = reload(configuration, tmp_path / "w.pth")[0].memory_encoder.trunk.conv1.weight
+    assert torch.equal(stem[:, :4], model.memory_encoder.trunk.conv1.weight[:, :4])
+    rows = stem[:, 4].flatten(1)
+    torch.testing.assert_close(rows @ rows.T, torch.eye(4), rtol=0, atol=1e-5)
+
+
+def test_mivos_weights_start_a_network_whose_other_parts_stay_fresh(tmp_path, model, configuration):
+    state = {
+        MIVOS_RELEASED.released(name): tensor
+        for name, tensor in model.state_dict().items()
+        if not MIVOS_RELEASED.may_lack(name) or name.startswith("memory_encoder.")
+    }
+    torch.save(state, tmp_path / "w.pth")
+    loaded, report = reload(configuration, tmp_path / "w.pth")
+    assert torch.equal(loaded.decoder.predict.weight, model.decoder.predict.weight)
+    assert loaded.query_encoder.trunk.conv1.bias.count_nonzero() == 0
+    assert not torch.equal(loaded.aspp.fuse.conv.weight, model.aspp.fuse.conv.weight)
+    parts = {name.split(".")[0] for name in report.missing}
+    assert parts == {"query_encoder", "memory_encoder", "aspp", "quality", "prior"}
+    counters = [name for name in report.missing if name.startswith("memory_encoder.")]
+    assert all(name.endswith("num_batches_tracked") for name in counters)
+
+
+def test_parts_that_were_chosen_away_are_reported_and_left_out(tmp_path, model, configuration):
+    torch.save(released(model), tmp_path / "w.pth")
+    absent = compose("qdmn_small", {"quality": "none", "prior": "none"})
+    loaded, report = reload(configuration, tmp_path / "w.pth", quality=absent["quality"], prior=absent["prior"])
+    assert {name.split(".")[0] for name in report.unexpected} == {"quality", "prior"}
+    assert torch.equal(loaded.decoder.predict.weight, model.decoder.predict.weight)
+
+
+def test_another_prior_is_refused_with_what_is_missing_and_unexpected(tmp_path, model, configuration):
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    strong = compose("qdmn_small", {"prior": "strong"})["prior"]
+    expected = r"does not fit QDMN: missing prior.join.bias, .*, unexpected prior.gate.bias, .*; choose the parts"
+    with pytest.raises(InputError, match=expected):
+        reload(configuration, tmp_path / "w.pth", prior=strong)
+
+
+def test_a_missing_tensor_is_refused(tmp_path, model, configuration):
+    state = released(model)
+    del state["decoder.pred.bias"]
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"does not fit QDMN: missing decoder.predict.bias, unexpected nothing"):
+        reload(configuration, tmp_path / "w.pth")
+
+
+def test_weights_of_another_shape_are_refused_with_both_shapes(tmp_path, model, configuration):
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    expected = r"memory_projection.key.weight has shape \(4, 16, 3, 3\), expected \(6, 16, 3, 3\); choose the sizes"
+    with pytest.raises(InputError, match=expected):
+        reload(configuration, tmp_path / "w.pth", key_channels=6)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("key_encoder.conv1.weight", "STCN"),
+        ("module.Encoder_M.conv1_m.weight", "STM"),
+        ("layer1.0.conv1.weight", "a torchvision ResNet"),
+        ("backbone.x", "another network"),
+    ],
+)
+def test_a_checkpoint_of_another_architecture_is_one_clear_line(tmp_path, model, configuration, name, kind):
+    torch.save({name: torch.zeros(1)}, tmp_path / "w.pth")
+    with pytest.raises(
+        InputError, match=f"a checkpoint of {kind} .*, QDMN takes one of memvos, the released QDMN, MiVOS"
+    ) as e:
+        reload(configuration, tmp_path / "w.pth")
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("content", [{}, {"epoch": 3}, {"state_dict": {}}])
+def test_a_file_without_weights_is_refused(tmp_path, model, configuration, content):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="no weights of a network in it .*; give a state_dict"):
+        reload(configuration, tmp_path / "w.pth")
+
+
+def test_a_network_with_parts_of_our_own_cannot_be_written_for_the_authors_code(tmp_path, configuration):
+    strong = build({**configuration, "prior": compose("qdmn_small", {"prior": "strong"})["prior"]})
+    with pytest.raises(InputError, match=r"'prior.mask1.weight' has no place in a checkpoint of the released QDMN"):
+        save_model(strong, tmp_path / "w.pth", configuration)
+
+
+def test_a_network_without_a_released_layout_is_written_in_our_own(tmp_path, model, configuration):
+    model.layouts = ()
+    with pytest.raises(InputError, match=r"QDMN has no released layout; write .ckpt or .safetensors"):
+        save_model(model, tmp_path / "w.pth", configuration)
+
+
+def test_an_unknown_suffix_is_refused_before_writing(tmp_path, model, configuration):
+    with pytest.raises(InputError, match=r"unknown kind of weight file '.onnx'; write .ckpt, .safetensors or .pth"):
+        save_model(model, tmp_path / "w.onnx", configuration)
+
+
+@pytest.mark.slow
+def test_an_import_and_export_of_the_released_size_returns_the_same_file(tmp_path):
+    torch.manual_seed(0)
+    configuration = compose("qdmn", {})
+    network = build({**configuration, "backbone": {**configuration["backbone"], "weights": None}})
+    torch.save(released(network), tmp_path / "released.pth")
+    report = import_checkpoint("qdmn", tmp_path / "released.pth", tmp_path / "ours.safetensors")
+    assert len(report.matched) == 690
+    loaded, _, stored = load_checkpoint("qdmn", tmp_path / "ours.safetensors")
+    assert stored["quality"]["activations"] == ["relu", "relu"]
+    assert equal(loaded, network)

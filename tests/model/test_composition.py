@@ -1,0 +1,98 @@
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from memvos.errors import InputError
+from memvos.model.composition import build, compose, model_names, part_names, with_options
+from memvos.model.memory_read import Kernel, Softmax
+from memvos.model.pem import NoPrior, StrongPrior
+from memvos.model.qam import AcceptAll
+from memvos.paths import conf_dir
+
+
+def small(**options):
+    return build(compose("qdmn_small", options))
+
+
+def without_download(configuration):
+    return {**configuration, "backbone": {**configuration["backbone"], "weights": None}}
+
+
+def test_the_published_configuration_is_the_published_network():
+    model = build(without_download(compose("qdmn", {})))
+    assert sum(p.numel() for p in model.parameters()) == 104_508_556
+
+
+@pytest.mark.parametrize("name", [name for name in model_names() if name.startswith("qdmn")])
+def test_every_configuration_of_qdmn_builds(name):
+    assert build(without_download(compose(name, {}))) is not None
+
+
+@pytest.mark.parametrize("part", ["prior", "quality", "read", "backbone", "start"])
+def test_every_choice_of_every_part_builds(part):
+    assert part_names(part)
+    for choice in part_names(part):
+        build(without_download(compose("qdmn_small", {part: choice})))
+
+
+def test_parts_are_chosen_by_name_and_values_set():
+    model = small(quality="none", prior="strong", read="kernel", key_channels=8)
+    assert isinstance(model.quality, AcceptAll)
+    assert isinstance(model.prior, StrongPrior)
+    assert isinstance(model.read.selection, Kernel)
+    assert model.query_projection.key.out_channels == 8
+
+
+def test_the_released_head_has_relu_after_both_layers():
+    assert compose("qdmn", {"quality": "qam_released"})["quality"]["activations"] == ["relu", "relu"]
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"unknown model 'qdnm'; known: .*qdmn.*; did you mean 'qdmn'\?"):
+        compose("qdnm", {})
+
+
+def test_unknown_choices_and_options_are_refused_with_the_known_ones():
+    with pytest.raises(InputError, match="unknown quality 'qma'; known: none, qam"):
+        compose("qdmn", {"quality": "qma"})
+    with pytest.raises(InputError, match="unknown option colour of model 'qdmn'; known: backbone, "):
+        compose("qdmn", {"colour": 3})
+
+
+def test_options_are_put_into_the_configuration_of_a_checkpoint():
+    stored = {**compose("qdmn_small", {"prior": "none"}), "key_channels": 5}
+    model = build(with_options("qdmn_small", stored, {"read": "softmax"}))
+    assert isinstance(model.read.selection, Softmax)
+    assert isinstance(model.prior, NoPrior)
+    assert model.query_projection.key.out_channels == 5
+
+
+def test_a_running_hydra_application_is_not_disturbed():
+    with initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
+        running = GlobalHydra.instance().hydra
+        compose("qdmn", {})
+        assert GlobalHydra.instance().hydra is running
+        assert "model" in hydra_compose("model/qdmn")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["os.system", "memvos.model.checkpoints.torch.load", "memvos.model.nothing.Here", "memvos.paths.conf_dir", 7],
+)
+def test_a_configuration_may_only_name_classes_of_the_models(target):
+    configuration = {**compose("qdmn_small", {}), "prior": {"_target_": target, "_partial_": True}}
+    with pytest.raises(
+        InputError, match=r"the configuration names .* only classes of memvos.model are made from a file"
+    ):
+        build(configuration)
+
+
+def test_a_forbidden_class_is_found_inside_lists():
+    with pytest.raises(InputError, match=r"the configuration names 'os.system'"):
+        build({**compose("qdmn_small", {}), "aspp_rates": [{"_target_": "os.system"}]})
+
+
+def test_a_configuration_of_something_else_than_a_model_is_refused():
+    with pytest.raises(InputError, match="expected the configuration of a VOSModel, got one of Softmax"):
+        build({"_target_": "memvos.model.memory_read.Softmax"})

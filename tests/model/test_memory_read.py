@@ -1,0 +1,150 @@
+import math
+
+import pytest
+import torch
+
+from memvos.errors import InputError
+from memvos.model.interface import Memory
+from memvos.model.memory_read import DotProduct, Kernel, MemoryRead, Softmax, TopK, gather
+
+
+def dense(weights, positions):
+    """Weights (Q, P) of a selection's result (Q, K)."""
+    if weights.places is None:
+        return weights.amounts
+    return torch.zeros(*weights.amounts.shape[:-1], positions).scatter(-1, weights.places, weights.amounts)
+
+
+def memory_of(keys, values, valid=None):
+    """Keys and values (N, C, M, h, w) as a memory of one clip."""
+    return Memory(keys.unsqueeze(0), values.unsqueeze(0), None if valid is None else valid.unsqueeze(0))
+
+
+def test_similarity_is_the_dot_product_over_the_root_of_the_key_channels():
+    query, memory = torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 2]])
+    assert DotProduct()(query, memory).tolist() == [[5.0, 4.0]]  # 10 / 2 and 8 / 2
+
+
+def test_a_read_of_two_orthogonal_keys_by_hand():
+    a = math.sqrt(2) * math.log(3)  # key channels 2, so logits are a·b / √2
+    keys = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).view(1, 2, 1, 1, 2)
+    values = torch.tensor([8.0, 4.0]).view(1, 1, 1, 1, 2)
+    query = torch.tensor([a, 0.0]).view(1, 2, 1, 1).expand(1, 2, 1, 2)
+    # logits log 3 and 0, weights 3/4 and 1/4
+    assert MemoryRead()(query, memory_of(keys, values)).flatten().tolist() == pytest.approx([7.0, 7.0])
+
+
+def test_top_k_keeps_the_k_largest_and_renormalises():
+    logits = torch.log(torch.tensor([[1.0, 6.0, 2.0]]))
+    assert dense(TopK(2)(logits, (1, 1)), 3).flatten().tolist() == pytest.approx([0, 0.75, 0.25])
+
+
+def test_top_k_of_everything_is_the_softmax():
+    logits = torch.randn(2, 3, 4, 5)
+    torch.testing.assert_close(dense(TopK(5)(logits, (2, 2)), 5), Softmax()(logits, (2, 2)).amounts)
+
+
+@pytest.mark.parametrize("selection", [TopK(7), Kernel(k=7)])
+def test_a_top_k_larger_than_the_memory_is_refused_with_both_numbers(selection):
+    with pytest.raises(InputError, match="top-k of 7 is larger than the memory of 6 positions; set top_k to at most 6"):
+        selection(torch.zeros(1, 1, 3, 6), (1, 3))
+
+
+def test_the_kernel_by_hand_on_a_grid_of_three():
+    # Memory positions 0 and 1 match query positions 0 and 2 best; distances 0 1 2 and 2 1 0; sigma 1.
+    logits = torch.tensor([[3.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
+    near, far = math.exp(-1 / 2), math.exp(-2)
+    products = [[1.0, math.exp(-3) * far], [near, near], [math.exp(-2) * far, 1.0]]
+    expected = [[a / (a + b), b / (a + b)] for a, b in products]
+    weights = Kernel(sigma=1.0)(logits.view(1, 1, 3, 2), (1, 3)).amounts
+    torch.testing.assert_close(weights, torch.tensor(expected).view(1, 1, 3, 2))
+
+
+def test_the_kernel_measures_distance_in_rows_and_columns():
+    logits = torch.zeros(4, 1)  # a 2 × 2 grid; the memory position matches query position 0 (the first of equals)
+    logits[0] = 1.0
+    gaussian = Kernel(sigma=1.0)._gaussian(logits, (2, 2)).flatten()
+    assert gaussian.tolist() == pytest.approx([1, math.exp(-0.5), math.exp(-0.5), math.exp(-1)])
+
+
+def test_the_kernel_selects_the_largest_products():
+    logits = torch.randn(1, 2, 6, 12)
+    every, some = Kernel(2.0)(logits, (2, 3)).amounts, dense(Kernel(2.0, k=3)(logits, (2, 3)), 12)
+    assert (some > 0).sum(dim=-1).unique().tolist() == [3]
+    kept = torch.where(some > 0, every, 0)
+    torch.testing.assert_close(some, kept / kept.sum(dim=-1, keepdim=True))
+
+
+def test_gathering_selected_values_equals_the_dense_product():
+    torch.manual_seed(0)
+    logits, value = torch.randn(2, 3, 4, 10), torch.randn(2, 3, 10, 5)
+    weights = TopK(3)(logits, (2, 2))
+    torch.testing.assert_close(gather(weights, value), dense(weights, 10) @ value)
+
+
+def test_objects_may_share_the_key():
+    torch.manual_seed(0)
+    key, values, query = torch.randn(1, 4, 2, 3, 3), torch.randn(2, 5, 2, 3, 3), torch.randn(1, 4, 3, 3)
+    for selection in (Softmax(), TopK(4)):
+        read = MemoryRead(selection).eval()
+        shared, own = memory_of(key, values), memory_of(key.expand(2, -1, -1, -1, -1), values)
+        torch.testing.assert_close(read(query, shared), read(query, own))
+
+
+@pytest.mark.parametrize("selection", [Softmax(), TopK(4), Kernel(2.0), Kernel(2.0, 4)])
+def test_frames_that_are_not_valid_for_an_object_are_as_if_absent(selection):
+    torch.manual_seed(0)
+    keys, values, query = torch.randn(2, 4, 3, 2, 2), torch.randn(2, 5, 3, 2, 2), torch.randn(1, 4, 2, 2)
+    valid = torch.tensor([[True, True, True], [False, False, True]])  # the second object entered at the last frame
+    read = MemoryRead(selection).eval()
+    readout = read(query, memory_of(keys, values, valid))
+    torch.testing.assert_close(readout[:, :1], read(query, memory_of(keys[:1], values[:1])))
+    torch.testing.assert_close(readout[:, 1:], read(query, memory_of(keys[1:, :, 2:], values[1:, :, 2:])))
+
+
+@pytest.mark.parametrize("selection", [Softmax(), TopK(4), Kernel(2.0)])
+def test_an_object_without_any_valid_frame_reads_zeros_and_has_finite_gradients(selection):
+    keys = torch.randn(2, 4, 1, 2, 2, requires_grad=True)
+    memory = memory_of(keys, torch.randn(2, 5, 1, 2, 2), torch.tensor([[True], [False]]))
+    readout = MemoryRead(selection).eval()(torch.randn(1, 4, 2, 2), memory)
+    readout.sum().backward()
+    assert readout[0, 1].count_nonzero() == 0
+    assert keys.grad.isfinite().all()
+
+
+def test_reading_objects_in_turns_changes_nothing(monkeypatch):
+    torch.manual_seed(0)
+    query, memory = torch.randn(2, 4, 3, 3), Memory(torch.randn(2, 3, 4, 2, 3, 3), torch.randn(2, 3, 5, 2, 3, 3))
+    read = MemoryRead(TopK(5)).eval()
+    together = read(query, memory)
+    monkeypatch.setattr("memvos.model.memory_read.CHUNK", 9 * 18 * 2)
+    with torch.no_grad():
+        torch.testing.assert_close(read(query, memory), together)
+
+
+def test_every_position_is_read_while_training():
+    query, memory = torch.randn(1, 4, 3, 3), Memory(torch.randn(1, 1, 4, 2, 3, 3), torch.randn(1, 1, 5, 2, 3, 3))
+    torch.testing.assert_close(MemoryRead(TopK(1)).train()(query, memory), MemoryRead().eval()(query, memory))
+
+
+def test_similarities_are_float32_under_autocast():
+    query, memory = torch.randn(1, 4, 3, 3), Memory(torch.randn(1, 1, 4, 2, 3, 3), torch.randn(1, 1, 5, 2, 3, 3))
+    read = MemoryRead()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = read._logits(query, memory, slice(None))
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, read._logits(query, memory, slice(None)), rtol=0, atol=0)
+
+
+def test_the_read_out_is_channels_last_in_memory():
+    readout = MemoryRead()(
+        torch.randn(1, 4, 3, 3), Memory(torch.randn(1, 2, 4, 2, 3, 3), torch.randn(1, 2, 5, 2, 3, 3))
+    )
+    assert readout.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_logit_deviation_is_taken_over_memory_positions():
+    keys = torch.tensor([1.0, -1.0, 1.0, -1.0]).view(1, 1, 4, 1, 1)
+    memory = memory_of(keys, torch.zeros(1, 1, 4, 1, 1))
+    statistics = MemoryRead().statistics(torch.full((1, 1, 1, 1), 3.0), memory)  # logits 3 -3 3 -3
+    assert statistics["logit_std"] == pytest.approx(math.sqrt(4 * 9 / 3))

@@ -1,0 +1,110 @@
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from memvos.errors import InputError
+from memvos.model.state_files import LoadReport, abridged, read_file, write_safetensors
+
+
+class Code:
+    """An object whose unpickling runs a command."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".npz", ".safetensors"])
+def test_tensors_come_back_from_every_kind_of_file(tmp_path, suffix):
+    path, tensor = tmp_path / f"weights{suffix}", torch.arange(6.0).view(2, 3)
+    if suffix == ".npz":
+        np.savez(path, a=tensor.numpy())
+    elif suffix == ".safetensors":
+        write_safetensors(path, {"a": tensor.T}, {})
+        tensor = tensor.T
+    else:
+        torch.save({"a": tensor}, path)
+    content = read_file(path)
+    assert list(content) == ["a"]
+    assert torch.equal(content["a"], tensor)
+
+
+def test_metadata_travels_in_a_safetensors_file(tmp_path):
+    write_safetensors(tmp_path / "w.safetensors", {"a": torch.zeros(1)}, {"model": {"k": [1, 2]}})
+    assert read_file(tmp_path / "w.safetensors")["__metadata__"] == {"model": '{"k": [1, 2]}'}
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no weight file .*nothing.pth; give the path of a .pth"):
+        read_file(tmp_path / "nothing.pth")
+
+
+def test_an_unknown_suffix_is_refused(tmp_path):
+    (tmp_path / "w.h5").touch()
+    with pytest.raises(InputError, match=r"unknown kind of weight file '.h5'; expected .pth"):
+        read_file(tmp_path / "w.h5")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".npz", ".safetensors"])
+@pytest.mark.parametrize("kept", [0, 0.3, 0.9])
+def test_a_truncated_file_is_one_clear_line(tmp_path, suffix, kept):
+    whole, path = tmp_path / f"whole{suffix}", tmp_path / f"cut{suffix}"
+    tensor = torch.randn(50, 50)
+    if suffix == ".npz":
+        np.savez(whole, a=tensor.numpy())
+    elif suffix == ".safetensors":
+        write_safetensors(whole, {"a": tensor}, {})
+    else:
+        torch.save({"a": tensor}, whole)
+    content = whole.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(InputError, match=r"cut.* it may be truncated, fetch it again") as caught:
+        read_file(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_truncated_old_file_is_one_clear_line(tmp_path, old_format):
+    path = tmp_path / "w.pth"
+    torch.save({"a": torch.randn(50, 50)}, path, _use_new_zipfile_serialization=not old_format)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(InputError, match="it may be truncated, fetch it again"):
+        read_file(path)
+
+
+def test_a_file_of_garbage_is_one_clear_line(tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"<!DOCTYPE html> not found")
+    with pytest.raises(InputError, match="it may be truncated, fetch it again") as caught:
+        read_file(tmp_path / "w.pth")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_code_in_a_file_is_refused_and_not_run(tmp_path, old_format):
+    path, trace = tmp_path / "w.pth", tmp_path / "trace"
+    torch.save({"a": Code(f"touch {trace}")}, path, _use_new_zipfile_serialization=not old_format)
+    with pytest.raises(
+        InputError, match="holds objects other than tensors, which could run code, and is refused"
+    ) as caught:
+        read_file(path)
+    assert "\n" not in str(caught.value)
+    assert not trace.exists()
+
+
+def test_a_file_that_holds_no_dictionary_is_refused(tmp_path):
+    torch.save([torch.zeros(1)], tmp_path / "w.pth")
+    with pytest.raises(InputError, match="expected a dictionary of weights, got list"):
+        read_file(tmp_path / "w.pth")
+
+
+def test_a_report_counts_and_names():
+    report = LoadReport("w.pth", ("a", "b"), {"x": "a"}, ("c",), ())
+    assert str(report) == "w.pth: 2 matched, 1 renamed, 1 missing, 0 unexpected; missing: c"
+
+
+def test_long_lists_of_names_are_abridged():
+    assert abridged(["d", "a", "c", "b", "e", "f"]) == "a, b, c, d and 2 more"

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from memvos.report import figures
+from memvos.report.table import build
+
+LEVELS = {"baseline": 0.5, "qam": 0.52, "pem": 0.55, "both": 0.6, "copy_first": 0.25, "matching": 0.4}
+
+
+def test_every_figure_is_drawn_where_everything_ran(spec, results, tmp_path):
+    table = build(spec, results(spec, tmp_path, LEVELS, clips=6))
+    files = figures.draw(table, tmp_path)
+    assert [path.name for path in files.values()] == [
+        "table.png",
+        "differences.png",
+        "calibration.png",
+        "pollution.png",
+    ]
+    for path in files.values():
+        assert np.asarray(Image.open(path).convert("L")).std() > 10
+
+
+def test_bars_show_the_means_and_rings_the_papers_numbers(spec, results, tmp_path):
+    table = build(spec, results(spec, tmp_path, LEVELS, clips=6))
+    (axes,) = figures.rows(table).axes
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths == pytest.approx([line.scores["J&F"].mean for line in table.lines], abs=1e-6)
+    rings = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+    assert rings == [82.9, 84.3, 83.6, 84.6]
+
+
+def test_pollution_curves_follow_the_rates(spec, results, tmp_path):
+    table = build(spec, results(spec, tmp_path, LEVELS, clips=6, skip=["both__corrupted30"]))
+    (axes,) = figures.pollution(table).axes
+    curves = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
+    assert curves == {"no gate": [0, 10, 30, 50], "QAM gate": [0, 10, 50], "oracle gate": [0, 10, 30, 50]}
+
+
+def test_calibration_shows_mean_iou_of_filled_bins(spec, result, tmp_path):
+    pairs = [(0.525, 0.4)] * 30 + [(0.925, 0.9)] * 25 + [(0.125, 0.9)] * 3
+    result(tmp_path / "qam", "qam", 0, {("a", "1"): 0.5}, quality={"bias": 0.1}, pairs=pairs)
+    curve, _ = figures.calibration(build(spec, tmp_path)).axes
+    line = next(line for line in curve.lines if line.get_label() == "QAM")
+    assert line.get_xdata() == pytest.approx([0.525, 0.925])
+    assert line.get_ydata() == pytest.approx([0.4, 0.9])
+
+
+def test_what_has_nothing_to_show_is_not_drawn_and_an_old_picture_goes(spec, tmp_path):
+    (tmp_path / "pollution.png").write_text("old")
+    assert figures.draw(build(spec, tmp_path), tmp_path) == {}
+    assert not (tmp_path / "pollution.png").exists()

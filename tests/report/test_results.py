@@ -1,0 +1,100 @@
+import json
+
+import pytest
+
+from memvos.report.results import Results
+
+SCORES = {("a", "1"): 0.5, ("a", "2"): 0.7, ("b", "1"): 0.6}
+
+
+def change(folder, **facts):
+    path = folder / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
+@pytest.fixture
+def two(tmp_path, result):
+    """Results of two rows."""
+    return tmp_path, result(tmp_path / "baseline", "baseline", 0, SCORES), result(tmp_path / "qam", "qam", 0, SCORES)
+
+
+def test_results_are_found_by_row_variant_and_seed(spec, tmp_path, result):
+    result(tmp_path / "both__no_gate", "both", 0, SCORES)
+    result(tmp_path / "both__no_gate", "both", 10, SCORES)
+    result(tmp_path / "both__no_gate", "both", 2, SCORES)
+    results = Results(spec, tmp_path)
+    assert list(results.of("both", "no_gate")) == [0, 2, 10]
+    assert results.of("both") == {}
+    assert results.of("both", "no_gate")[2].scores["J&F"] == pytest.approx(0.6)
+    points = results.points("both", "no_gate", "J")[10]
+    assert points == pytest.approx({("a", "1"): 48, ("a", "2"): 68, ("b", "1"): 58})
+
+
+def test_nothing_at_all_is_an_empty_set(spec, tmp_path):
+    assert list(Results(spec, tmp_path / "nothing")) == []
+
+
+def test_pairs_without_a_known_iou_are_left_out(spec, tmp_path, result):
+    folder = result(tmp_path / "qam", "qam", 0, SCORES, pairs=[(0.9, 0.8), (0.5, ""), ("", 0.3)])
+    predicted, true = Results(spec, tmp_path).of("qam")[0].quality_pairs
+    assert (predicted.tolist(), true.tolist()) == ([0.9], [0.8])
+    (folder / "quality.csv").unlink()
+    assert Results(spec, tmp_path).of("qam")[0].quality_pairs[0].size == 0
+
+
+def test_a_null_is_no_number(spec, two):
+    root, first, _ = two
+    change(first, quality={"spearman": None, "bias": 0.5})
+    found = Results(spec, root).of("baseline")[0]
+    assert (found.value("quality", "spearman"), found.value("quality", "bias")) == (None, 0.5)
+    assert found.value("nothing", "here") is None
+
+
+@pytest.mark.parametrize(("name", "other"), [("scale", "small"), ("data", "davis2016"), ("difficulty", "hard")])
+def test_results_of_different_kinds_are_never_mixed(spec, two, name, other):
+    root, _, second = two
+    change(second, **{name: other})
+    with pytest.raises(ValueError, match=f"has {name} '.*qam/seed0 has '{other}'; one table holds one"):
+        Results(spec, root)
+
+
+def test_results_on_different_data_of_one_name_are_never_mixed(spec, two):
+    root, _, second = two
+    change(second, provenance={"data": "0ther"})
+    with pytest.raises(ValueError, match=r"has data fingerprint 'feedfeed', .*'0ther'"):
+        Results(spec, root)
+
+
+def test_results_of_an_older_configuration_are_left_out_and_named(spec, two):
+    root, _, second = two
+    change(second, provenance={"data": "feedfeed", "fingerprint": "new"})
+    results = Results(spec, root, wanted={("qam", 0): "new", ("baseline", 0): "new"})
+    assert (list(results.of("qam")), list(results.of("baseline"))) == ([0], [])
+    assert results.stale == ["baseline/seed0"]
+
+
+def test_faulty_files_are_named(spec, two):
+    root, first, _ = two
+    content = (first / "result.json").read_text()
+    for text, message in (
+        (content[:40], "is not JSON .*; delete its folder and run again"),
+        ('{"schema": 9}', "expected `schema: 1` and scores"),
+        (content.replace('"row": "baseline"', '"row": "pem"'), "holds row 'pem', seed 0, but lies in baseline/seed0"),
+        (content.replace('"J&F": 0.6', '"J&F": 0.9'), r"says J&F = 0.9000, the mean of objects.csv is 0.6000"),
+    ):
+        (first / "result.json").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            Results(spec, root)
+    (first / "result.json").write_text(content)
+    (first / "objects.csv").unlink()
+    with pytest.raises(ValueError, match=r"objects.csv is missing beside result.json"):
+        Results(spec, root)
+
+
+def test_a_floor_is_compared_with_every_seed(spec, tmp_path, result):
+    for seed in range(3):
+        result(tmp_path / "baseline", "baseline", seed, SCORES)
+    result(tmp_path / "copy_first", "copy_first", 0, dict.fromkeys(SCORES, 0.1))
+    results = Results(spec, tmp_path)
+    assert results.difference(("baseline", None), ("copy_first", None), "J&F").seeds == 3
+    assert results.difference(("qam", None), ("copy_first", None), "J&F") is None

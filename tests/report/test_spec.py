@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+
+from memvos.report.spec import Evaluation, load_spec, merge
+
+SHIPPED = Path(__file__).parents[2] / "experiments/qdmn_table5.yaml"
+
+
+def edited(tmp_path, old, new):
+    text = SHIPPED.read_text()
+    assert old in text
+    path = tmp_path / "table.yaml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_printed_numbers_are_the_papers(spec):
+    printed = {row.id: tuple(row.printed[name] for name in ("J", "F", "J&F")) for row in spec.rows}
+    assert printed == {
+        "baseline": (80.3, 85.5, 82.9),
+        "qam": (81.7, 87.1, 84.3),
+        "pem": (81.1, 86.1, 83.6),
+        "both": (81.8, 87.3, 84.6),
+    }
+
+
+def test_rows_are_in_the_papers_order_and_every_trained_one_has_an_oracle_gate(spec):
+    assert [row.id for row in spec.rows] == ["baseline", "qam", "pem", "both"]
+    assert all(row.stages == ("pretrain", "main") and spec.oracle(row) for row in spec.rows)
+    assert all(not floor.stages and floor.seeds == 1 for floor in spec.floors)
+
+
+def test_rows_with_qam_have_a_variant_without_gate(spec):
+    assert {row.id: spec.ungated(row) for row in spec.rows} == {
+        "baseline": None,
+        "qam": "no_gate",
+        "pem": None,
+        "both": "no_gate",
+    }
+
+
+def test_a_stage_starts_from_the_stage_before(spec):
+    assert (spec.stage("pretrain").start, spec.stage("main").start) == (None, "pretrain")
+
+
+def test_evaluations_are_rows_variants_floors_and_polluted_points(spec):
+    names = [evaluation.name for evaluation in spec.evaluations()]
+    assert names[:3] == ["baseline", "baseline__oracle_gate", "qam"]
+    assert len(names) == len(set(names)) == 4 + 6 + 2 + 9  # three gates at three rates; rate 0 needs no run of its own
+    assert {"both__corrupted30", "both__no_gate_corrupted30", "both__oracle_gate_corrupted30"} <= set(names)
+
+
+def test_the_variants_overrides_win_over_the_rows(spec):
+    found = {evaluation.name: evaluation.overrides for evaluation in spec.evaluations()}
+    assert found["both__no_gate_corrupted10"] == ("model/prior=weak", "memory=every_5", "corruption_rate=0.1")
+    assert found["baseline__oracle_gate"][-2:] == ("memory=qdmn", "gate=oracle")
+
+
+def test_of_two_values_of_one_key_the_later_stays():
+    assert merge(("memory=qdmn", "a.b=1"), ("memory=all",), ("a.b=2",)) == ("memory=all", "a.b=2")
+
+
+def test_results_lie_by_row_variant_and_seed():
+    assert Evaluation("both", "no_gate", ()).folder(Path("results"), 2) == Path("results/both__no_gate/seed2")
+    assert Evaluation("both", None, ()).folder(Path("results"), 0) == Path("results/both/seed0")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no table specification at .*nothing\.yaml"):
+        load_spec(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("schema: 1", "schema: 7", "expected a mapping with `schema: 1`"),
+        ("base: baseline", "base: nothing", "row 'nothing' does not exist; there are baseline, qam"),
+        ("id: pem\n", "id: qam\n", "row id 'qam' is used twice"),
+        ("id: no_gate, label", "id: gate, label", "variant 'no_gate' does not exist; there are gate, oracle_gate"),
+        ("printed_decimals", "decimals", "unknown key 'decimals'"),
+        ('    label: "baseline"\n', "", r"rows, entry 'baseline'.*'label'"),
+        ('main_metric: "J&F"', 'main_metric: "G"', "main_metric 'G' is not among metrics J, F, J&F"),
+        ("row: both", "row: baseline", "row 'baseline' has no variant 'no_gate'"),
+        ("stages: [pretrain, main]", "stages: [main]", "runs stage 'main' but not 'pretrain', which it starts from"),
+        ("floors:  ", "floors: [7]\nunused:  ", "floors: expected a mapping, got 7"),
+    ],
+)
+def test_faults_are_named(tmp_path, old, new, message):
+    with pytest.raises(ValueError, match=message):
+        load_spec(edited(tmp_path, old, new))

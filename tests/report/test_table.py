@@ -1,0 +1,145 @@
+import json
+
+import pytest
+
+from memvos.report.table import build
+
+LEVELS = {"baseline": 0.5, "qam": 0.52, "pem": 0.55, "both": 0.6, "copy_first": 0.25, "matching": 0.4}
+
+
+def scores(value):
+    return {(f"clip{c}", "1"): value for c in range(4)}
+
+
+def test_lines_are_rows_in_the_papers_order_then_other_gates_then_floors(spec, tmp_path):
+    table = build(spec, tmp_path)
+    assert [line.label for line in table.of_kind("row")] == ["baseline", "QAM", "PEM", "QAM + PEM"]
+    assert [line.kind for line in table.lines] == ["row"] * 4 + ["variant"] * 6 + ["floor"] * 2
+
+
+def test_where_nothing_ran_there_are_only_the_printed_numbers(spec, tmp_path):
+    table = build(spec, tmp_path)
+    assert not any(line.ran for line in table.lines)
+    assert table.line("both").printed["J&F"] == 84.6
+    assert set(dict(table.header).values()) == {"not run"}
+    assert all(comparison.interval is None for comparison in table.comparisons)
+
+
+def test_a_cell_is_the_mean_over_seeds_with_its_deviation(spec, tmp_path, result):
+    for seed, value in enumerate((0.5, 0.6)):
+        result(tmp_path / "both", "both", seed, scores(value))
+    line = build(spec, tmp_path).line("both")
+    assert line.scores["J&F"].mean == pytest.approx(55)
+    assert line.scores["J&F"].std == pytest.approx(10 / 2**0.5)
+    assert line.scores["J"].mean == pytest.approx(53)
+    assert line.scores["J&F_present"].mean == pytest.approx(45)
+    assert line.seeds == (0, 1)
+    assert line.miss("J&F") == pytest.approx(55 - 84.6)
+
+
+def test_one_seed_has_no_deviation(spec, tmp_path, result):
+    result(tmp_path / "both", "both", 0, scores(0.5))
+    assert build(spec, tmp_path).line("both").scores["J"].std is None
+
+
+def test_only_the_printed_row_carries_the_papers_numbers(spec, tmp_path, result):
+    result(tmp_path / "both__oracle_gate", "both", 0, scores(0.5))
+    line = build(spec, tmp_path).line("both", "oracle_gate")
+    assert line.label == "QAM + PEM, oracle gate"
+    assert line.printed == {}
+    assert line.miss("J&F") is None
+
+
+def test_differences_are_taken_to_the_base_row(spec, tmp_path, result):
+    for row, value in (("baseline", 0.5), ("qam", 0.53)):
+        result(tmp_path / row, row, 0, scores(value))
+    table = build(spec, tmp_path)
+    assert table.line("baseline").difference is None
+    assert table.line("qam").difference.mean == pytest.approx(3)
+    assert table.line("pem").difference is None
+
+
+def test_gates_are_compared_on_one_network(spec, tmp_path, result):
+    for name, value in (("qam", 0.55), ("qam__no_gate", 0.5), ("qam__oracle_gate", 0.58), ("pem", 0.4)):
+        result(tmp_path / name, name.split("__")[0], 0, scores(value))
+    result(tmp_path / "pem__oracle_gate", "pem", 0, scores(0.41))
+    found = {
+        c.label: c.interval and round(c.interval.mean, 6)
+        for c in build(spec, tmp_path).comparisons
+        if c.kind != "floor"
+    }
+    assert found["QAM, own gate"] == 5
+    assert found["QAM, oracle gate"] == 8
+    assert found["PEM, oracle gate"] == 1  # a row without QAM is its own ungated evaluation
+    assert found["QAM"] is None
+
+
+def test_scores_by_attribute_name_their_number_of_objects(spec, tmp_path, result):
+    result(tmp_path / "pem", "pem", 0, {("clip0", "1"): 0.9, ("clip1", "1"): 0.5, ("clip1", "2"): 0.4})
+    table = build(spec, tmp_path)
+    assert table.attributes == {"exit": 1, "occlusion": 3}
+    assert table.line("pem").attributes["exit"].mean == pytest.approx(90)
+    assert table.line("pem").present["occlusion"].mean == pytest.approx(50)
+
+
+def test_the_header_names_what_was_measured(spec, tmp_path, result):
+    result(tmp_path / "pem", "pem", 1, scores(0.5))
+    result(tmp_path / "qam", "qam", 0, scores(0.5))
+    assert dict(build(spec, tmp_path).header) == {
+        "scale": "mini",
+        "data": "synthetic",
+        "difficulty": "easy",
+        "split": "test (4 sequences, 4 objects)",
+        "seeds": "0, 1",
+        "device": "x86_64",
+        "precision": "bf16",
+        "git commit": "a" * 12,
+    }
+
+
+def test_every_commit_is_named_and_changes_are(spec, tmp_path, result):
+    folder = result(tmp_path / "pem", "pem", 0, scores(0.5))
+    result(tmp_path / "qam", "qam", 0, scores(0.5))
+    content = json.loads((folder / "result.json").read_text())
+    content["provenance"]["git"] = {"commit": "c" * 40, "dirty": True}
+    (folder / "result.json").write_text(json.dumps(content))
+    assert dict(build(spec, tmp_path).header)["git commit"] == f"{'a' * 12}, {'c' * 12} with changes"
+
+
+def test_the_tolerance_holds_at_paper_scale_only(spec, tmp_path, result):
+    result(tmp_path / "qam", "qam", 0, scores(0.843), scale="paper")
+    folder = result(tmp_path / "pem", "pem", 0, scores(0.80), scale="paper")
+    misses = build(spec, tmp_path).misses
+    assert misses == ["PEM: J&F 80.0, printed 83.6, differs by -3.6 points; scale paper allows 1.0"]
+    for path in (folder, tmp_path / "qam/seed0"):
+        content = json.loads((path / "result.json").read_text()) | {"scale": "mini"}
+        (path / "result.json").write_text(json.dumps(content))
+    assert build(spec, tmp_path).misses == []
+
+
+def test_pollution_at_rate_zero_is_the_gates_own_evaluation(spec, tmp_path, result):
+    for name, value in (
+        ("both", 0.5),
+        ("both__no_gate", 0.48),
+        ("both__corrupted30", 0.45),
+        ("both__no_gate_corrupted30", 0.4),
+    ):
+        result(tmp_path / name, "both", 0, scores(value))
+    points = {(point.gate, point.rate): point for point in build(spec, tmp_path).pollution}
+    assert points["qam", 0].interval.mean == pytest.approx(50)
+    assert points["qam", 0].gain.mean == pytest.approx(2)
+    assert points["qam", 30].gain.mean == pytest.approx(5)
+    assert points["none", 30].gain is None
+    assert points["oracle", 30].interval is None
+
+
+def test_a_specification_may_be_given_by_its_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no table specification"):
+        build(tmp_path / "nothing.yaml", tmp_path)
+
+
+def test_a_whole_table_is_reproducible(spec, tmp_path, results):
+    results(spec, tmp_path, LEVELS, seeds=2)
+    first, second = build(spec, tmp_path), build(spec, tmp_path)
+    assert first.findings == second.findings
+    assert first.lines == second.lines
