@@ -120,6 +120,7 @@ def test_validation_and_test_videos_come_from_their_trees(davis_root):
     assert [video.name for video in datamodule.val_videos] == ["cars"]
     assert [video.name for video in datamodule.test_videos] == ["dog"]
     assert module(davis_root).val_videos == []
+    assert [tree.name for tree in datamodule.trees] == ["davis/train", "davis/train", "davis/val"]
 
 
 def test_the_fingerprint_follows_trees_and_shares(davis_root):

@@ -102,6 +102,12 @@ def test_a_mask_without_a_frame_is_refused(davis_root):
         DavisTree(davis_root, "val")
 
 
+def test_two_images_of_one_frame_are_refused(davis_root):
+    Image.new("RGB", (64, 48)).save(davis_root / "JPEGImages/480p/dog/00005.png")
+    with pytest.raises(InputError, match=r"7 images in .*dog share 6 names; .*remove the copies"):
+        DavisTree(davis_root, "val")
+
+
 def test_a_video_without_a_first_mask_is_refused_when_its_objects_are_asked_for(davis_root):
     (davis_root / "Annotations/480p/dog/00000.png").unlink()
     with pytest.raises(InputError, match=r"video 'dog': its first mask is that of frame 00001; expected .*00000"):

@@ -180,7 +180,7 @@ def test_a_checkpoint_of_another_architecture_is_one_clear_line(tmp_path, model,
 @pytest.mark.parametrize("content", [{}, {"epoch": 3}, {"state_dict": {}}])
 def test_a_file_without_weights_is_refused(tmp_path, model, configuration, content):
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(InputError, match="no weights of a network in it .*; give a state_dict"):
+    with pytest.raises(InputError, match=r"no weights of a network in it .*; give a state_dict"):
         reload(configuration, tmp_path / "w.pth")
 
 

@@ -96,3 +96,16 @@ def test_a_forbidden_class_is_found_inside_lists():
 def test_a_configuration_of_something_else_than_a_model_is_refused():
     with pytest.raises(InputError, match="expected the configuration of a VOSModel, got one of Softmax"):
         build({"_target_": "memvos.model.memory_read.Softmax"})
+
+
+def test_what_a_part_refuses_is_told_in_its_own_words(tmp_path):
+    with pytest.raises(InputError, match=r"^unknown QAM norm 'batch'; expected one of"):
+        build({**compose("qdmn_small", {}), "quality": {**compose("qdmn", {})["quality"], "norm": "batch"}})
+    missing = {**compose("qdmn", {})["backbone"], "weights": str(tmp_path / "none.pth")}
+    with pytest.raises(FileNotFoundError, match=r"no weight file .*none.pth"):
+        build({**compose("qdmn_small", {}), "backbone": missing})
+
+
+def test_a_value_that_no_part_takes_is_one_line():
+    with pytest.raises(InputError, match=r"cannot build the model: .*unexpected keyword argument 'colour'"):
+        build({**compose("qdmn_small", {}), "colour": 3})

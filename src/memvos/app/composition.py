@@ -23,6 +23,7 @@ from memvos.app.faults import unknown_group, unknown_key
 from memvos.paths import conf_dir
 
 VERSION_BASE = "1.3"
+SWEEP = ("-m", "--multirun")
 
 
 def compose(config_name: str, overrides: Sequence[str] = (), hydra: bool = False) -> DictConfig:
@@ -63,7 +64,8 @@ def launch(config_name: str, arguments: Sequence[str], task: Callable[[DictConfi
         return returned[-1]
 
     job.__module__ = task.__module__
-    sys.argv = [whole[0], *arguments]
+    flags = [argument for argument in arguments if argument in SWEEP]  # Hydra wants them before the overrides
+    sys.argv = [whole[0], *flags, *(argument for argument in arguments if argument not in SWEEP)]
     try:
         hydra_main(version_base=VERSION_BASE, config_path=str(conf_dir()), config_name=config_name)(job)()
     except ConfigCompositionException as error:

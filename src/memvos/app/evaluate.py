@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from omegaconf import DictConfig
@@ -52,6 +53,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
         short_side=settings["short_side"],
         workers=settings["workers"],
         write_masks=settings["write_masks"],
+        progress=sys.stderr.isatty(),
         facts={**describe(settings), "provenance": record},
     )
     print(summary(result, folder))

@@ -57,7 +57,8 @@ class Job:
 
     def last_lines(self, count: int = 12) -> str:
         """The end of the log."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.is_file() else ["(no log)"]
+        text = self.log.read_text(errors="replace") if self.log.is_file() else "(no log)"
+        lines = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
         return "\n".join(f"    {line}" for line in lines[-count:])
 
 

@@ -43,7 +43,7 @@ def translate(arguments: Sequence[str]) -> list[str]:
     Raises:
         InputError: if an option lacks its value, or there is more than one input.
     """
-    is_sweep = bool({"-m", "--multirun"} & set(arguments))
+    is_sweep = bool(set(composition.SWEEP) & set(arguments))
     names = {**OPTIONS, "--out": "hydra.sweep.dir"} if is_sweep else OPTIONS
     overrides, waiting = [], list(arguments)
     while waiting:
@@ -71,8 +71,8 @@ def segment(config: DictConfig) -> None:
         InputError: for a missing or unreadable input, mask or weights, before anything is written.
     """
     for key, option in (("input", "INPUT"), ("masks", "--masks FIRST"), ("output_dir", "--out DIR")):
-        if key in config and config._get_node(key)._is_missing():
-            raise InputError(f"what to segment is not complete: {option} is missing; see memvos segment --help")
+        if config[key] is None:
+            raise InputError(f"{option} is missing; expected memvos segment INPUT --masks FIRST --out DIR")
     import torch
 
     from memvos.decode.video import follow, open_frames

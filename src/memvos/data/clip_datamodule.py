@@ -58,12 +58,13 @@ class ClipDataModule(pl.LightningDataModule):
         self.epoch_size = epoch_size or len(dataset)
         self.val_videos: list[Video] = [] if val is None else val.videos
         self.test_videos: list[Video] = [] if test is None else test.videos
+        self._held_out = [tree for tree in (val, test) if tree is not None]
         self._told = 0.0
 
     @property
     def trees(self) -> list[Tree]:
-        """The trees to train on, for `memvos.data.check`."""
-        return [source.tree for source in self.sources]
+        """Every tree that a training may read, for `memvos.data.check`."""
+        return [*(source.tree for source in self.sources), *self._held_out]
 
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the training trees and their shares."""

@@ -102,11 +102,16 @@ def folder_video(
     """A video from its folder of frames and its folder of masks, matched by file stem.
 
     Raises:
-        InputError: if a mask has no frame of its name.
+        InputError: if a mask has no frame of its name, or two frames have the same.
     """
     images = list_images(frames)
     labels = {path.stem: path for path in list_files(masks, (MASK_SUFFIX,))} if masks.is_dir() else {}
     stems = {path.stem for path in images}
+    if len(stems) < len(images):
+        raise InputError(
+            f"{len(images)} images in {frames} share {len(stems)} names; expected one image for each frame; "
+            "remove the copies in another format"
+        )
     alone = [stem for stem in labels if stem not in stems]
     if alone:
         raise InputError(

@@ -63,6 +63,15 @@ def convolve(x: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
     return F.conv2d(x, *fold(c, norm), c.stride, c.padding, c.dilation, c.groups)
 
 
+def use_live_statistics(trunk: nn.Module) -> None:
+    """Replace all frozen statistics by ordinary batch normalisation, which a trunk needs that starts from scratch."""
+    for name, child in trunk.named_children():
+        if isinstance(child, FrozenStatistics):
+            setattr(trunk, name, nn.BatchNorm2d(child.num_features))
+        else:
+            use_live_statistics(child)
+
+
 def fold(convolution: nn.Conv2d, norm: FrozenStatistics) -> tuple[Tensor, Tensor]:
     """Weight and bias of the one convolution that equals `norm(convolution(x))`."""
     scale, shift = norm.scale_and_shift()
@@ -150,6 +159,8 @@ class ResNet(nn.Module):
         conv_bias: give every convolution a bias, starting at 0 (both encoders of the released QDMN).
         weights: "imagenet" (torchvision, fetched once), "small" (shipped with the package), a file
             (.pth, .npz, .safetensors with torchvision names), or None for a fresh start.
+        statistics: of the batch norms; "frozen" as published, or "live" to train a trunk from scratch, whose weights a
+            trunk with frozen statistics can load.
 
     Attributes:
         channels: (C4, C8, C16) of the features.
@@ -167,12 +178,15 @@ class ResNet(nn.Module):
         output_stride: int = 16,
         conv_bias: bool = False,
         weights: str | Path | None = None,
+        statistics: str = "frozen",
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
             raise InputError(f"unknown ResNet depth {depth}; expected one of {sorted(BLOCKS)}")
         if output_stride not in (8, 16):
             raise InputError(f"unknown output_stride {output_stride}; expected 8 or 16")
+        if statistics not in ("frozen", "live"):
+            raise InputError(f"unknown statistics {statistics!r}; expected frozen or live")
         block = Bottleneck if depth >= 50 else BasicBlock
         self.depth, self.in_channels, self.width, self.output_stride = depth, in_channels, width, output_stride
         self.channels = tuple(width * factor * block.expansion for factor in (1, 2, 4))
@@ -183,6 +197,8 @@ class ResNet(nn.Module):
         self.layer1 = _stage(block, width, width, first, 1, conv_bias)
         self.layer2 = _stage(block, c4, 2 * width, second, 2, conv_bias)
         self.layer3 = _stage(block, c8, 4 * width, third, output_stride // 8, conv_bias)
+        if statistics == "live":
+            use_live_statistics(self)
         self._start_fresh()
         self.report = None if weights in (None, "none") else self.load(weights)
 

@@ -157,17 +157,17 @@ def _fit(model: VOSModel, tensors: dict[str, Tensor], source: str) -> LoadReport
 
 def _layout(model: VOSModel, tensors: dict[str, Tensor], source: str) -> Layout | None:
     """The released layout the tensors are named by; None where they have our names."""
-    if tensors.keys() & model.state_dict().keys():
-        return None
     layouts: tuple[Layout, ...] = getattr(model, "layouts", ())
     for layout in layouts:
         if layout.signature <= tensors.keys():
             return layout
-    kind = next((title for title, name in FOREIGN.items() if name in tensors), "another network")
+    kind = next((title for title, name in FOREIGN.items() if name in tensors), None)
+    if kind is None and tensors.keys() & model.state_dict().keys():
+        return None
     known = ", ".join(["memvos", *(layout.title for layout in layouts)])
     raise InputError(
-        f"{source}: a checkpoint of {kind} (its first tensor is {next(iter(tensors))}), {type(model).__name__} "
-        f"takes one of {known}; give such a file or choose the model that it belongs to"
+        f"{source}: a checkpoint of {kind or 'another network'} (its first tensor is {next(iter(tensors))}), "
+        f"{type(model).__name__} takes one of {known}; give such a file or choose the model that it belongs to"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -63,10 +63,16 @@ def build(configuration: Mapping[str, Any]) -> VOSModel:
     """Instantiate a configuration that may come from a file.
 
     Raises:
-        InputError: if it names anything but classes of memvos.model, or does not describe a model.
+        InputError: if it names anything but classes of memvos.model, does not describe a model, or a part refuses its
+            values.
     """
     _check_targets(configuration)
-    model = instantiate(dict(configuration), _convert_="all")
+    try:
+        model = instantiate(dict(configuration), _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError | FileNotFoundError):
+            raise error.__cause__ from None
+        raise InputError(f"cannot build the model: {str(error.__cause__ or error).splitlines()[0]}") from error
     if not isinstance(model, VOSModel):
         raise InputError(f"expected the configuration of a VOSModel, got one of {type(model).__name__}")
     return model

@@ -112,7 +112,7 @@ def _read_pickled(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error) or "WeightsUnpickler" in str(error):
+        if any(sign in str(error) for sign in ("GLOBAL", "call reduce", "Can only build")):
             raise InputError(
                 f"{path}: holds objects other than tensors, which could run code, and is refused; "
                 "load it where you trust it and save its state_dict() as .safetensors"

@@ -1,0 +1,122 @@
+"""`memvos bench`: seconds per training step and frames per second of this machine, for the networks of a scale."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+from typing import Any
+
+from memvos.app import composition, provenance
+from memvos.app.runs import instantiate
+
+HELP = """usage: memvos bench [scale=SCALE] [rounds=5] [HYDRA OVERRIDES of memvos train ...]
+
+Times training steps (batch, clip size and network of the scale, random clips) and inference (one object) in every
+precision the machine has; precisions take turns, so that a busy machine slows all of them alike."""
+PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
+FRAMES = 3
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line."""
+    if {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return 0
+    rounds = next((int(argument.partition("=")[2]) for argument in arguments if argument.startswith("rounds=")), 5)
+    overrides = [argument for argument in arguments if not argument.startswith("rounds=")]
+    settings = composition.resolved(composition.compose("train", [*overrides, "output_dir=unused"]))
+    print("\n".join(table(settings, rounds)))
+    return 0
+
+
+def table(settings: dict[str, Any], rounds: int) -> Iterator[str]:
+    """The lines of the table."""
+    import torch
+
+    from memvos.decode.precision import choose_device
+
+    torch.set_num_threads(settings["threads"])
+    device = choose_device("auto")
+    size, batch = settings["data"]["size"], settings["batch_size"]
+    yield f"{provenance.device_name(str(device))}, {torch.get_num_threads()} thread, scale {settings['scale']}"
+    yield f"{size}×{size} pixels, training on {batch} clips of {FRAMES} frames, inference on one object"
+    yield f"{'precision':12}{'s/step':>10}{'frames/s':>10}"
+    works = {
+        precision: (_training(settings, device, precision), _inference(settings, device, precision))
+        for precision in PRECISIONS
+    }
+    for precision, (step, frame) in alternate(works, rounds).items():
+        yield f"{precision:12}{step:10.3f}{1 / frame:10.1f}"
+
+
+def alternate(
+    works: dict[str, Sequence[Callable[[], None]]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
+    """Median seconds of every work, after one round to warm up; all works take turns in each round."""
+    seconds: dict[tuple[str, int], list[float]] = {}
+    for turn in range(rounds + 1):
+        for name, group in works.items():
+            for index, work in enumerate(group):
+                start = clock()
+                work()
+                if turn:
+                    seconds.setdefault((name, index), []).append(clock() - start)
+    return {name: [median(seconds[name, index]) for index in range(len(group))] for name, group in works.items()}
+
+
+def _training(settings: dict[str, Any], device: Any, precision: str) -> Callable[[], None]:
+    """One optimiser step on random clips."""
+    import torch
+
+    from memvos.data.clip import ClipBatch
+    from memvos.decode.precision import autocast
+    from memvos.lit.unroll import unroll
+
+    size, batch = settings["data"]["size"], settings["batch_size"]
+    model = instantiate(settings["model"]).to(device, memory_format=torch.channels_last)
+    optimizer = instantiate(settings["optimizer"])(model.parameters())
+    loss = instantiate(settings["losses"])["segmentation"]
+    frames = torch.randn(batch, FRAMES, 3, size, size, device=device)
+    masks = torch.zeros(batch, FRAMES, 1, size, size, device=device)
+    masks[..., size // 4 : size // 2, size // 4 : size // 2] = 1
+    clips = ClipBatch(frames, masks, torch.ones(batch, 1, dtype=torch.bool, device=device))
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+
+    def step() -> None:
+        with autocast(device, dtype):
+            seen = unroll(model, clips, score_last=True)
+            total = sum(loss(frame.logits, clips.labels[:, frame.time], 0) for frame in seen)
+        total.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        _wait(device)
+
+    return step
+
+
+def _inference(settings: dict[str, Any], device: Any, precision: str) -> Callable[[], None]:
+    """One frame through the stepper, the annotated frame and the previous one in memory."""
+    import numpy as np
+
+    from memvos import Segmenter
+
+    size = settings["data"]["size"]
+    segmenter = Segmenter(instantiate(settings["model"]), "first_previous", device, precision)
+    frame = np.random.default_rng(0).integers(0, 255, (size, size, 3), dtype=np.uint8)
+    mask = np.zeros((size, size), np.uint8)
+    mask[size // 4 : size // 2, size // 4 : size // 2] = 1
+    segmenter.step(frame, mask)
+
+    def step() -> None:
+        segmenter.step(frame)
+        _wait(device)
+
+    return step
+
+
+def _wait(device: Any) -> None:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize()

@@ -1,0 +1,51 @@
+import pickle
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from memvos.paths import conf_dir
+
+
+def data_config(*overrides, search=None):
+    more = [f"hydra.searchpath=[file://{search}]"] if search else []
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = compose(overrides=[*more, *overrides], return_hydra_config=False)
+    return OmegaConf.to_container(config, resolve=True)["data"]
+
+
+@pytest.mark.parametrize("name", ["davis2017", "folder"])
+def test_a_data_set_of_a_configuration_gives_clips_and_videos(davis_root, name):
+    data = data_config(f"+data={name}", f"data.root={davis_root}", "data.size=32")
+    datamodule = instantiate(data["main"], batch_size=2, num_workers=0)
+    assert next(iter(datamodule.train_dataloader())).frames.shape == (2, 3, 3, 32, 32)
+    assert datamodule.val_videos
+    assert "dog" in [video.name for video in instantiate(data["test"]).videos]
+    assert data["name"] == name
+
+
+def test_davis_2016_takes_its_root_from_the_environment(davis_root, monkeypatch):
+    (davis_root / "ImageSets/2017").rename(davis_root / "ImageSets/2016")
+    monkeypatch.setenv("DAVIS_ROOT", str(davis_root))
+    data = data_config("+data=davis2016", "data.train_subset=':-1'")
+    assert [video.name for video in instantiate(data["train"]).videos] == ["bird"]
+    assert instantiate(data["test"]).videos[0].object_ids == (1,)
+
+
+def test_four_lines_make_a_data_set_of_ones_own(davis_root, tmp_path):
+    (tmp_path / "conf/data").mkdir(parents=True)
+    (tmp_path / "conf/data/mine.yaml").write_text(
+        f"defaults: [folder, _self_]\nname: mine\nroot: {davis_root}\ntest_videos: [dog]\n"
+    )
+    data = data_config("+data=mine", search=tmp_path / "conf")
+    assert data["name"] == "mine"
+    assert [video.name for video in instantiate(data["test"]).videos] == ["dog"]
+    assert len(instantiate(data["train"]).videos) == 3
+
+
+def test_a_data_set_can_be_sent_to_loading_processes(davis_root):
+    data = data_config("+data=davis2017", f"data.root={davis_root}", "data.size=32")
+    dataset = instantiate(data["main"], batch_size=2).dataset
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert (copy[3, 0.5].frames == dataset[3, 0.5].frames).all()

@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from memvos import paths
+
+
+def test_the_shipped_folders_are_found():
+    assert (paths.conf_dir() / "data/davis2016.yaml").is_file()
+    assert paths.experiments_dir().is_dir()
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("MEMVOS_CACHE", str(tmp_path))
+    assert paths.cache_dir() == tmp_path
+    monkeypatch.delenv("MEMVOS_CACHE")
+    assert paths.cache_dir() == Path.home() / ".cache/memvos"
