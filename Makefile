@@ -12,7 +12,7 @@ ARGS ?=
 VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
-RUN_ARGS = scale=$(SCALE) data=$(DATA) $(if $(DAVIS_ROOT),'data.root=$(DAVIS_ROOT)') $(ARGS)
+RUN_ARGS = scale=$(SCALE) data=$(DATA) $(if $(DAVIS_ROOT),'data.root="$(DAVIS_ROOT)"') $(ARGS)
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))
 
 .PHONY: help setup test lint format smoke bench clean FORCE
@@ -57,7 +57,7 @@ format: $(STAMP) ## put style and formatting right
 	$(BIN)/ruff format .
 
 smoke: $(STAMP) ## the whole of Table 5 in about a minute of work: is everything in place?
-	$(BIN)/memvos reproduce $(PAPER)_table5 scale=smoke $(ARGS)
+	$(BIN)/memvos reproduce qdmn_table5 scale=smoke $(ARGS)
 
 reproduce-table%: $(STAMP) FORCE ## train, evaluate and print a table of PAPER, e.g. reproduce-table5
 	$(BIN)/memvos reproduce $(PAPER)_table$* $(RUN_ARGS)

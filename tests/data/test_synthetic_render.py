@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from memvos.data.synthetic_render import render
+from memvos.data.synthetic_textures import Skin
 
 Y, X = np.mgrid[:128, :128] + 0.5  # pixel centres
 AREA = np.pi * 25.6**2  # of a disc of radius 0.2 in a frame of 128×128
@@ -92,8 +93,6 @@ def test_look_is_mean_and_deviation_of_the_visible_colours(disc, scene_of):
 
 def test_texture_moves_with_the_body(disc, scene_of):
     texture = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
-    from memvos.data.synthetic_textures import Skin
-
     path = np.array([[0.0, 0.0], [0.125, 0.0]])  # 16 pixels
     first, second = render(scene_of(disc(frames=2, position=path, skin=Skin(lambda: texture))))
     inner = np.s_[50:78, 50:78]
@@ -102,8 +101,6 @@ def test_texture_moves_with_the_body(disc, scene_of):
 
 
 def test_turning_body_shows_another_part_of_its_texture(disc, scene_of):
-    from memvos.data.synthetic_textures import Skin
-
     texture = np.zeros((64, 64, 3))
     texture[:, 44:] = 255  # white from 1.2 radii right of the middle on
     first, second = render(scene_of(disc(frames=2, turn=np.array([0.0, 1.3]), skin=Skin(lambda: texture))))

@@ -48,10 +48,22 @@ def fixture_batch(path):
     return batch
 
 
-@pytest.mark.parametrize("objects", ["so", "mo"])
-def test_losses_and_gradients_of_a_training_step_are_those_of_the_released_code(released, objects):
+@pytest.fixture
+def dtype(request, monkeypatch):
+    """float32, or float64, in which nothing is rounded to float32 on the way."""
+    if request.param == torch.float64:
+        monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    return request.param
+
+
+# With one object some gradients are sums that cancel: in float32 one and two threads differ by about 1 % in them, and
+# the recorded ones by 0.3 % from those in float64. So they are compared with float64.
+@pytest.mark.parametrize(("objects", "dtype"), [("so", torch.float64), ("mo", torch.float32)], indirect=["dtype"])
+def test_losses_and_gradients_of_a_training_step_are_those_of_the_released_code(released, objects, dtype):
     model, expected, folder = released
+    model.to(dtype)
     batch = fixture_batch(folder / f"train_{objects}.npz")
+    batch = ClipBatch(batch.frames.to(dtype), batch.masks.to(dtype), batch.valid)
     module = QDMNModule(
         model,
         BootstrappedCrossEntropy(),
@@ -89,10 +101,8 @@ def test_losses_and_gradients_of_a_training_step_are_those_of_the_released_code(
 def check_gradients(model, recorded):
     """Within 1 % for the largest 95 % of the parameters by norm."""
     norms = {QDMN_RELEASED.released(name): float(p.grad.norm()) for name, p in model.named_parameters()}
-    print({k: (norms[k], recorded[k]) for k in recorded if "concat" in k})
     assert norms.keys() == recorded.keys()
     largest = sorted(recorded, key=recorded.get, reverse=True)[: int(0.95 * len(recorded))]
     off = {name: norms[name] / recorded[name] - 1 for name in largest}
     worst = max(off, key=lambda name: abs(off[name]))
-    print(sorted(((round(v, 5), k, round(recorded[k], 5)) for k, v in off.items()), key=lambda x: -abs(x[0]))[:8])
     assert abs(off[worst]) < 0.01, (worst, off[worst])

@@ -111,9 +111,9 @@ def test_the_neighbourhood_is_a_full_disk():
             assert boundary_accuracy(gt, prediction, tolerance=0.2) == literal_f(gt, prediction, tolerance=0.2)
 
 
-def test_masks_in_a_corner_and_of_480p_score_as_the_literal_definition_says():
-    gt, prediction = np.zeros((480, 854), dtype=bool), np.zeros((480, 854), dtype=bool)
-    gt[440:, 800:], prediction[447:, 791:] = True, True
+def test_masks_in_a_corner_and_of_240p_score_as_the_literal_definition_says():
+    gt, prediction = np.zeros((240, 427), dtype=bool), np.zeros((240, 427), dtype=bool)
+    gt[200:, 373:], prediction[203:, 369:] = True, True
     prediction[:3, :3] = True
     assert boundary_accuracy(gt, prediction) == pytest.approx(literal_f(gt, prediction), abs=1e-12)
 

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from memvos.errors import InputError
-from memvos.model.backbone import FrozenStatistics, ResNet, convolve, extend_stem, fold_statistics
+from memvos.model.backbone import ResNet, extend_stem
 
 
 def moved(norm):
@@ -22,47 +22,6 @@ def state_of(model, tmp_path, **changes):
     path = tmp_path / "trunk.pth"
     torch.save({**model.state_dict(), **changes}, path)
     return path
-
-
-def test_frozen_statistics_do_not_move_in_training_but_their_weights_are_trained():
-    norm = FrozenStatistics(2).train()
-    norm(torch.randn(4, 2, 3, 3) + 5).sum().backward()
-    assert not norm.training
-    assert norm.running_mean.tolist() == [0, 0]
-    assert norm.num_batches_tracked == 0
-    assert norm.bias.grad.tolist() == [36, 36]
-
-
-def test_frozen_statistics_may_have_a_frozen_weight_and_bias():
-    assert not any(p.requires_grad for p in FrozenStatistics(2, affine_trainable=False).parameters())
-
-
-def test_scale_and_shift_are_the_affine_map_of_batch_norm():
-    norm = FrozenStatistics(1)
-    norm.running_mean.fill_(3.0)
-    norm.running_var.fill_(4.0 - norm.eps)
-    nn.init.constant_(norm.weight, 6.0)
-    nn.init.constant_(norm.bias, 1.0)
-    scale, shift = norm.scale_and_shift()  # 6 (x - 3) / 2 + 1 = 3 x - 8
-    assert scale.item() == pytest.approx(3)
-    assert shift.item() == pytest.approx(-8)
-
-
-@pytest.mark.parametrize("bias", [False, True])
-def test_a_convolution_with_folded_norm_equals_the_two_in_turn_with_the_same_gradients(bias):
-    torch.manual_seed(0)
-    convolution, norm, x = nn.Conv2d(3, 4, 3, 2, 1, bias=bias), FrozenStatistics(4), torch.randn(2, 3, 8, 8)
-    moved(norm)
-    parameters = [*convolution.parameters(), *norm.parameters()]
-    folded, plain = convolve(x, convolution, norm), norm(convolution(x))
-    torch.testing.assert_close(folded, plain)
-    weights = torch.randn_like(plain)
-    for one, other in zip(
-        torch.autograd.grad((folded * weights).sum(), parameters),
-        torch.autograd.grad((plain * weights).sum(), parameters),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("depth", [18, 50])
@@ -105,20 +64,6 @@ def test_convolution_biases_start_at_zero():
     biases = [m.bias for m in trunk.modules() if isinstance(m, nn.Conv2d)]
     assert len(biases) == 1 + 12 + 2
     assert all(bias.count_nonzero() == 0 for bias in biases)
-
-
-def test_folding_the_statistics_once_changes_nothing_and_leaves_the_network_alone():
-    torch.manual_seed(0)
-    trunk, image = ResNet(18, width=8), torch.randn(1, 3, 32, 32)
-    for module in trunk.modules():
-        if isinstance(module, FrozenStatistics):
-            moved(module)
-    names = list(trunk.state_dict())
-    folded = fold_statistics(trunk)
-    assert not any(isinstance(module, FrozenStatistics) for module in folded.modules())
-    assert list(trunk.state_dict()) == names
-    for one, other in zip(folded(image), trunk(image), strict=True):
-        torch.testing.assert_close(one, other)
 
 
 def test_weights_of_a_file_are_loaded_with_all_that_was_left_out_named(tmp_path):

@@ -4,7 +4,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from memvos.errors import InputError
-from memvos.model.composition import build, compose, model_names, part_names, with_options
+from memvos.model.composition import build, compose, model_names, part_names, with_options, without_sources
 from memvos.model.memory_read import Kernel, Softmax
 from memvos.model.pem import NoPrior, StrongPrior
 from memvos.model.qam import AcceptAll
@@ -15,25 +15,21 @@ def small(**options):
     return build(compose("qdmn_small", options))
 
 
-def without_download(configuration):
-    return {**configuration, "backbone": {**configuration["backbone"], "weights": None}}
-
-
 def test_the_published_configuration_is_the_published_network():
-    model = build(without_download(compose("qdmn", {})))
+    model = build(without_sources(compose("qdmn", {})))
     assert sum(p.numel() for p in model.parameters()) == 104_508_556
 
 
 @pytest.mark.parametrize("name", [name for name in model_names() if name.startswith("qdmn")])
 def test_every_configuration_of_qdmn_builds(name):
-    assert build(without_download(compose(name, {}))) is not None
+    assert build(without_sources(compose(name, {}))) is not None
 
 
 @pytest.mark.parametrize("part", ["prior", "quality", "read", "backbone", "start"])
 def test_every_choice_of_every_part_builds(part):
     assert part_names(part)
     for choice in part_names(part):
-        build(without_download(compose("qdmn_small", {part: choice})))
+        build(without_sources(compose("qdmn_small", {part: choice})))
 
 
 def test_parts_are_chosen_by_name_and_values_set():
@@ -86,6 +82,13 @@ def test_a_configuration_may_only_name_classes_of_the_models(target):
         InputError, match=r"the configuration names .* only classes of memvos.model are made from a file"
     ):
         build(configuration)
+
+
+def test_a_configuration_without_sources_fetches_and_starts_nothing():
+    configuration = without_sources(compose("qdmn", {}))
+    assert configuration["backbone"]["weights"] is None
+    assert "start" not in configuration
+    assert configuration["quality"] == compose("qdmn", {})["quality"]
 
 
 def test_a_forbidden_class_is_found_inside_lists():

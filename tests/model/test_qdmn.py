@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from memvos.model.backbone import ResNet, fold_statistics
+from memvos.model.backbone import ResNet
+from memvos.model.frozen import fold_statistics
 from memvos.model.interface import Memory
 from memvos.model.memory_read import Kernel, MemoryRead, TopK
 from memvos.model.pem import NoPrior, StrongPrior, WeakPrior

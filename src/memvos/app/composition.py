@@ -71,6 +71,9 @@ def launch(config_name: str, arguments: Sequence[str], task: Callable[[DictConfi
     except ConfigCompositionException as error:
         overrides = [argument for argument in arguments if not argument.startswith("-")]
         raise _better(error, config_name, overrides) from error
+    except SystemExit as leave:  # after --help and its like
+        if leave.code:
+            raise
     except OSError as error:
         raise PermissionError(
             f"cannot write to {error.filename}: {error.strerror}; choose another output_dir=FOLDER"

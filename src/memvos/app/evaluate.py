@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvos.app import composition, provenance, sweep
-from memvos.app.runs import build_model, describe, instantiate, raise_data_faults, start_from, writable_folder
+from memvos.app.runs import build_model, data_of, describe, instantiate, raise_data_faults, start_from, writable_folder
 from memvos.errors import InputError
 
 
@@ -32,13 +32,13 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(settings["seed"])
 
-    tree = instantiate(settings["data"][settings["split"]])
-    if settings["check_data"]:
-        raise_data_faults([tree])
     model = build_model(settings["model"], settings["weights"])
     weights = start_from(model, settings["weights"])
     if weights is None and any(True for _ in model.parameters()) and not settings["untrained"]:
         raise InputError("no weights to evaluate; give weights=FILE (or untrained=true for random ones)")
+    tree = instantiate(data_of(settings, "split"))
+    if settings["check_data"]:
+        raise_data_faults([tree])
     record = _identify(settings, tree.fingerprint(), weights)
     result = score(
         model,

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from memvos.app import composition, provenance
+from memvos.app.faults import UnknownKey
 from memvos.app.jobs import Job
+from memvos.app.runs import data_of
 from memvos.report.spec import Evaluation, Row, Spec, Stage
 
 FINAL = "checkpoints/final.ckpt"
@@ -73,7 +75,7 @@ class Plan:
         """Plan one stage; where another row, or another table, has the same one, that is used."""
         overrides = [*row.overrides, *stage.overrides, *self.overrides["train"], f"seed={seed}"]
         config = self._config("train", overrides)
-        data = self.data_fingerprint(config["data"][config["stage"]], batch_size=1)
+        data = self.data_fingerprint(data_of(config, "stage"), batch_size=1)
         mark = provenance.of_training(config, data, start and start.fingerprint)
         folder = self._stage_folder(stage.id, mark)
         same = next((job.name for job in self.jobs.values() if job.folder == folder), None)
@@ -95,9 +97,9 @@ class Plan:
     def _evaluate(self, evaluation: Evaluation, seed: int) -> None:
         row = self.spec.row(evaluation.row)
         trained = self._train(row, seed)
-        overrides = [*evaluation.overrides, *self.overrides["evaluate"], f"seed={seed}"]
+        overrides = [*evaluation.overrides, *self._for_model(row), f"seed={seed}"]
         config = self._config("evaluate", overrides)
-        data = self.data_fingerprint(config["data"][config["split"]])
+        data = self.data_fingerprint(data_of(config, "split"))
         mark = provenance.of_evaluation(config, data, trained and trained.fingerprint)
         folder = evaluation.folder(self.results, seed)
         weights = f"weights={composition.quoted(trained.weights)}" if trained else "untrained=true"
@@ -106,6 +108,18 @@ class Plan:
         done = partial(is_evaluated, folder, mark)
         needs = (trained.job,) if trained else ()
         self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *overrides, *target), folder, done, needs)
+
+    def _for_model(self, row: Row) -> list[str]:
+        """The user's overrides for an evaluation; a floor has no use for what its model does not know."""
+        given = self.overrides["evaluate"]
+        return [o for o in given if row.stages or not o.startswith("model") or self._takes(row, o)]
+
+    def _takes(self, row: Row, override: str) -> bool:
+        try:
+            composition.compose("evaluate", [*row.overrides, override])
+        except UnknownKey:
+            return False
+        return True
 
     def _told(self, mark: str, folder: Path, row: str) -> list[str]:
         """What the plan knows and a job need not find out."""

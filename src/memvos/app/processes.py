@@ -71,6 +71,7 @@ def start_fork(arguments: Sequence[str], log: Path, environment: Mapping[str, st
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for target in (1, 2):
             os.dup2(output.fileno(), target)
+        sys.stdout, sys.stderr = (os.fdopen(target, "w", buffering=1, closefd=False) for target in (1, 2))
         os.environ.update({**THREADS, **(environment or {})})
         from memvos.app.main import main
 

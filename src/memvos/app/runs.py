@@ -39,6 +39,19 @@ def writable_folder(path: str | Path) -> Path:
     return folder
 
 
+def data_of(settings: Mapping[str, Any], part: str) -> Any:
+    """The configuration of the data that `part` (stage or split) names.
+
+    Raises:
+        InputError: if the data set has no such stage or split.
+    """
+    data, name = settings["data"], settings[part]
+    if not isinstance(data.get(name), dict):
+        known = ", ".join(key for key, value in data.items() if isinstance(value, dict) and "_target_" in value)
+        raise InputError(f"data {data['name']} has no {part} {name!r}; expected one of {known}")
+    return data[name]
+
+
 def raise_data_faults(trees: Iterable[Any]) -> None:
     """Look over trees before they are used.
 

@@ -22,11 +22,11 @@ objects may come in, and be corrected, at any frame. DIR gets one mask per frame
 frame and object how good the network believes its mask to be: sort by it to see which frames to check.
 
   --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
-  model=NAME            a network of conf/model; a checkpoint of memvos brings its own sizes
+  --model NAME          a network of conf/model (default qdmn); a checkpoint of memvos brings its own sizes
   memory=NAME           a preset of conf/memory; memory.sigma=, memory.beta=, memory.every= change it
   device= precision= short_side= top_k= kernel=
   -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
-OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights"}
+OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights", "--model": "network", "model": "network"}
 
 
 def run(arguments: list[str]) -> int:
@@ -113,7 +113,7 @@ def build_segmenter(settings: dict[str, Any]) -> Any:
         raise InputError(
             f"no weights for {settings['model']}: give --weights FILE, a checkpoint of `memvos train` or a released one"
         )
-    model = load_model(settings["model"], settings["weights"])
+    model = load_model(settings["network"], settings["weights"])
     changes = {key: settings[key] for key in ("top_k", "kernel") if settings[key] is not None}
     memory, device, precision = (settings[key] for key in ("memory", "device", "precision"))
     return Segmenter(model, memory, device, precision, short_side=settings["short_side"], **changes)

@@ -7,14 +7,14 @@ With another launcher or sweeper than Hydra's built-in ones (submitit, Optuna, .
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from memvos.app import composition, processes
 from memvos.app.jobs import Job, Runner
@@ -32,25 +32,34 @@ RESULT = {"train": "checkpoints/final.ckpt", "evaluate": "result.json", "segment
 def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]) -> int:
     """Run a command line under Hydra; exit code 1 if a job of a sweep failed."""
     jobs: list[Job] = []
-    parallel = 1
+    parallel, spread = 1, True
 
     def one(config: DictConfig) -> Any:
-        nonlocal parallel
+        nonlocal parallel, spread
         hydra = HydraConfig.get()
         if hydra.mode != RunMode.MULTIRUN:
             return task(config)
         job = _job(command, hydra)
         if (hydra.launcher["_target_"], hydra.sweeper["_target_"]) == BUILT_IN:
             jobs.append(job)
-            parallel = config.jobs
+            parallel, spread = config.jobs, OmegaConf.select(config, "trainer.devices", default=1) == 1
             return None
-        if _run([job], 1):
+        if _run([job], 1, []):
             raise RuntimeError(f"{job.name} failed; its log is {job.log}")
         return objective(job.folder)
 
     one.__module__ = task.__module__
     composition.launch(command, arguments, one)
-    return _run(jobs, parallel) if jobs else 0
+    return _run(short_named(jobs), parallel, processes.devices() if spread else []) if jobs else 0
+
+
+def short_named(jobs: list[Job]) -> list[Job]:
+    """The jobs named by their number and the overrides in which they differ."""
+    common = set.intersection(*(set(job.arguments) for job in jobs)) if len(jobs) > 1 else set()
+    told = [[part for part in job.arguments[1:-1] if part not in common] for job in jobs]
+    return [
+        replace(job, name=" ".join([f"#{i}", *parts])) for i, (job, parts) in enumerate(zip(jobs, told, strict=True))
+    ]
 
 
 def objective(folder: Path) -> float | None:
@@ -75,11 +84,10 @@ def _job(command: str, hydra: DictConfig) -> Job:
     )
 
 
-def _run(jobs: list[Job], parallel: int) -> int:
-    devices = processes.devices() if parallel > 1 else []
+def _run(jobs: list[Job], parallel: int, devices: list[str]) -> int:
     outcome = Runner(jobs, parallel, Display(parallel), devices=devices, skip_done=False).run()
     for job in jobs:
         value = objective(job.folder)
         score = "failed" if job.name in outcome.failed else f"J&F {value:.3f}" if value is not None else "done"
-        print(f"{score:10} {job.folder}  {job.name}", file=sys.stdout)
+        print(f"{score:10} {job.folder}  {job.name}")
     return 1 if outcome.failed else 0

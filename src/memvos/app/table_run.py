@@ -32,7 +32,8 @@ def reproduce(options: Options) -> int:
     overrides = split(options.overrides)
     base = composition.resolved(composition.compose("train", [*overrides["train"], "output_dir=planned"]))
     scale, data = base["scale"], base["data"]["name"]
-    parallel = options.jobs or len(processes.devices()) or cores()
+    devices = processes.devices() if base["trainer"]["devices"] == 1 else []
+    parallel = options.jobs or len(devices) or cores(base["trainer"]["devices"])
     if "workers" in base["data"] and not any(override.startswith("data.workers=") for override in options.overrides):
         overrides = {command: [*given, f"data.workers={parallel}"] for command, given in overrides.items()}
     rows = _rows(spec, options.rows)
@@ -45,13 +46,16 @@ def reproduce(options: Options) -> int:
         jobs = plan.build(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
         _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
-        outcome = _run(jobs, parallel, options)
+        outcome = _run(jobs, parallel, devices)
         return _report(spec, results, output, outcome)
 
 
-def cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(per_job: int | str = 1) -> int:
+    """Jobs that fit on the CPU cores this process may use; one if a job takes all devices there are."""
+    if not isinstance(per_job, int):
+        return 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, count // max(1, per_job))
 
 
 def split(overrides: Sequence[str]) -> dict[str, list[str]]:
@@ -101,8 +105,7 @@ def _rows(spec: Spec, wanted: Sequence[str]) -> list[str]:
     return list(wanted) or known
 
 
-def _run(jobs: list[Job], parallel: int, options: Options) -> Outcome:
-    devices = processes.devices()
+def _run(jobs: list[Job], parallel: int, devices: Sequence[str]) -> Outcome:
     try:
         return Runner(jobs, parallel, Display(parallel), processes.starter(), devices).run()
     except KeyboardInterrupt:

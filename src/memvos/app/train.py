@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from memvos.app import composition, provenance, sweep
-from memvos.app.runs import build_model, instantiate, is_first_rank, raise_data_faults, start_from, writable_folder
+from memvos.app.runs import (
+    build_model,
+    data_of,
+    instantiate,
+    is_first_rank,
+    raise_data_faults,
+    start_from,
+    writable_folder,
+)
 from memvos.errors import InputError
 
 OUTPUT = "MEMVOS_OUTPUT_DIR"
@@ -41,7 +51,6 @@ def train(config: DictConfig) -> dict[str, Any]:
 
     settings = composition.resolved(config)
     folder = writable_folder(settings["output_dir"])
-    os.environ[OUTPUT] = str(folder.resolve())
     torch.set_num_threads(settings["threads"])
     seed_everything(settings["seed"], workers=True, verbose=False)
 
@@ -50,11 +59,11 @@ def train(config: DictConfig) -> dict[str, Any]:
     )
     batch = split_batch(settings["batch_size"], trainer.world_size, settings["largest_batch"])
     trainer.accumulate_grad_batches = batch.accumulate
-    datamodule = instantiate(settings["data"][settings["stage"]], batch_size=batch.per_device)
     model = build_model(settings["model"], settings["weights"])
     module = instantiate({**settings["lit"], "model": None}, model=model)
     module.remember(model=settings["model"])
     weights = start_from(model, settings["weights"])
+    datamodule = instantiate(data_of(settings, "stage"), batch_size=batch.per_device)
     if settings["check_data"] and is_first_rank():
         raise_data_faults(datamodule.trees)
 
@@ -62,8 +71,18 @@ def train(config: DictConfig) -> dict[str, Any]:
     if done := _already(folder, record, settings["resume"]):
         return done
     last = folder / "checkpoints" / "last.ckpt"
-    fit(trainer, module, datamodule, last if settings["resume"] and last.is_file() else None)
+    with _told_to_ranks(folder):
+        fit(trainer, module, datamodule, last if settings["resume"] and last.is_file() else None)
     return _finish(folder, trainer)
+
+
+@contextlib.contextmanager
+def _told_to_ranks(folder: Path) -> Iterator[None]:
+    os.environ[OUTPUT] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        del os.environ[OUTPUT]
 
 
 def _quiet() -> None:

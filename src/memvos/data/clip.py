@@ -56,7 +56,9 @@ class Clip:
                 f"got {tuple(masks.shape)}"
             )
         if valid.shape != masks.shape[1:2] or valid.dtype != torch.bool:
-            raise ValueError(f"clip {self.name!r}: expected valid (N={masks.shape[1]},) bool, got {valid.dtype} {tuple(valid.shape)}")
+            raise ValueError(
+                f"clip {self.name!r}: expected valid (N={masks.shape[1]},) bool, got {valid.dtype} {tuple(valid.shape)}"
+            )
 
 
 @dataclass(frozen=True)

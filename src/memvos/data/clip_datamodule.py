@@ -85,8 +85,7 @@ class ClipDataModule(pl.LightningDataModule):
             rank,
             ranks,
         )
-        if not self.num_workers:
-            one_thread()
+        one_thread()  # here too: a forked worker must not inherit a pool of OpenCV threads, it may hang in it
         return ClipLoader(
             self.dataset,
             batch_size=self.batch_size,

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from memvos.errors import InputError
-from memvos.model.backbone import check_shapes, extend_stem
-from memvos.model.composition import build, compose, with_options
+from memvos.model.backbone import extend_stem
+from memvos.model.composition import build, compose, with_options, without_sources
 from memvos.model.interface import VOSModel
 from memvos.model.layouts import FOREIGN, Layout
-from memvos.model.state_files import LoadReport, abridged, read_file, write_safetensors
+from memvos.model.state_files import LoadReport, abridged, check_shapes, read_file, write_safetensors
 
 PREFIX = "model."  # of a network's tensors in a training checkpoint
 
@@ -59,7 +59,7 @@ def load_checkpoint(
                 f"{weights}: holds a {stored.get('_target_')}, {name!r} is a {expected}; load it by its own name"
             )
         configuration = with_options(name, stored, options)
-    model = build(_without_sources(configuration))
+    model = build(without_sources(configuration))
     report = _fit(model, tensors, str(weights))
     return model.eval(), report, configuration
 
@@ -133,6 +133,7 @@ def _fit(model: VOSModel, tensors: dict[str, Tensor], source: str) -> LoadReport
     """Load tensors under our names or a released layout's, strictly."""
     own = model.state_dict()
     layout = _layout(model, tensors, source)
+    _check_activations(model, layout, source)
     names = {key: key if layout is None else layout.ours(key) for key in tensors}
     loaded = {names[key]: tensor for key, tensor in tensors.items()}
     absent = tuple(name for name, part in model.named_children() if not part.state_dict())
@@ -155,6 +156,16 @@ def _fit(model: VOSModel, tensors: dict[str, Tensor], source: str) -> LoadReport
     return LoadReport(source, tuple(loaded), renamed, tuple(sorted(fresh)), tuple(sorted(left_out)))
 
 
+def _check_activations(model: VOSModel, layout: Layout | None, source: str) -> None:
+    expected = None if layout is None else layout.activations
+    found = getattr(getattr(model, "quality", None), "activations", expected)
+    if expected is not None and found != expected:
+        raise InputError(
+            f"{source}: the score head of {layout.title} has activations {', '.join(expected)}, the network has "
+            f"{', '.join(found)}; choose model/quality=qam_released"
+        )
+
+
 def _layout(model: VOSModel, tensors: dict[str, Tensor], source: str) -> Layout | None:
     """The released layout the tensors are named by; None where they have our names."""
     layouts: tuple[Layout, ...] = getattr(model, "layouts", ())
@@ -169,14 +180,3 @@ def _layout(model: VOSModel, tensors: dict[str, Tensor], source: str) -> Layout 
         f"{source}: a checkpoint of {kind or 'another network'} (its first tensor is {next(iter(tensors))}), "
         f"{type(model).__name__} takes one of {known}; give such a file or choose the model that it belongs to"
     )
-
-
-def _without_sources(configuration: Any) -> Any:
-    """A configuration that fetches no backbone weights and starts nothing, since all weights are about to be loaded."""
-    if isinstance(configuration, Mapping):
-        return {
-            key: None if key == "weights" else _without_sources(value)
-            for key, value in configuration.items()
-            if key != "start"
-        }
-    return configuration

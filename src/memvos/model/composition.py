@@ -78,6 +78,17 @@ def build(configuration: Mapping[str, Any]) -> VOSModel:
     return model
 
 
+def without_sources(configuration: Any) -> Any:
+    """A configuration that fetches no backbone weights and starts nothing, since all weights are about to be loaded."""
+    if isinstance(configuration, Mapping):
+        return {
+            key: None if key == "weights" else without_sources(value)
+            for key, value in configuration.items()
+            if key != "start"
+        }
+    return configuration
+
+
 def _with_values(configuration: dict[str, Any], values: Mapping[str, Any], name: str) -> dict[str, Any]:
     unknown = [key for key in values if key not in configuration]
     if unknown:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from memvos.model.backbone import Features, FrozenStatistics, convolve
+from memvos.model.backbone import Features
+from memvos.model.frozen import FrozenStatistics, convolve
 
 
 class ResidualBlock(nn.Module):

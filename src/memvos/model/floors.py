@@ -63,8 +63,11 @@ class LabelPropagation(VOSModel):
         return F.normalize(torch.cat([features.f8.float(), deep.float()], dim=1), dim=1)
 
     def memorize(self, query: Query, masks: Tensor) -> MemoryFrame:
-        """Features as the key all objects share, masks (B, N, H, W) averaged to stride 8 as value (B, N, 1, h, w)."""
-        value = F.avg_pool2d(masks.float(), self.stride).unsqueeze(2)
+        """Features as the key all objects share, masks (B, N, H, W) sampled at stride 8 as value (B, N, 1, h, w).
+
+        Sampled at the centres, not averaged: an average of labels that were enlarged would blur them frame by frame.
+        """
+        value = F.interpolate(masks.float(), scale_factor=1 / self.stride, mode="bilinear").unsqueeze(2)
         return MemoryFrame(query.features.unsqueeze(1), value, torch.ones_like(masks[:, :, 0, 0], dtype=torch.float32))
 
     def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:

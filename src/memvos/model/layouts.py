@@ -53,7 +53,8 @@ class Layout:
         signature: released names that tell this layout from those tried after it.
         prefixes: pairs (released, ours).
         fresh: prefixes of ours that the checkpoint lacks by nature; they keep their fresh values.
-        fresh_biases: its convolutions may lack biases, which stay 0.
+        without_biases: prefixes of ours whose convolutions have no bias in the checkpoint; they stay 0.
+        activations: of the score head that the checkpoint was trained with; None if it has no such head.
         stem: ours, the weight that may lack input channels (a checkpoint of the single-object stage).
     """
 
@@ -61,7 +62,8 @@ class Layout:
     signature: frozenset[str]
     prefixes: tuple[tuple[str, str], ...]
     fresh: tuple[str, ...] = ()
-    fresh_biases: bool = False
+    without_biases: tuple[str, ...] = ()
+    activations: tuple[str, str] | None = None
     stem: str = "memory_encoder.trunk.conv1.weight"
 
     def ours(self, released: str) -> str:
@@ -77,8 +79,9 @@ class Layout:
 
     def may_lack(self, ours: str) -> bool:
         """Is this a tensor that the released checkpoint lacks by nature?"""
-        counter = ours.endswith("num_batches_tracked")
-        return counter or ours.startswith(self.fresh) or (self.fresh_biases and is_convolution_bias(ours))
+        if ours.endswith("num_batches_tracked") or ours.startswith(self.fresh):
+            return True
+        return ours.startswith(self.without_biases) and is_convolution_bias(ours)
 
     def released(self, ours: str) -> str:
         """The name in the released checkpoint.
@@ -96,13 +99,14 @@ QDMN_RELEASED = Layout(
     "the released QDMN",
     frozenset({"mask_rgb_encoder.conv1.weight", "score.fc1.weight"}),
     _ENCODERS + _DECODER + _ASPP + _MODULES,
+    activations=("relu", "relu"),
 )
 MIVOS_RELEASED = Layout(
     "MiVOS / Mask-Propagation",
     frozenset({"mask_rgb_encoder.conv1.weight", "decoder.up_16_8.skip_conv1.weight"}),
     _ENCODERS + _DECODER,
     fresh=("aspp.", "quality.", "prior."),
-    fresh_biases=True,
+    without_biases=("query_encoder.",),
 )
 
 FOREIGN = {

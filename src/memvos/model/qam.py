@@ -44,7 +44,7 @@ class QualityHead(nn.Module):
             raise InputError(f"unknown QAM activations {list(activations)}; expected two of {sorted(ACTIVATIONS)}")
         if norm not in NORMS:
             raise InputError(f"unknown QAM norm {norm!r}; expected one of {NORMS}")
-        self.grid, self.detach_input = grid, detach_input
+        self.grid, self.detach_input, self.activations = grid, detach_input, tuple(activations)
         width, hidden = width or channels // 4, hidden or channels
         self.input_norm = _norm(norm, channels)
         self.conv1 = nn.Conv2d(channels, width, 3, padding=1)

@@ -45,7 +45,9 @@ def match_keys(model: nn.Module, deviation: float = 3.0) -> None:
         deviation: of the similarities over memory positions, averaged over query positions.
     """
     query, memory = model.query_encoder.trunk, model.memory_encoder.trunk
+    training = query.training
     with torch.no_grad():
+        model.eval()  # live batch statistics, where there are any, stay as they are
         extra = memory.conv1.weight[:, 3:].clone()
         copied = query.state_dict()
         copied["conv1.weight"] = torch.cat([copied["conv1.weight"], extra], dim=1)
@@ -62,6 +64,7 @@ def match_keys(model: nn.Module, deviation: float = 3.0) -> None:
         for projection in (model.query_projection, model.memory_projection):
             projection.key.weight.mul_(scale)
             projection.key.bias.mul_(scale)
+        model.train(training)
 
 
 def _centre(convolution: nn.Conv2d, feature: Tensor) -> None:

@@ -56,6 +56,15 @@ def abridged(names: Mapping[str, Any] | tuple[str, ...] | list[str], most: int =
     return ", ".join(names[:most]) + rest
 
 
+def check_shapes(loaded: dict[str, Tensor], own: dict[str, Tensor], source: str, remedy: str) -> None:
+    """Raise InputError naming the first tensor whose shape differs from the network's."""
+    for name, tensor in loaded.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(
+                f"{source}: {name} has shape {tuple(tensor.shape)}, expected {tuple(own[name].shape)}; {remedy}"
+            )
+
+
 def read_file(path: str | Path) -> dict[str, Any]:
     """Read a weight file as it is: names to tensors, or the nested dictionary of a training checkpoint.
 

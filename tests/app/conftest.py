@@ -1,0 +1,35 @@
+"""Running the command line inside the test process, on a tiny embedded benchmark."""
+
+import pytest
+
+from memvos.app.main import main
+
+TINY = ["scale=smoke", "data.clips.train=2", "data.clips.val=1", "data.clips.test=2", "data.frames=6", "steps.main=2"]
+
+
+@pytest.fixture(scope="session")
+def benchmark_cache(tmp_path_factory):
+    """One cache of rendered clips for all tests of the application."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch, benchmark_cache):
+    """An empty working folder; rendered clips go to the shared cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEMVOS_CACHE", str(benchmark_cache))
+    monkeypatch.delenv("MEMVOS_DEBUG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def memvos(home, capsys):
+    """Run a command line; returns (exit code, standard output, standard error)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run

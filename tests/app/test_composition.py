@@ -1,0 +1,72 @@
+"""Composing configurations: plain containers out, further ranks find their arguments, sweeps anywhere on the line."""
+
+import sys
+
+import pytest
+from omegaconf import DictConfig, ListConfig
+
+from memvos.app import composition
+from memvos.app.faults import UnknownKey
+
+
+def anywhere(value, kinds) -> bool:
+    if isinstance(value, kinds):
+        return True
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(anywhere(entry, kinds) for entry in below)
+
+
+def test_a_resolved_configuration_holds_plain_containers_only():
+    settings = composition.resolved(composition.compose("train", ["scale=smoke", "output_dir=x"]))
+    assert not anywhere(settings, (DictConfig, ListConfig))
+    assert settings["data"]["pretrain"]["val"]["split"] == "val"
+
+
+def test_the_stage_chooses_steps_batch_and_rate():
+    overrides = ["scale=paper", "stage=pretrain", "output_dir=x"]
+    settings = composition.resolved(composition.compose("train", overrides))
+    assert settings["trainer"]["max_steps"] == 160000
+    assert settings["batch_size"] == 28
+    assert settings["optimizer"]["lr"] == 2.0e-5
+
+
+def test_the_user_wins_over_the_scale_and_the_scale_over_the_groups():
+    small = composition.compose("train", ["scale=mini"])
+    assert small.model.backbone.width == 32
+    assert composition.compose("train", ["scale=mini", "model=qdmn"]).model.key_channels == 128
+    assert composition.compose("train", ["scale=mini", "data.size=96"]).data.size == 96
+
+
+def test_evaluate_takes_the_overrides_of_train():
+    assert composition.compose("evaluate", ["steps.main=7", "memory=every_5"]).memory.sigma is None
+
+
+def test_an_unknown_key_raises_with_the_known_ones():
+    with pytest.raises(UnknownKey, match="unknown config key 'sed'; did you mean 'seed'"):
+        composition.compose("train", ["sed=1"])
+
+
+def test_the_task_sees_the_whole_command_line(monkeypatch, home):
+    monkeypatch.setattr(sys, "argv", ["memvos", "train", "seed=3", f"output_dir={home}"])
+    seen = composition.launch("train", sys.argv[2:], lambda config: (config.seed, sys.argv[1:]))
+    assert seen == (3, ["train", "seed=3", f"output_dir={home}"])
+
+
+def test_an_error_of_the_task_comes_out_as_it_is(home):
+    def task(config):
+        raise ZeroDivisionError("as it is")
+
+    with pytest.raises(ZeroDivisionError, match="as it is"):
+        composition.launch("train", [f"output_dir={home}"], task)
+
+
+def test_m_may_stand_anywhere(home):
+    seen = []
+    arguments = ["seed=1,2", "-m", f"hydra.sweep.dir={home}"]
+    composition.launch("train", arguments, lambda config: seen.append(config.seed))
+    assert seen == [1, 2]
+
+
+def test_a_path_with_quotes_and_spaces_survives_the_override_grammar():
+    path = "/a folder/it's {odd}, [very]=x"
+    assert composition.compose("train", [f"output_dir={composition.quoted(path)}"]).output_dir == path

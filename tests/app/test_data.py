@@ -1,0 +1,39 @@
+"""`memvos data`: faults are printed one kind a line, and counted by the exit code."""
+
+from PIL import Image
+
+SMALL = ["clips.train=2", "clips.val=1", "clips.test=1", "frames=3", "frame_size=[48,48]"]
+
+
+def rendered(home, memvos):
+    assert memvos("data", "synthetic", *SMALL, f"cache_dir={home / 'clips'}")[0] == 0
+    return next((home / "clips").glob("*easy-train*"))
+
+
+def test_the_benchmark_is_rendered_where_asked(memvos, home):
+    code, output, _ = memvos("data", "synthetic", *SMALL, f"cache_dir={home / 'clips'}")
+    assert code == 0
+    assert [line.split(":")[0] for line in output.splitlines()] == [
+        "synthetic train",
+        "synthetic val",
+        "synthetic test",
+    ]
+
+
+def test_a_sound_tree_has_no_faults(memvos, home):
+    code, output, _ = memvos("data", "check", "synthetic", *SMALL, f"cache_dir={home / 'clips'}")
+    assert code == 0
+    assert "2 videos, 6 frames, no faults" in output
+
+
+def test_faults_are_listed_by_kind_and_give_exit_code_1(memvos, home):
+    root = rendered(home, memvos)
+    image = next(root.rglob("*.jpg"))
+    image.write_bytes(image.read_bytes()[:100])
+    mask = sorted(root.rglob("Annotations/**/*.png"))[-1]
+    Image.open(mask).resize((10, 10)).save(mask)
+    code, output, _ = memvos("data", "check", "synthetic", *SMALL, f"cache_dir={home / 'clips'}")
+    assert code == 1
+    assert "2 kinds of fault" in output
+    assert f"unreadable file (1×): image {image}" in output
+    assert "sizes differ (1×)" in output

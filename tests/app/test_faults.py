@@ -1,0 +1,64 @@
+"""Which errors are the user's, and what the one line says."""
+
+import errno
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from memvos.app.faults import explain, unknown_group, unknown_key
+from memvos.errors import InputError
+
+CONFIG = OmegaConf.create({"model": {"key_channels": 3, "width": 2}, "seed": 0, "trainer": {"max_steps": 1}})
+
+
+def failure(target: str, **arguments) -> Exception:
+    try:
+        instantiate({"_target_": target, **arguments})
+    except InstantiationException as error:
+        return error
+    raise AssertionError("it was built")
+
+
+def test_bad_input_is_explained_and_a_bug_is_not():
+    assert explain(InputError("no masks\n  give some")) == "no masks; give some"
+    assert explain(ZeroDivisionError("a bug")) is None
+    assert explain(ValueError("somewhere deep in torch")) is None
+
+
+def test_missing_files_name_themselves():
+    assert explain(FileNotFoundError(errno.ENOENT, "No such file", "/x")) == "/x: No such file"
+    assert explain(FileNotFoundError("no weight file /x; give one")) == "no weight file /x; give one"
+
+
+def test_a_full_disk_is_explained():
+    assert explain(OSError(errno.ENOSPC, "No space left on device", "/x")) == "cannot write /x: No space left on device"
+
+
+def test_a_value_that_a_constructor_refuses_is_explained():
+    assert explain(failure("memvos.losses.BootstrappedCrossEntropy", keep=-1.0)).count("\n") == 0
+
+
+def test_an_argument_that_a_constructor_does_not_have_is_explained():
+    line = explain(failure("memvos.losses.QualityLoss", nonsense=1))
+    assert "unexpected keyword argument 'nonsense'" in line
+    assert line.endswith("check the keys and values there")
+
+
+def test_an_unknown_key_is_answered_with_the_known_ones_beside_it():
+    text = str(unknown_key("model.key_chanels", CONFIG))
+    assert text == (
+        "unknown config key 'model.key_chanels'; did you mean 'model.key_channels'? "
+        "Known under 'model': key_channels, width"
+    )
+
+
+def test_a_wrong_parent_is_what_is_named():
+    assert "did you mean 'trainer'? Known at the top level: model, seed, trainer" in str(
+        unknown_key("trainr.max_steps", CONFIG)
+    )
+
+
+def test_an_unknown_group_is_answered_with_the_groups():
+    text = str(unknown_group("model/qualty", ["quality", "prior"]))
+    assert text.endswith("did you mean model/quality? Groups in model: prior, quality")

@@ -1,0 +1,96 @@
+"""Fingerprints: what makes another result, and what does not."""
+
+import copy
+import json
+
+import pytest
+
+from memvos.app import composition, provenance
+
+
+@pytest.fixture(scope="module")
+def training():
+    return composition.resolved(composition.compose("train", ["scale=smoke", "output_dir=x"]))
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    return composition.resolved(composition.compose("evaluate", ["scale=smoke", "output_dir=x"]))
+
+
+def changed(config: dict, path: str, value) -> dict:
+    config = copy.deepcopy(config)
+    *parents, last = path.split(".")
+    node = config
+    for name in parents:
+        node = node[name]
+    node[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("seed", 1), ("trainer.max_steps", 5), ("model.key_channels", 16), ("lit.quality_weight", 2.0), ("batch_size", 6),
+     ("data.main.size", 80)],
+)  # fmt: skip
+def test_what_changes_the_weights_changes_the_fingerprint_of_a_training(training, path, value):
+    assert provenance.of_training(changed(training, path, value), "d") != provenance.of_training(training, "d")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("output_dir", "y"), ("jobs", 3), ("logger", {}), ("data.main.num_workers", 4), ("data.main.val.clips", 99),
+     ("data.test.clips", 99), ("trainer.log_every_n_steps", 7), ("callbacks.validation.every_steps", 9), ("row", "r")],
+)  # fmt: skip
+def test_what_does_not_change_the_weights_leaves_the_fingerprint_of_a_training(training, path, value):
+    assert provenance.of_training(changed(training, path, value), "d") == provenance.of_training(training, "d")
+
+
+def test_data_and_starting_weights_are_part_of_a_fingerprint(training):
+    assert provenance.of_training(training, "d") != provenance.of_training(training, "e")
+    assert provenance.of_training(training, "d", "w") != provenance.of_training(training, "d")
+
+
+@pytest.mark.parametrize(("path", "value"), [("memory.sigma", 0.1), ("gate", "oracle"), ("corruption_rate", 0.5)])
+def test_what_changes_the_scores_changes_the_fingerprint_of_an_evaluation(evaluation, path, value):
+    assert provenance.of_evaluation(changed(evaluation, path, value), "d") != provenance.of_evaluation(evaluation, "d")
+
+
+@pytest.mark.parametrize(("path", "value"), [("trainer.max_steps", 5), ("seed", 4), ("workers", 2)])
+def test_an_evaluation_does_not_care_how_it_is_run(evaluation, path, value):
+    assert provenance.of_evaluation(changed(evaluation, path, value), "d") == provenance.of_evaluation(evaluation, "d")
+
+
+def test_the_seed_of_the_corruption_counts(evaluation):
+    polluted = changed(evaluation, "corruption_rate", 0.1)
+    assert provenance.of_evaluation(changed(polluted, "seed", 4), "d") != provenance.of_evaluation(polluted, "d")
+
+
+def test_provenance_names_everything_and_is_plain_json(training, tmp_path):
+    record = provenance.collect(training, "mark", "data", "cpu", "bf16", {"path": "w.ckpt", "matched": 3, "missing": 0})
+    provenance.write(tmp_path, record)
+    again = provenance.read(tmp_path)
+    assert again == json.loads(json.dumps(record))
+    assert again["fingerprint"] == "mark"
+    assert {"config", "seed", "git", "packages", "device", "precision", "data", "weights", "created"} <= set(again)
+    assert {"python", "torch", "memvos"} <= set(again["packages"])
+
+
+def test_weights_of_a_run_are_known_by_its_fingerprint_and_others_by_their_hash(tmp_path):
+    weights = tmp_path / "run" / "checkpoints" / "final.ckpt"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"abc")
+    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc", FIPS 180-2
+    assert provenance.weights_identity(weights) == sha256
+    provenance.write(tmp_path / "run", {"fingerprint": "mark"})
+    assert provenance.weights_identity(weights) == "mark"
+
+
+def test_half_a_record_is_no_record(tmp_path):
+    (tmp_path / provenance.FILE).write_text('{"fingerprint": ')
+    assert provenance.read(tmp_path) == {}
+
+
+def test_the_difference_of_two_runs_names_the_settings(training):
+    other = changed(training, "model.key_channels", 16)
+    assert provenance.difference({"config": training}, {"config": other}) == "model.key_channels: 32 there, 16 here"

@@ -1,0 +1,82 @@
+"""`memvos segment`: friendly options, and a whole video with a small untrained network."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from memvos import load_model
+from memvos.app.segment import translate
+from memvos.errors import InputError
+from memvos.model.checkpoints import save_model
+from memvos.model.composition import compose
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Four frames of a bright square that moves right, and its first mask."""
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for time in range(4):
+        frame = np.full((48, 64, 3), 30, np.uint8)
+        frame[16:32, 8 + 4 * time : 24 + 4 * time] = 220
+        Image.fromarray(frame).save(folder / f"{time:05d}.png")
+    mask = np.zeros((48, 64), np.uint8)
+    mask[16:32, 8:24] = 7
+    Image.fromarray(mask).save(tmp_path / "first.png")
+    return folder
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "small.safetensors"
+    save_model(load_model("qdmn_small"), path, compose("qdmn_small", {}))
+    return path
+
+
+def test_every_frame_gets_a_mask_and_a_quality(memvos, clip, weights, home):
+    options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--weights", weights, "--overlay")
+    code, output, _ = memvos("segment", clip, *options, "model=qdmn_small")
+    assert code == 0
+    assert "4 masks of objects 7" in output
+    assert sorted(path.name for path in (home / "out").glob("*.png")) == [f"{time:05d}.png" for time in range(4)]
+    first = np.array(Image.open(home / "out" / "00000.png"))
+    assert np.array_equal(first, np.array(Image.open(clip.parent / "first.png")))
+    with open(home / "out" / "quality.csv", newline="") as file:
+        assert {line["object"] for line in csv.DictReader(file)} == {"7"}
+    assert (home / "out" / "overlay.mp4").stat().st_size > 0
+
+
+def test_a_mask_of_another_size_is_told(memvos, clip, weights, home):
+    Image.fromarray(np.ones((10, 10), np.uint8)).save(home / "wrong.png")
+    code, _, error = memvos("segment", clip, "--masks", home / "wrong.png", "--out", home / "out", f"weights={weights}")
+    assert code == 2
+    assert "10×10" in error
+
+
+def test_missing_masks_weights_and_inputs_are_told(memvos, clip, home):
+    first = clip.parent / "first.png"
+    for arguments, told in [
+        ((clip, "--masks", home / "no.png", "--out", home / "o"), "no mask at"),
+        ((clip, "--masks", first, "--out", home / "o"), "no weights for qdmn: give --weights FILE"),
+        ((home / "no.mp4", "--masks", first, "--out", home / "o"), "does not exist; give a video file"),
+    ]:
+        code, _, error = memvos("segment", *arguments)
+        assert (code, told in error) == (2, True), error
+
+
+def test_options_become_overrides():
+    line = ["a b.mp4", "--masks", "first.png", "--out=o", "memory.sigma=0.5", "--overlay"]
+    assert translate(line) == [
+        "input='a b.mp4'", "masks='first.png'", "output_dir='o'", "memory.sigma=0.5", "overlay=true"
+    ]  # fmt: skip
+
+
+def test_a_sweep_puts_its_folders_into_out():
+    assert translate(["v.mp4", "--out", "o", "-m"]) == ["input='v.mp4'", "hydra.sweep.dir='o'", "-m"]
+
+
+def test_a_second_input_is_refused():
+    with pytest.raises(InputError, match=r"expected one input, got a second: b\.mp4"):
+        translate(["a.mp4", "b.mp4"])
