@@ -4,7 +4,7 @@ import pytest
 
 from memvos.app.main import main
 
-TINY = ["scale=smoke", "data.clips.train=2", "data.clips.val=1", "data.clips.test=2", "data.frames=6", "steps.main=2"]
+TINY = ("scale=smoke", "data.clips={train: 2, val: 1, test: 2}", "data.frames=6", "steps={pretrain: 2, main: 2}")
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,12 @@ def home(tmp_path, monkeypatch, benchmark_cache):
     monkeypatch.setenv("MEMVOS_CACHE", str(benchmark_cache))
     monkeypatch.delenv("MEMVOS_DEBUG", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def tiny():
+    """Overrides for the smallest training there is."""
+    return TINY
 
 
 @pytest.fixture

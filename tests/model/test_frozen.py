@@ -62,9 +62,17 @@ def test_folding_the_statistics_once_changes_nothing_and_leaves_the_network_alon
     for module in trunk.modules():
         if isinstance(module, FrozenStatistics):
             moved(module)
-    names = list(trunk.state_dict())
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
     folded = fold_statistics(trunk)
     assert not any(isinstance(module, FrozenStatistics) for module in folded.modules())
-    assert list(trunk.state_dict()) == names
+    assert all(torch.equal(before[name], tensor) for name, tensor in trunk.state_dict().items())
     for one, other in zip(folded(image), trunk(image), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_folding_shares_what_has_no_statistics(tiny):
+    model = tiny()
+    folded = fold_statistics(model)
+    assert folded.read is model.read
+    assert folded.decoder is model.decoder
+    assert folded.query_encoder is not model.query_encoder

@@ -61,20 +61,34 @@ def fold(convolution: nn.Conv2d, norm: FrozenStatistics) -> tuple[Tensor, Tensor
     return convolution.weight * scale.view(-1, 1, 1, 1), shift
 
 
-def fold_statistics(model: nn.Module) -> nn.Module:
-    """A copy for inference with all frozen statistics folded into the convolutions once; other weights are shared.
+def fold_statistics(module: nn.Module) -> nn.Module:
+    """A twin for inference with all frozen statistics folded into the convolutions once; everything else is shared.
 
-    Results are the same; a small image is segmented about a fifth faster. Later training of `model` does not reach
-    the copy.
+    Results are the same; a small image is segmented about a fifth faster. Later training of `module` does not reach
+    the folded convolutions.
     """
-    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    model = copy.deepcopy(model, shared)
-    for parent in model.modules():
-        children = dict(parent.named_children())
-        for name, norm in children.items():
-            if isinstance(norm, FrozenStatistics):
-                convolution = children["0" if name == "1" else name.replace("bn", "conv")]
-                weight, shift = fold(convolution, norm)
-                convolution.weight, convolution.bias = (nn.Parameter(t.detach(), False) for t in (weight, shift))
-                parent.register_module(name, nn.Identity())
-    return model
+    if not any(isinstance(part, FrozenStatistics) for part in module.modules()):
+        return module
+    twin = _shallow(module)
+    for name, part in module.named_children():
+        if isinstance(part, FrozenStatistics):
+            before = "0" if name == "1" else name.replace("bn", "conv")
+            twin._modules[before] = _folded(module._modules[before], part)
+            twin._modules[name] = nn.Identity()
+        elif not isinstance(part, nn.Conv2d):
+            twin._modules[name] = fold_statistics(part)
+    return twin
+
+
+def _folded(convolution: nn.Conv2d, norm: FrozenStatistics) -> nn.Conv2d:
+    weight, bias = fold(convolution, norm)
+    twin = _shallow(convolution)
+    twin.weight, twin.bias = (nn.Parameter(tensor.detach(), requires_grad=False) for tensor in (weight, bias))
+    return twin
+
+
+def _shallow(module: nn.Module) -> nn.Module:
+    twin = copy.copy(module)
+    for kind in ("_modules", "_parameters"):
+        twin.__dict__[kind] = dict(module.__dict__[kind])
+    return twin
