@@ -35,6 +35,20 @@ def test_two_renders_of_a_clip_are_equal_byte_for_byte(difficulty):
     assert one.attributes == two.attributes
 
 
+def test_seeds_render_what_they_did_when_this_version_was_made():
+    """If this fails, a seed renders something else than before: raise VERSION and take the new areas, in pixels."""
+    assert synthetic_clip.VERSION == 1
+    areas = {
+        "easy": [[3325, 393, 378], [3395, 371, 330]],
+        "normal": [[3476, 174, 446], [3507, 132, 457]],
+        "hard": [[3394, 250, 223, 229], [3803, 148, 53, 92]],
+    }
+    for difficulty, expected in areas.items():
+        labels = render_clip(difficulty, "test", 0, 4, (64, 64)).labels
+        found = [np.bincount(frame.ravel(), minlength=len(expected[0])) for frame in (labels[0], labels[3])]
+        assert np.abs(np.array(found) - expected).max() <= 3  # processors may differ in single pixels
+
+
 def test_clips_differ_by_index_split_seed_and_difficulty():
     clips = [
         render_clip(*what, 2, SIZE, seed).images.tobytes()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from memvos.decode.aggregate import aggregate, put_in, to_probabilities
+from memvos.decode.aggregate import aggregate, put_in, to_masks, to_probabilities, winner
 
 
 def pixel(*values):
@@ -38,6 +38,18 @@ def test_half_precision_is_computed_in_float32():
     logits = aggregate(torch.ones(1, 1, 1, 1, dtype=torch.bfloat16))
     assert logits.dtype == torch.float32
     assert torch.isfinite(logits).all()
+
+
+def test_winner_is_the_argmax_and_the_first_of_equals():
+    torch.manual_seed(0)
+    probabilities = torch.rand(2, 5, 20, 20)
+    assert torch.equal(winner(probabilities).long(), probabilities.argmax(dim=1))
+    assert winner(torch.full((1, 3, 1, 1), 0.5)).item() == 0
+
+
+def test_masks_are_where_an_object_wins():
+    probabilities = torch.tensor([[0.4, 0.35, 0.25], [0.1, 0.2, 0.7]]).T.view(1, 3, 1, 2)  # two pixels
+    assert to_masks(probabilities)[0].tolist() == [[[False, False]], [[False, True]]]
 
 
 def test_gradient_passes():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from memvos.decode.gate import OracleQuality, PredictedQuality, true_masks, winners
+from memvos.decode.gate import OracleQuality, PredictedQuality, true_masks
 from memvos.decode.propagate import Segmenter
 from memvos.decode.sizes import FrameSize
 from memvos.model.interface import MemoryFrame
@@ -34,11 +34,6 @@ def test_oracle_quality_is_the_iou_and_counts_objects_missed_or_imagined():
     scores = OracleQuality()(None, masks, truth)
     assert scores.quality.tolist() == [[pytest.approx(1 / 3), 0, 0, 0]]
     assert scores.present.tolist() == [[True, True, True, False]]
-
-
-def test_winners_are_the_argmax_over_background_and_objects():
-    probabilities = torch.tensor([0.4, 0.35, 0.25, 0.1, 0.2, 0.7]).view(1, 2, 3, 1).permute(0, 2, 1, 3)
-    assert winners(probabilities).flatten(2)[0].tolist() == [[False, False], [False, True]]
 
 
 def test_true_masks_follow_the_order_of_ids_and_the_models_size():

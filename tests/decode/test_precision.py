@@ -20,10 +20,13 @@ def test_unknown_device_is_refused():
         choose_device("gpu")
 
 
-def test_cuda_without_a_cuda_device_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match="'cuda' asked for, but torch sees no CUDA device; use device=cpu"):
-        choose_device("cuda")
+@pytest.mark.parametrize(("kind", "module"), [("cuda", torch.cuda), ("mps", torch.backends.mps)])
+def test_a_device_that_is_not_there_is_refused(monkeypatch, kind, module):
+    monkeypatch.setattr(module, "is_available", lambda: False)
+    with pytest.raises(
+        InputError, match=f"'{kind}' asked for, but torch sees no {kind.upper()} device; use device=cpu"
+    ):
+        choose_device(kind)
 
 
 @pytest.mark.parametrize(("fast", "expected"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -195,6 +195,13 @@ def test_bad_input_in_the_middle_leaves_the_segmenter_as_it_was(nearest, clip):
         assert np.array_equal(step.probabilities[1], expected.probabilities[1])
 
 
+def test_the_name_of_a_model_is_not_a_model():
+    with pytest.raises(
+        InputError, match=r"expected a network as model, got a str; load one, e\.g\. memvos\.load_model"
+    ):
+        Segmenter("qdmn")
+
+
 def test_segmenter_is_public():
     assert memvos.Segmenter is Segmenter
 
@@ -207,3 +214,23 @@ def test_no_gradient_is_kept(nearest, clip):
     assert not segmenter.bank.read().value.requires_grad
     assert all(parameter.requires_grad for parameter in nearest.parameters())
     assert torch.is_grad_enabled()
+
+
+def test_qdmn_goes_through_the_stepper_with_late_objects_and_resumes(clip, tmp_path):
+    torch.manual_seed(0)
+    model = memvos.load_model("qdmn_small")
+    frames, labels = clip(8, 40, 56)
+    corner = np.zeros((40, 56), bool)
+    corner[:10, 40:] = True
+    mine, other = (stepper(model, "qdmn", every=2, beta=1, top_k=20, short_side=32) for _ in range(2))
+    for time, frame in enumerate(frames):
+        step = mine.step(frame, {0: labels[0], 3: {4: corner}}.get(time))
+        assert step.labels.shape == (40, 56)
+        assert all(0 <= score <= 1 for score in step.quality.values())
+        if time == 4:
+            mine.save(tmp_path / "memory.pt")
+            other.load(tmp_path / "memory.pt")
+        if time > 4:
+            expected = other.step(frame)
+            assert all(np.array_equal(step.probabilities[key], expected.probabilities[key]) for key in (1, 4))
+    assert mine.bank.times[:2] == (0, 3)

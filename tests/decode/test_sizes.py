@@ -44,6 +44,13 @@ def test_masks_stay_hard_when_scaled():
     assert set(FrameSize.fit((60, 100), 16, short_side=30).shrink_masks(masks).unique().tolist()) == {0, 1}
 
 
+def test_flipped_and_read_only_frames_are_taken():
+    frame = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 3)
+    frame.flags.writeable = False
+    assert read_frame(frame).tolist() == frame.tolist()
+    assert read_frame(frame[..., ::-1])[0, 0].tolist() == [2, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("frame", "message"),
     [

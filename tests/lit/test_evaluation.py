@@ -15,6 +15,7 @@ from memvos.errors import InputError
 from memvos.lit import evaluate
 from memvos.lit.result_files import read_part, write_part
 from memvos.lit.video_scores import Protocol, score_video
+from memvos.model.checkpoints import load_model
 
 QUIET = {"device": "cpu", "precision": "float32", "progress": False}
 
@@ -169,6 +170,18 @@ def test_scores_of_a_video_survive_a_file(tiny, make_videos, tmp_path):
     again = read_part(tmp_path / "part.json", "key")
     assert again.as_plain() == scores.as_plain()
     assert read_part(tmp_path / "part.json", "another key") is None
+
+
+@pytest.mark.slow
+def test_worker_processes_give_the_same_scores(make_videos, tmp_path):
+    torch.manual_seed(0)
+    parts = {"key_channels": 8, "value_channels": 8, "decoder_width": 8, "aspp_width": 8}
+    model = load_model("qdmn_small", quality="none", start="as_is", read="softmax", **parts)
+    videos = make_videos(3, frames=4, size=(32, 32))
+    alone = evaluate(model, videos, output_dir=tmp_path / "alone", **QUIET)
+    together = evaluate(model, videos, output_dir=tmp_path / "together", workers=2, **QUIET)
+    assert {**alone, "speed": 0} == {**together, "speed": 0}
+    assert read_csv(tmp_path / "alone" / "quality.csv") == read_csv(tmp_path / "together" / "quality.csv")
 
 
 def test_an_empty_list_of_videos_is_refused(tiny):

@@ -93,8 +93,32 @@ def test_an_unknown_quality_gradient_is_refused(tiny, module_of):
         module_of(tiny, quality_gradient="half")
 
 
+def test_the_quality_loss_counts_from_its_first_step_on(tiny, batch, module_of):
+    module = module_of(tiny, quality_start=10)
+    logged = without_trainer(module)
+    assert float(module.training_step(batch, 0)["loss"].detach()) == pytest.approx(logged["train/segmentation"])
+    module._trainer.global_step = 10
+    together = float(module.training_step(batch, 1)["loss"].detach())
+    assert together == pytest.approx(logged["train/segmentation"] + logged["train/quality"])
+
+
+def test_parts_of_the_network_learn_at_their_own_rate(tiny, module_of):
+    module = module_of(tiny, learning_rate_factors={"model.key": 0.1, "bias": 0.5})
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    assert len(rates) == len(list(tiny.parameters()))
+    assert rates[id(tiny.key.weight)] == pytest.approx(1e-3)  # of 1e-2
+    assert rates[id(tiny.key.bias)] == pytest.approx(5e-4)
+    assert rates[id(tiny.decoder.weight)] == pytest.approx(1e-2)
+
+
+def test_a_learning_rate_factor_of_no_parameter_is_refused(tiny, module_of):
+    with pytest.raises(ValueError, match=r"no parameter is named like projection\.key; correct lit"):
+        module_of(tiny, learning_rate_factors={"projection.key": 0.1}).configure_optimizers()
+
+
 def test_a_negative_quality_weight_is_refused(tiny, module_of):
-    with pytest.raises(ValueError, match="quality_weight of at least 0, got -1"):
+    with pytest.raises(ValueError, match="quality_weight and quality_start of at least 0, got -1 and 0"):
         module_of(tiny, quality_weight=-1)
 
 

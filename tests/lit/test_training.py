@@ -33,13 +33,13 @@ def fit(trainer, module, datamodule, batch, largest=None, resume=None):
     return split
 
 
-def trainer_of(folder, *callbacks, steps=4, **options):
+def trainer_of(folder, *callbacks, steps=4, every_steps=None, **options):
     return make_trainer(
         "32-true",
-        "cpu",
+        **{"accelerator": "cpu", **options},
         max_steps=steps,
         max_epochs=-1,
-        callbacks=[ChannelsLast(), Checkpoints(folder, **options), *callbacks],
+        callbacks=[ChannelsLast(), Checkpoints(folder, every_steps=every_steps), *callbacks],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -149,3 +149,14 @@ def test_automatic_precision_is_one_of_two(tmp_path):
     trainer = make_trainer("auto", "cpu", logger=False, default_root_dir=tmp_path)
     assert isinstance(trainer, pl.Trainer)
     assert trainer.precision in ("bf16-mixed", "32-true")
+
+
+def test_two_ranks_train_as_one_process_does(fresh, clips, tmp_path):
+    ranks = trainer_of(tmp_path / "ranks", accelerator="cpu", devices=2, strategy="ddp_fork")
+    assert fit(ranks, fresh(), clips(), batch=4).per_device == 2
+    whole = fresh()
+    fit(trainer_of(tmp_path / "whole"), whole, clips(), batch=4)
+    final = torch.load(tmp_path / "ranks" / "final.ckpt", weights_only=True)
+    assert final["global_step"] == 4
+    for name, tensor in weights(whole).items():
+        assert torch.allclose(final["state_dict"][name], tensor, atol=1e-4), name

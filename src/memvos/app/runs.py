@@ -71,7 +71,9 @@ def is_first_rank() -> bool:
 
 def build_model(config: dict[str, Any], weights: str | None) -> Any:
     """Build the network; what its configuration would fetch or prepare is left out where weights replace it anyway."""
-    return instantiate(config if weights is None else _without_sources(config))
+    from memvos.model.composition import without_sources
+
+    return instantiate(config if weights is None else without_sources(config))
 
 
 def start_from(model: Any, path: str | None) -> dict[str, Any] | None:
@@ -95,12 +97,4 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
         "scale": config["scale"],
         "data": data["name"],
         "difficulty": data.get("difficulty"),
-    }
-
-
-def _without_sources(config: Any) -> Any:
-    if not isinstance(config, dict):
-        return config
-    return {
-        key: None if key == "weights" else _without_sources(value) for key, value in config.items() if key != "start"
     }

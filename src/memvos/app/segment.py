@@ -111,7 +111,7 @@ def build_segmenter(settings: dict[str, Any]) -> Any:
 
     if settings["weights"] is None:
         raise InputError(
-            f"no weights for {settings['network']}: give --weights FILE, a checkpoint of `memvos train` or a released one"
+            f"no weights for {settings['network']}: give --weights FILE, a checkpoint of memvos train or a released one"
         )
     model = load_model(settings["network"], settings["weights"])
     changes = {key: settings[key] for key in ("top_k", "kernel") if settings[key] is not None}

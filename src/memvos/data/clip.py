@@ -3,10 +3,11 @@
 Axis legend, used in every docstring of memvos:
 
     B clips · T frames · N objects (background excluded) · M frames in memory
-    C / Ck / Cv feature, key and value channels · H W image in pixels · h w = H/stride W/stride (stride 16 in the papers)
+    C / Ck / Cv feature, key and value channels · H W image in pixels
+    h w = H/stride W/stride (stride 16 in the papers)
 
-An image is RGB. As `uint8 (H, W, 3)` it is what a file or camera gives; as `float32 (3, H, W)` it is normalised with the
-ImageNet mean and deviation (`normalise`). A label map is `uint8 (H, W)`, 0 = background, values = object ids.
+An image is RGB. As `uint8 (H, W, 3)` it is what a file or camera gives; as `float32 (3, H, W)` it is normalised with
+the ImageNet mean and deviation (`normalise`). A label map is `uint8 (H, W)`, 0 = background, values = object ids.
 Object masks are `float32 (N, H, W)` probabilities in [0, 1], one channel per object, background left out.
 """
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from memvos.data.synthetic_render import Trace
 from memvos.data.synthetic_scene import Scene
+from memvos.data.synthetic_shapes import Contour
 
 OCCLUDED = 0.3
 """Hidden part of an object's area within the frame: by anything, or for `foreign-occluder` by unlabelled bodies."""
@@ -102,7 +103,7 @@ def _shake(scene: Scene) -> float:
     return float(np.sqrt(np.mean(np.diff(scene.camera.shift, 2, axis=0) ** 2)))
 
 
-def _overlap(contour, t: int) -> float:
+def _overlap(contour: Contour, t: int) -> float:
     """IoU of the outline in frame t with that of frame 0, on a grid of 48×48 points in body coordinates."""
     y, x = np.mgrid[-2.4:2.4:48j, -2.4:2.4:48j].astype(np.float32)
     first, now = (contour.cover(time, x, y, 10.0)[0] >= 0.5 for time in (0, t))

@@ -11,7 +11,7 @@ from memvos.data.synthetic_levels import LEVELS, level
 from memvos.data.synthetic_render import Frame, render
 from memvos.data.synthetic_sampling import draw_scene
 from memvos.data.synthetic_scene import Scene
-from memvos.data.synthetic_textures import Backdrop
+from memvos.data.synthetic_textures import Backdrop, PhotoBackdrop
 from memvos.errors import InputError
 
 VERSION = 1
@@ -42,7 +42,7 @@ def render_clip(
     frames: int,
     size: tuple[int, int],
     seed: int = 0,
-    backdrop: Backdrop | None = None,
+    backdrop: Backdrop | PhotoBackdrop | None = None,
 ) -> RenderedClip:
     """Render clip `index` of a split; equal arguments give equal bytes.
 
@@ -68,7 +68,13 @@ def render_clip(
 
 
 def draw_clip(
-    difficulty: str, split: str, index: int, frames: int, size: tuple[int, int], seed: int, backdrop: Backdrop
+    difficulty: str,
+    split: str,
+    index: int,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    backdrop: Backdrop | PhotoBackdrop,
 ) -> Scene:
     """Draw scenes from the clip's seed until one is fit: every object well visible in frame 0, and present later.
 

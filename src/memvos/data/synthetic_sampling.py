@@ -12,7 +12,7 @@ from memvos.data.synthetic_looks import Look, draw_look, twin
 from memvos.data.synthetic_motion import confine, drift, jitter, leave, meet, wander
 from memvos.data.synthetic_scene import Body, Camera, Light, Scene
 from memvos.data.synthetic_shapes import Contour, Outline
-from memvos.data.synthetic_textures import Backdrop
+from memvos.data.synthetic_textures import Backdrop, PhotoBackdrop
 
 LONGEST_MEETING = 6.0
 
@@ -28,7 +28,9 @@ class _Setting:
     extent: np.ndarray
 
 
-def draw_scene(rng: np.random.Generator, level: Level, frames: int, size: tuple[int, int], backdrop: Backdrop) -> Scene:
+def draw_scene(
+    rng: np.random.Generator, level: Level, frames: int, size: tuple[int, int], backdrop: Backdrop | PhotoBackdrop
+) -> Scene:
     """Draw a scene of `frames` frames of `size` (H, W) pixels; it may be unfit (see `synthetic_clip.draw_clip`)."""
     unit = float(np.sqrt(size[0] * size[1]))
     setting = _Setting(rng, level, frames, unit, np.array([size[1], size[0]]) / unit / 2)

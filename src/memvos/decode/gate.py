@@ -80,10 +80,3 @@ def true_masks(truth: Any, ids: list[int], size: FrameSize, device: torch.device
     nothing = np.zeros(size.size, dtype=bool)
     masks = to_tensor({key: labels.get(key, nothing) for key in ids}, device)
     return size.crop(size.shrink_masks(masks)) > 0
-
-
-def winners(probabilities: Tensor) -> Tensor:
-    """(1, N + 1, H, W) probabilities, background first, to (1, N, H, W) bool masks by argmax."""
-    best = probabilities.argmax(dim=1, keepdim=True)
-    objects = torch.arange(1, probabilities.shape[1], device=probabilities.device).view(1, -1, 1, 1)
-    return best == objects

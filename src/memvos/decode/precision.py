@@ -25,8 +25,10 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise InputError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:0") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {device!r} asked for, but torch sees no CUDA device; use device=cpu or device=auto")
+    present = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(chosen.type)
+    if present is not None and not present():
+        kind = chosen.type.upper()
+        raise InputError(f"device {device!r} asked for, but torch sees no {kind} device; use device=cpu or device=auto")
     return chosen
 
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from memvos.data.clip import normalise
 from memvos.decode import resume
-from memvos.decode.aggregate import aggregate, put_in, to_probabilities
+from memvos.decode.aggregate import aggregate, put_in, to_masks, to_probabilities, winner
 from memvos.decode.corruption import MaskCorruption, NoCorruption, corrupt
-from memvos.decode.gate import OracleQuality, PredictedQuality, Scores, true_masks, winners
+from memvos.decode.gate import OracleQuality, PredictedQuality, Scores, true_masks
 from memvos.decode.masks import join_labels, split_masks, to_tensor
 from memvos.decode.precision import autocast, choose_device, choose_precision
 from memvos.decode.prior import DoubleSoftmaxPrior, PlainPrior
@@ -69,7 +69,7 @@ class Segmenter:
             off.
 
     Raises:
-        InputError: unknown preset, override, device or precision.
+        InputError: not a model, or an unknown preset, override, device or precision.
     """
 
     def __init__(
@@ -86,6 +86,9 @@ class Segmenter:
         score_all: bool = True,
         **overrides: Any,
     ) -> None:
+        if not isinstance(model, VOSModel):
+            got = type(model).__name__
+            raise InputError(f"expected a network as model, got a {got}; load one, e.g. memvos.load_model('qdmn')")
         of_memory, of_read = split_overrides(overrides)
         self.bank = MemoryBank(**{**bank_options(memory), **of_memory})
         self.device = choose_device(device)
@@ -220,10 +223,10 @@ class Segmenter:
     def _record(self, query: Query, probabilities: Tensor, truth: Tensor | None) -> tuple[MemoryFrame, Scores]:
         """The frame as the model memorises it with these masks, and the gate's scores of them."""
         record = replace(self.model.memorize(query, probabilities[:, 1:]), time=self.time)
-        return record, self.gate(record, self._size.crop(winners(probabilities)), truth)
+        return record, self.gate(record, self._size.crop(to_masks(probabilities)), truth)
 
     def _result(self, probabilities: Tensor, quality: dict[int, float], decision: Decision, corrupted: bool) -> Step:
-        maps = self._size.restore(probabilities)[0]
-        labels = join_labels(maps.argmax(dim=0).cpu().numpy(), self.ids)
-        objects = dict(zip(self.ids, maps[1:].cpu().numpy().copy(), strict=True))
+        maps = self._size.restore(probabilities)
+        labels = join_labels(winner(maps)[0].cpu().numpy(), self.ids)
+        objects = dict(zip(self.ids, maps[0, 1:].cpu().numpy().copy(), strict=True))
         return Step(labels, objects, quality, decision.stored, self.time - 1, decision, corrupted)

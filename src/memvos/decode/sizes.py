@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,6 +19,8 @@ def read_frame(frame: Any) -> Tensor:
     Raises:
         InputError: if it is not uint8 RGB.
     """
+    if isinstance(frame, np.ndarray):  # torch takes neither flipped (BGR to RGB) nor read-only arrays as they are
+        frame = np.require(frame, requirements=["C", "W"])
     pixels = torch.as_tensor(frame)
     if pixels.dtype != torch.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.numel():
         got = f"{str(pixels.dtype).removeprefix('torch.')} {tuple(pixels.shape)}"

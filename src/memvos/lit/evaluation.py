@@ -85,7 +85,9 @@ def evaluate(
         bar.update()
     bar.close()
     parts = [done[video.name] for video in videos]
-    result = {"schema": 1, **dict(facts or {}), **summary_of(parts, has_quality_head(model))}
+    known = dict(facts or {})
+    proof = {"provenance": known.pop("provenance")} if "provenance" in known else {}
+    result = {"schema": 1, **known, **summary_of(parts, has_quality_head(model)), **proof}
     if folder is not None:
         write_results(folder, result, parts)
     return result

@@ -40,6 +40,7 @@ class QDMNModule(pl.LightningModule):
         quality_weight: float = 1.0,
         quality_gradient: Literal["released", "detached"] = "detached",
         learning_rate_factors: Mapping[str, float] | None = None,
+        quality_start: int = 0,
     ) -> None:
         """Take the parts.
 
@@ -55,19 +56,23 @@ class QDMNModule(pl.LightningModule):
                 training is not bent by a head that has not learned anything yet.
             learning_rate_factors: {part of a parameter's name: factor of its learning rate}. A read whose keys learn as
                 fast as the rest saturates within a hundred steps of a short training (logit deviations above 100).
+            quality_start: optimiser step from which the quality loss counts. A network that starts from scratch
+                predicts empty masks at first, whose IoU of 0 drives a sigmoid head into saturation.
 
         Raises:
-            ValueError: if `quality_gradient` is unknown or `quality_weight` is negative.
+            ValueError: if `quality_gradient` is unknown, or `quality_weight` or `quality_start` is negative.
         """
         super().__init__()
         if quality_gradient not in ("released", "detached"):
             raise ValueError(f"expected quality_gradient to be 'released' or 'detached', got {quality_gradient!r}")
-        if quality_weight < 0:
-            raise ValueError(f"expected a quality_weight of at least 0, got {quality_weight}")
+        if quality_weight < 0 or quality_start < 0:
+            raise ValueError(
+                f"expected quality_weight and quality_start of at least 0, got {quality_weight} and {quality_start}"
+            )
         self.model = model
         self.segmentation_loss, self.quality_loss = segmentation_loss, quality_loss
         self.optimizer, self.scheduler = optimizer, scheduler
-        self.quality_weight = quality_weight
+        self.quality_weight, self.quality_start = quality_weight, quality_start
         if quality_gradient == "detached":
             model.quality.register_forward_pre_hook(_detach_inputs)
         self.learning_rate_factors = dict(learning_rate_factors or {})
@@ -133,7 +138,8 @@ class QDMNModule(pl.LightningModule):
         if self.trains_quality:
             quality = self._quality(frames, target, batch.valid)
             scores = torch.stack([frame.quality for frame in frames]).detach()
-            output = {"loss": segmentation + self.quality_weight * quality, "score": _mean(scores, batch.valid)}
+            weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
+            output = {"loss": segmentation + weight * quality, "score": _mean(scores, batch.valid)}
             shown |= {"quality": quality.detach(), "score": output["score"]}
             self._recent.append(torch.stack([scores, torch.stack(target)])[:, :, batch.valid].flatten(1))
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)

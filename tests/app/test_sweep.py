@@ -1,0 +1,66 @@
+"""Sweeps: every job a process of its own; with two ranks each, two jobs are two runs and not more."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from memvos.app import provenance
+from memvos.app.jobs import Job
+from memvos.app.sweep import short_named
+
+
+def test_jobs_are_named_by_what_differs(tmp_path):
+    lines = [("train", "scale=smoke", f"seed={seed}", f"output_dir={seed}") for seed in (1, 2)]
+    jobs = [Job(str(number), "train", line, tmp_path, bool) for number, line in enumerate(lines)]
+    assert [job.name for job in short_named(jobs)] == ["#0 seed=1", "#1 seed=2"]
+
+
+def test_a_sweep_of_evaluations_gives_one_result_each(memvos, tiny, home):
+    arguments = ["model=copy_first", "memory=first,previous", "untrained=true", "hydra.sweep.dir=sweep", "jobs=2"]
+    code, output, error = memvos("evaluate", "-m", *tiny, *arguments)
+    assert code == 0, error
+    assert [line.split()[0] for line in output.splitlines()] == ["J&F", "J&F"]
+    assert all((home / "sweep" / number / "result.json").is_file() for number in "01")
+
+
+def test_a_failing_job_does_not_stop_the_sweep_but_its_exit_code(memvos, tiny, home):
+    arguments = ["model=copy_first", "split=test,nonsense", "untrained=true", "hydra.sweep.dir=sweep"]
+    code, output, error = memvos("evaluate", "-m", *tiny, *arguments)
+    assert code == 1
+    assert (home / "sweep" / "0" / "result.json").is_file()
+    assert output.splitlines()[1].startswith("failed")
+    assert "has no split 'nonsense'" in error
+
+
+NOTE_START = """import os, sys
+with open({!r}, "a") as log:
+    print(os.environ.get("LOCAL_RANK", "-"), *sys.orig_argv, file=log)
+"""
+
+
+@pytest.mark.slow
+def test_two_jobs_of_two_ranks_are_exactly_two_runs(tiny, home):
+    """Each rank that Lightning starts must find its own job, not start the sweep again."""
+    log = home / "starts"
+    (home / "sitecustomize.py").write_text(NOTE_START.format(str(log)))
+    sweep = ["train", "-m", *tiny, "model/quality=qam,none", "callbacks.validation=null"]
+    ranks = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "hydra.sweep.dir=sweep"]
+    environment = {**os.environ, "PYTHONPATH": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-m", "memvos", *sweep, *ranks], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    folders = sorted(path.parent.name for path in (home / "sweep").glob("*/provenance.json"))
+    assert folders == ["0", "1"]
+    for number, head in (("0", "QualityHead"), ("1", "AcceptAll")):
+        record = provenance.read(home / "sweep" / number)
+        assert record["finished"]
+        assert record["steps"] == 2
+        assert record["config"]["model"]["quality"]["_target_"].endswith(head)
+    starts = [line for line in log.read_text().splitlines() if "memvos" in line and " train " in line]
+    assert sum("-m memvos train -m" in line for line in starts) == 1  # the sweep itself
+    assert sum(line.startswith("- ") and "output_dir=" in line for line in starts) == 2  # its jobs, rank 0 of each
+    assert sum(line.startswith("1 ") for line in starts) == 2  # rank 1 of each
+    assert len(starts) == 5

@@ -1,0 +1,98 @@
+"""`memvos train` and `memvos evaluate` on a tiny benchmark: what they leave, going on, and what they refuse."""
+
+import json
+import os
+
+import pytest
+import torch
+
+from memvos.app import provenance, train
+
+QUICK = ("model/quality=none", "model/prior=none", "callbacks.validation=null")
+
+
+def state(folder) -> dict:
+    return torch.load(folder / "checkpoints" / "final.ckpt", weights_only=True)["state_dict"]
+
+
+def test_training_leaves_weights_and_their_proof(memvos, tiny, home):
+    code, _, error = memvos("train", *tiny, *QUICK, "output_dir=run")
+    assert code == 0, error
+    record = provenance.read(home / "run")
+    assert record["steps"] == 2
+    assert record["finished"]
+    assert record["config"]["model"]["quality"]["_target_"].endswith("AcceptAll")
+    assert (home / "run" / "metrics.csv").is_file()
+    assert (home / "run" / ".hydra" / "config.yaml").is_file()
+    assert not os.environ.get(train.OUTPUT)
+
+
+def test_a_finished_training_is_not_done_again(memvos, tiny, home):
+    memvos("train", *tiny, *QUICK, "output_dir=run")
+    before = (home / "run" / "checkpoints" / "final.ckpt").stat().st_mtime_ns
+    code, output, _ = memvos("train", *tiny, *QUICK, "output_dir=run")
+    assert code == 0
+    assert "finished already" in output
+    assert (home / "run" / "checkpoints" / "final.ckpt").stat().st_mtime_ns == before
+
+
+def test_the_folder_of_another_training_is_not_touched(memvos, tiny, home):
+    memvos("train", *tiny, *QUICK, "output_dir=run")
+    code, _, error = memvos("train", *tiny, *QUICK, "output_dir=run", "seed=5")
+    assert code == 2
+    assert "holds another training (" in error
+    assert "seed: 0 there, 5 here" in error
+
+
+def test_the_same_seed_gives_the_same_weights_and_a_stage_starts_from_the_last(memvos, tiny, home):
+    for name in "ab":
+        memvos("train", *tiny, *QUICK, f"output_dir={name}", "stage=pretrain")
+    first, second = state(home / "a"), state(home / "b")
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    start = "weights=a/checkpoints/final.ckpt"
+    assert memvos("train", *tiny, *QUICK, start, "learning_rate.main=0", "output_dir=c")[0] == 0
+    third = state(home / "c")
+    assert all(torch.equal(first[key], third[key]) for key in first)  # nothing is learned at a rate of 0
+    assert provenance.read(home / "c")["weights"]["missing"] == 0
+
+
+def test_weights_of_another_shape_are_told(memvos, tiny, home):
+    memvos("train", *tiny, *QUICK, "output_dir=a")
+    start = "weights=a/checkpoints/final.ckpt"
+    code, _, error = memvos("train", *tiny, *QUICK, start, "model.key_channels=8", "output_dir=b")
+    assert code == 2
+    assert "a/checkpoints/final.ckpt" in error
+    assert not (home / "b" / "checkpoints").exists()
+
+
+def test_an_evaluation_writes_scores_with_their_proof(memvos, tiny, home):
+    memvos("train", *tiny, *QUICK, "output_dir=a")
+    weights = "weights=a/checkpoints/final.ckpt"
+    code, output, error = memvos("evaluate", *tiny, *QUICK, weights, "row=baseline", "output_dir=e")
+    assert code == 0, error
+    assert "J&F" in output
+    result = json.loads((home / "e" / "result.json").read_text())
+    assert (result["row"], result["scale"], result["data"], result["split"]) == (
+        "baseline",
+        "smoke",
+        "synthetic",
+        "test",
+    )
+    assert result["sequences"] == 2
+    assert result["provenance"]["weights"]["sha256"] == provenance.file_digest(
+        home / "a" / "checkpoints" / "final.ckpt"
+    )
+    assert {"objects.csv", "quality.csv"} <= {path.name for path in (home / "e").iterdir()}
+
+
+def test_floors_need_no_weights(memvos, tiny, home):
+    code, _, _ = memvos("evaluate", *tiny, "model=copy_first", "memory=first", "output_dir=e")
+    assert code == 0
+    assert json.loads((home / "e" / "result.json").read_text())["scores"]["J"] > 0.05
+
+
+@pytest.mark.parametrize("model", ["matching", "qdmn_small"])
+def test_untrained_networks_must_be_asked_for(memvos, tiny, model):
+    code, _, error = memvos("evaluate", *tiny, f"model={model}", "memory=first", "output_dir=e")
+    assert code == 2
+    assert "untrained=true" in error

@@ -1,0 +1,144 @@
+"""Every shipped configuration composes and builds what it names (data sets: tests/data/test_data_configs.py)."""
+
+import pytest
+import torch
+from hydra.core.hydra_config import HydraConfig
+
+from memvos.app import composition
+from memvos.app.runs import build_model, instantiate
+from memvos.memory import MemoryBank
+from memvos.model.interface import VOSModel
+from memvos.paths import conf_dir
+
+SCALES = ("smoke", "mini", "small", "paper")
+
+
+def choices(group: str) -> list[str]:
+    """Names of the configurations of a group."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def settings(*overrides: str, primary: str = "train") -> dict:
+    """A composed configuration in plain containers."""
+    composed = composition.compose(primary, ["scale=smoke", *overrides, "output_dir=out"])
+    return composition.resolved(composed)
+
+
+def network(config: dict) -> VOSModel:
+    """The model without storage: its parts must fit each other, its weights do not matter here."""
+    with torch.device("meta"):
+        return build_model(config["model"], weights="none are fetched")
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """Nothing is written beside the tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+def test_every_group_is_known_to_these_tests():
+    tested = {"callbacks", "data", "experiment", "lit", "logger", "losses", "memory", "model", "optimizer", "scale"}
+    tested |= {"stage", "trainer"}
+    assert {entry.name for entry in conf_dir().iterdir() if entry.is_dir() and choices(entry.name)} == tested
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("primary", ["train", "evaluate"])
+@pytest.mark.parametrize("stage", ["pretrain", "main"])
+def test_every_scale_composes(primary, scale, stage):
+    config = settings(f"scale={scale}", f"stage={stage}", primary=primary)
+    assert (config["scale"], config["stage"]) == (scale, stage)
+    assert config["data"][stage]["_target_"]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_builds_its_network_and_training(scale):
+    config = settings(f"scale={scale}")
+    module = instantiate({**config["lit"], "model": None}, model=network(config))
+    module.remember(model=config["model"])
+    optimizers = module.configure_optimizers()
+    assert optimizers["lr_scheduler"]["interval"] == "step"
+    assert max(group["initial_lr"] for group in optimizers["optimizer"].param_groups) == pytest.approx(
+        config["learning_rate"]["main"]
+    )
+
+
+def test_segment_composes_with_every_memory():
+    for memory in choices("memory"):
+        config = composition.resolved(composition.compose("segment", [f"memory={memory}"]))
+        assert MemoryBank(**config["memory"]).every == config["memory"]["every"]
+
+
+@pytest.mark.parametrize("model", choices("model"))
+def test_every_model_is_built(model):
+    assert isinstance(network(settings(f"model={model}")), VOSModel)
+
+
+@pytest.mark.parametrize(
+    ("part", "choice"),
+    [(p, c) for p in ("backbone", "prior", "quality", "read", "start") for c in choices(f"model/{p}")],
+)
+def test_every_part_of_a_model_is_built(part, choice):
+    config = settings(f"model/{part}={choice}")
+    assert instantiate({key: None if key == "weights" else value for key, value in config["model"][part].items()})
+    assert isinstance(network(config), VOSModel)
+
+
+@pytest.mark.parametrize("losses", choices("losses"))
+def test_every_loss_is_built(losses):
+    assert set(instantiate(settings(f"losses={losses}")["losses"])) == {"segmentation", "quality"}
+
+
+@pytest.mark.parametrize("optimizer", choices("optimizer"))
+@pytest.mark.parametrize("scheduler", choices("lit/scheduler"))
+def test_every_optimizer_and_schedule_is_built(optimizer, scheduler):
+    config = settings(f"optimizer={optimizer}", f"lit/scheduler={scheduler}")
+    made = instantiate(config["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
+    assert instantiate(config["lit"]["scheduler"])(made).get_last_lr()[0] <= config["learning_rate"]["main"]
+
+
+@pytest.mark.parametrize("lit", choices("lit"))
+def test_every_module_is_built(lit):
+    config = settings(f"lit={lit}")
+    assert instantiate({**config["lit"], "model": None}, model=network(config)).model is not None
+
+
+@pytest.mark.parametrize("callbacks", choices("callbacks"))
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_callback_is_built(callbacks, scale):
+    config = settings(f"callbacks={callbacks}", f"scale={scale}")
+    assert all(instantiate(entry) for entry in config["callbacks"].values() if entry is not None)
+
+
+@pytest.mark.parametrize("logger", choices("logger"))
+def test_every_logger_is_built(logger):
+    for entry in settings(f"logger={logger}")["logger"].values():
+        assert instantiate(entry).log_metrics
+
+
+@pytest.mark.parametrize("trainer", choices("trainer"))
+def test_every_trainer_is_built(trainer):
+    if trainer == "gpu" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    on_cpu = ["trainer.accelerator=cpu", "trainer.devices=2"] if trainer == "ddp" else []
+    config = settings(f"trainer={trainer}", *on_cpu)
+    assert instantiate(config["trainer"], logger=False).max_steps == config["steps"]["main"]
+
+
+@pytest.mark.parametrize("experiment", choices("experiment"))
+def test_every_experiment_is_built(experiment):
+    config = settings(f"experiment={experiment}")
+    assert isinstance(network(config), VOSModel)
+
+
+@pytest.mark.parametrize("data", choices("data"))
+def test_every_data_set_has_both_stages_and_its_splits(data):
+    config = settings(f"data={data}")["data"]
+    assert config["name"] == data
+    assert all("_target_" in config[part] for part in ("pretrain", "main", "val", "test"))
+
+
+def test_nothing_of_hydra_is_left_behind():
+    settings()
+    assert not HydraConfig.initialized()
