@@ -9,12 +9,9 @@ import torch
 from PIL import Image
 
 import memvos.lit.evaluation as evaluation
-from memvos.data.trees import Video
 from memvos.decode import Segmenter
 from memvos.errors import InputError
 from memvos.lit import evaluate
-from memvos.lit.result_files import read_part, write_part
-from memvos.lit.video_scores import Protocol, score_video
 from memvos.model.checkpoints import load_model
 
 QUIET = {"device": "cpu", "precision": "float32", "progress": False}
@@ -142,36 +139,6 @@ def test_the_oracle_gate_stores_only_good_frames(tiny, make_videos):
     assert result["quality"]["gated_fraction"] == 1.0  # an untrained network is never that good
 
 
-def test_the_protocol_sets_up_the_stepper(tiny):
-    protocol = Protocol("qdmn", "oracle", 0.3, 7, "cpu", "float32", overrides={"sigma": 0.5})
-    segmenter = protocol.segmenter(tiny)
-    assert segmenter.bank.sigma == 0.5
-    assert (segmenter.corruption.rate, segmenter.corruption.seed) == (0.3, 7)
-    assert segmenter.gate.needs_truth
-    assert segmenter.dtype == torch.float32
-
-
-def test_objects_are_given_where_they_first_appear(tiny, make_videos):
-    video = make_videos(1)[0]
-    late = Video(video.name, video.image_paths, video.mask_paths, late_objects=True)
-    labels = late.labels
-    late.labels = lambda time: labels(time) * (labels(time) != 2) if time < 4 else labels(time)
-    scores = score_video(Protocol(device="cpu", precision="float32").segmenter(tiny), late)
-    # of 12 frames the first and last do not count; object 2 enters on frame 4, which does not count for it either
-    assert [(score.object, len(score.j)) for score in scores.objects] == [(1, 10), (2, 6)]
-    assert sum(line.object == 2 for line in scores.quality) == 7
-    assert scores.predicted == 10  # frames on which a mask is given are not
-
-
-def test_scores_of_a_video_survive_a_file(tiny, make_videos, tmp_path):
-    segmenter = Protocol(device="cpu", precision="float32").segmenter(tiny)
-    scores = score_video(segmenter, make_videos(1)[0])
-    write_part(tmp_path / "part.json", scores, "key")
-    again = read_part(tmp_path / "part.json", "key")
-    assert again.as_plain() == scores.as_plain()
-    assert read_part(tmp_path / "part.json", "another key") is None
-
-
 @pytest.mark.slow
 def test_worker_processes_give_the_same_scores(make_videos, tmp_path):
     torch.manual_seed(0)
@@ -192,11 +159,6 @@ def test_an_empty_list_of_videos_is_refused(tiny):
 def test_two_videos_of_one_name_are_refused(tiny, make_videos):
     with pytest.raises(InputError, match="two videos are called 'video0'; expected one name each"):
         evaluate(tiny, make_videos(1) * 2, **QUIET)
-
-
-def test_an_unknown_gate_is_refused(tiny, make_videos):
-    with pytest.raises(InputError, match="unknown gate 'perfect'; expected one of predicted, oracle"):
-        evaluate(tiny, make_videos(1), gate="perfect", **QUIET)
 
 
 def test_no_workers_are_refused(tiny, make_videos):

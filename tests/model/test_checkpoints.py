@@ -3,7 +3,15 @@ import torch
 
 import memvos
 from memvos.errors import InputError
-from memvos.model.checkpoints import import_checkpoint, load_checkpoint, load_model, load_weights, save_model
+from memvos.model.backbone import ResNet
+from memvos.model.checkpoints import (
+    import_backbone,
+    import_checkpoint,
+    load_checkpoint,
+    load_model,
+    load_weights,
+    save_model,
+)
 from memvos.model.composition import build, compose
 from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED
 
@@ -219,3 +227,21 @@ def test_an_import_and_export_of_the_released_size_returns_the_same_file(tmp_pat
     loaded, _, stored = load_checkpoint("qdmn", tmp_path / "ours.safetensors")
     assert stored["quality"]["activations"] == ["relu", "relu"]
     assert equal(loaded, network)
+
+
+def test_the_backbone_of_a_training_starts_another_network(tmp_path, model, configuration):
+    save_model(model, tmp_path / "trained.ckpt", configuration)
+    report = import_backbone(tmp_path / "trained.ckpt", tmp_path / "trunk.safetensors")
+    trunk = model.query_encoder.trunk
+    again = ResNet(trunk.depth, width=trunk.width, conv_bias=True, weights=tmp_path / "trunk.safetensors")
+    assert report.renamed["query_encoder.trunk.conv1.weight"] == "conv1.weight"
+    assert torch.equal(again.conv1.weight, trunk.conv1.weight.half().float())
+
+
+def test_a_backbone_has_its_own_kind_of_file_and_source(tmp_path, model, configuration):
+    save_model(model, tmp_path / "trained.ckpt", configuration)
+    with pytest.raises(InputError, match=r"a backbone is written as \.safetensors"):
+        import_backbone(tmp_path / "trained.ckpt", tmp_path / "trunk.pth")
+    torch.save({"some.weight": torch.ones(1)}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match="no query encoder of a memvos checkpoint"):
+        import_backbone(tmp_path / "other.pth", tmp_path / "trunk.safetensors")

@@ -1,37 +1,43 @@
-"""`memvos import NAME SOURCE DESTINATION`: weights of other systems and their releases in, with an account of them."""
+"""`memvos import NAME SOURCE -o DESTINATION`: weights of other systems in, with an account of them."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from memvos.errors import InputError
 
-HELP = """usage: memvos import NAME SOURCE DESTINATION
-
-Converts weights (released .pth, training checkpoints, .npz) for the network NAME (of conf/model). DESTINATION ends in
-.ckpt or .safetensors (memvos, with its configuration) or .pth (names of the released checkpoint). Every tensor is
-accounted for: matched, renamed, missing, unexpected; what does not fit is an error."""
+BACKBONE = "backbone"
+ABOUT = """Convert weights (released .pth, training checkpoints, .safetensors) for the network NAME of conf/model. Every
+tensor is accounted for: matched, renamed, missing, unexpected; what does not fit is an error. With the name "backbone"
+only the query encoder's trunk of a memvos checkpoint is kept, in half precision, for model.backbone.weights=FILE."""
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line.
 
     Raises:
-        InputError: if the arguments are not three, or the destination cannot be written.
+        InputError: if an argument is missing, or the destination cannot be written.
     """
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return 0 if arguments else 2
-    if len(arguments) != 3:
-        raise InputError(f"expected memvos import NAME SOURCE DESTINATION, got {len(arguments)} arguments")
-    name, source, destination = arguments
-    if not Path(destination).absolute().parent.is_dir():
-        raise InputError(f"{Path(destination).parent} is no folder; choose another destination")
-    from memvos.model.checkpoints import import_checkpoint
+    parser = argparse.ArgumentParser("memvos import", description=ABOUT)
+    parser.add_argument("name", metavar="NAME", help='a network of conf/model, e.g. qdmn, or "backbone"')
+    parser.add_argument("source", metavar="SOURCE", help="the weights to convert")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="DESTINATION",
+        help=".ckpt or .safetensors (memvos, with its configuration), or .pth (names of the released checkpoint)",
+    )
+    given = parser.parse_args(arguments)
+    if not Path(given.output).absolute().parent.is_dir():
+        raise InputError(f"{Path(given.output).parent} is no folder; choose another destination")
+    from memvos.model.checkpoints import import_backbone, import_checkpoint
 
-    report = import_checkpoint(name, source, destination)
+    convert = import_backbone if given.name == BACKBONE else lambda *paths: import_checkpoint(given.name, *paths)
+    report = convert(given.source, given.output)
     print(report)
     for old, new in sorted(report.renamed.items()):
         print(f"  {old} -> {new}")
-    print(f"written: {destination}")
+    print(f"written: {given.output}")
     return 0

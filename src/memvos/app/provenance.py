@@ -66,8 +66,10 @@ def _recipe(data: Any) -> Any:
 def _fingerprint(
     settings: Mapping[str, Any], packages: tuple[str, ...], more: tuple[str, ...], data: str, start: str | None
 ) -> str:
-    modules = {source.home_of(target) for target in source.targets(dict(settings))} - {None}
-    code = source.code_hash(source.closure([*modules, *more], packages))
+    named = list(source.targets(dict(settings)))
+    modules = {source.home_of(target) for target in named} - {None}
+    own = {source.own_file_of(target) for target in named} - {None}
+    code = source.code_hash(source.closure([*modules, *more], packages), own)
     return digest({"config": settings, "code": code, "data": data, "start": start})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ def home_of(target: str) -> str | None:
     """The memvos module that defines what a `_target_` names (packages re-export), None for another package's."""
     found = get_object(target)
     return found.__module__ if found.__module__.split(".")[0] == "memvos" else None
+
+
+def own_file_of(target: str) -> Path | None:
+    """The file of a user's own class or function; None for memvos and for installed packages."""
+    module = sys.modules[get_object(target).__module__]
+    file = getattr(module, "__file__", None)
+    installed = file is None or {"site-packages", "dist-packages"} & set(Path(file).parts)
+    return None if installed or module.__name__.split(".")[0] in {"memvos", *sys.stdlib_module_names} else Path(file)
 
 
 def module_of(target: str) -> str | None:
@@ -75,11 +84,11 @@ def closure(modules: Iterable[str], packages: Collection[str] | None = None) -> 
     return sorted(seen)
 
 
-def code_hash(modules: Iterable[str]) -> str:
-    """SHA-256 (16 hex digits) of the syntax trees of modules, without docstrings."""
+def code_hash(modules: Iterable[str], files: Iterable[Path] = ()) -> str:
+    """SHA-256 (16 hex digits) of the syntax trees of modules of memvos and of other files, without docstrings."""
     digest = hashlib.sha256()
-    for module in sorted(modules):
-        digest.update(f"{module}\0{_syntax(module_file(module))}\n".encode())
+    for name, path in [(name, module_file(name)) for name in sorted(modules)] + [(f.name, f) for f in sorted(files)]:
+        digest.update(f"{name}\0{_syntax(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 

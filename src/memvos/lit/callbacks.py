@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import Callback, ProgressBar
 from tqdm import tqdm
 
 from memvos.data.clip import ClipBatch
-from memvos.lit.video_scores import ReadWatch
+from memvos.lit.read_watch import ReadWatch
 
 
 class QualityCollapse(RuntimeError):

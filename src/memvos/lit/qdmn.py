@@ -76,7 +76,7 @@ class QDMNModule(pl.LightningModule):
         if quality_gradient == "detached":
             model.quality.register_forward_pre_hook(_detach_inputs)
         self.learning_rate_factors = dict(learning_rate_factors or {})
-        self._recent: deque[Tensor] = deque(maxlen=RECENT_SCORES)
+        self._recent: deque[tuple[Tensor, Tensor]] = deque(maxlen=RECENT_SCORES)
 
     @property
     def trains_quality(self) -> bool:
@@ -141,7 +141,7 @@ class QDMNModule(pl.LightningModule):
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
             output = {"loss": segmentation + weight * quality, "score": _mean(scores, batch.valid)}
             shown |= {"quality": quality.detach(), "score": output["score"]}
-            self._recent.append(torch.stack([scores, torch.stack(target)])[:, :, batch.valid].flatten(1))
+            self._recent.append((torch.stack([scores, torch.stack(target)]), batch.valid))
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
         return output
 
@@ -153,7 +153,8 @@ class QDMNModule(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in values.items()}, batch_size=1)
         due = self.global_step % self.trainer.log_every_n_steps == 0
         if due and self._recent:
-            self.log("train/score_iou_correlation", correlation(torch.cat(list(self._recent), dim=1)), batch_size=1)
+            pairs = torch.cat([values[:, :, valid].flatten(1) for values, valid in self._recent], dim=1)
+            self.log("train/score_iou_correlation", correlation(pairs), batch_size=1)
 
 
 def correlation(pairs: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from memvos.data.trees import Video
 from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, PredictedQuality, Segmenter, Step
 from memvos.decode.masks import davis_palette
 from memvos.errors import InputError
+from memvos.lit.read_watch import ReadWatch
 from memvos.metrics import ObjectScore, SequenceScorer, SpeedMeter
 from memvos.model.interface import VOSModel
 
@@ -169,32 +170,6 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     result.objects, result.seconds, result.memory_frames = scorer.scores(), meter.seconds, held / len(video)
     result.logit_std = watch.mean
     return result
-
-
-class ReadWatch:
-    """Takes statistics of a model's memory read while `listening`, as a context; does nothing without a `read` part."""
-
-    def __init__(self, model: VOSModel) -> None:
-        self._read = getattr(model, "read", None)
-        self._seen: list[float] = []
-        self.listening = False
-
-    def __enter__(self) -> ReadWatch:
-        self._hook = None if self._read is None else self._read.register_forward_hook(self._note)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._hook is not None:
-            self._hook.remove()
-
-    @property
-    def mean(self) -> float | None:
-        """Mean deviation of the similarities over memory positions; None if nothing was seen."""
-        return sum(self._seen) / len(self._seen) if self._seen else None
-
-    def _note(self, read: Any, inputs: tuple, output: Any) -> None:
-        if self.listening:
-            self._seen.append(read.statistics(*inputs)["logit_std"])
 
 
 def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: Video) -> None:

@@ -144,10 +144,9 @@ class ResNet(nn.Module):
         Raises:
             InputError: if a name is missing or unknown, or a shape differs.
         """
-        loaded = {name: tensor.float() for name, tensor in find_weights(weights, self.depth).items()}
-        unused = tuple(name for name in loaded if name.startswith(UNUSED) or name == "__metadata__")
-        for name in unused:
-            del loaded[name]
+        found = find_weights(weights, self.depth)
+        unused = tuple(name for name in found if name.startswith(UNUSED) or name == "__metadata__")
+        loaded = {name: tensor.float() for name, tensor in found.items() if name not in unused}
         own = self.state_dict()
         missing = own.keys() - loaded.keys()
         fresh = {name for name in missing if name.endswith("num_batches_tracked") or is_convolution_bias(name)}

@@ -22,6 +22,7 @@ from memvos.model.layouts import FOREIGN, Layout
 from memvos.model.state_files import LoadReport, abridged, check_shapes, read_file, write_safetensors
 
 PREFIX = "model."  # of a network's tensors in a training checkpoint
+TRUNK = "query_encoder.trunk."
 
 
 def load_model(name: str, weights: str | Path | None = None, **options: Any) -> VOSModel:
@@ -104,6 +105,25 @@ def import_checkpoint(name: str, source: str | Path, destination: str | Path) ->
     model, report, configuration = load_checkpoint(name, source)
     save_model(model, destination, configuration)
     return report
+
+
+def import_backbone(source: str | Path, destination: str | Path) -> LoadReport:
+    """Write the query encoder's trunk of a memvos checkpoint, in half precision, for `ResNet(weights=destination)`.
+
+    Raises:
+        InputError: if the destination is not a .safetensors file, or the source is no memvos checkpoint with a trunk.
+    """
+    if Path(destination).suffix != ".safetensors":
+        raise InputError(f"{destination}: a backbone is written as .safetensors; give such a name")
+    tensors, configuration = _read(source)
+    trunk = {key.removeprefix(TRUNK): value for key, value in tensors.items() if key.startswith(TRUNK)}
+    if configuration is None or not trunk:
+        raise InputError(f"{source}: no query encoder of a memvos checkpoint in it; give a training's final.ckpt")
+    counters = {key for key in trunk if key.endswith("num_batches_tracked")}
+    kept = {key: value.half() for key, value in trunk.items() if key not in counters}
+    write_safetensors(destination, kept, {"backbone": configuration["backbone"]})
+    renamed = {TRUNK + key: key for key in kept}
+    return LoadReport(str(source), tuple(sorted(kept)), renamed, (), tuple(sorted(tensors.keys() - renamed.keys())))
 
 
 def _read(weights: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:

@@ -1,0 +1,66 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from memvos.lit.result_files import read_part, summary_of, write_part, write_results
+from memvos.lit.video_scores import FrameQuality, VideoScores
+from memvos.metrics import ObjectScore
+
+
+def scores_of(video="a", quality=(), **more):
+    """A video of one object with J = F = 1, 0 on the two frames that count."""
+    values, present = np.array([1.0, 0.0]), np.array([True, False])
+    lines = [FrameQuality(video, f"{k:05d}", 1, score, iou, False) for k, (score, iou) in enumerate(quality)]
+    return VideoScores([ObjectScore(video, 1, values, values, present, ("exit",))], lines, frames=4, **more)
+
+
+def test_fractions_and_means_are_over_all_videos():
+    parts = [
+        scores_of("a", predicted=3, checked=2, stored=1, seconds=1.0, memory_frames=2.0, logit_std=1.0),
+        scores_of("b", predicted=5, checked=2, stored=2, seconds=3.0, memory_frames=4.0, logit_std=2.0),
+    ]
+    summary = summary_of(parts, predicts_quality=False)
+    assert summary["quality"]["stored_fraction"] == 3 / 8
+    assert summary["quality"]["gated_fraction"] == 1 / 4
+    assert summary["quality"]["spearman"] is None
+    assert summary["memory"] == {"logit_std": 1.5, "frames_mean": 3.0}
+    assert summary["speed"]["fps"] == 8 / 4
+    assert summary["scores"]["J"] == 0.5
+    assert summary["scores"]["J_present"] == 1.0
+    assert summary["attributes"]["exit"] == {"J&F": 0.5, "J&F_present": 1.0, "objects": 2}
+
+
+def test_quality_is_compared_where_the_iou_is_known():
+    quality = [(0.9, 0.8), (0.5, 0.4), (0.1, 0.0), (0.7, None)]
+    summary = summary_of([scores_of(quality=quality)], predicts_quality=True)["quality"]
+    assert summary["spearman"] == pytest.approx(1.0)
+    assert summary["bias"] == pytest.approx(0.1)
+    assert summary["ece"] == pytest.approx(0.1)
+    assert summary["mean"] == pytest.approx(0.5)
+    assert summary["stored_fraction"] is None
+
+
+def test_json_holds_null_and_csv_nothing_where_a_value_is_not_defined(tmp_path):
+    part = scores_of(quality=[(0.5, None)])
+    part.objects[0].present[:] = False
+    result = {"schema": 1, **summary_of([part], predicts_quality=False), "odd": math.nan}
+    write_results(tmp_path, result, [part])
+    written = json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
+    assert written["odd"] is written["scores"]["J_present"] is None
+    assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "a,00000,1,0.5,,0,"
+    assert ",,," in (tmp_path / "objects.csv").read_text().splitlines()[1]
+
+
+def test_a_part_belongs_to_its_key(tmp_path):
+    scores = scores_of(quality=[(0.5, None), (0.25, 0.75)], logit_std=1.5)
+    write_part(tmp_path / "part.json", scores, "key")
+    assert read_part(tmp_path / "part.json", "key").as_plain() == scores.as_plain()
+    assert read_part(tmp_path / "part.json", "another key") is None
+    assert read_part(tmp_path / "none.json", "key") is None
+
+
+def test_a_damaged_part_is_scored_again(tmp_path):
+    (tmp_path / "part.json").write_text("{")
+    assert read_part(tmp_path / "part.json", "key") is None

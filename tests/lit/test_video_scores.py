@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from memvos.data.trees import Video
+from memvos.errors import InputError
+from memvos.lit.video_scores import Protocol, VideoScores, score_video
+
+
+def test_the_protocol_sets_up_the_stepper(tiny):
+    protocol = Protocol("qdmn", "oracle", 0.3, 7, "cpu", "float32", overrides={"sigma": 0.5})
+    segmenter = protocol.segmenter(tiny)
+    assert segmenter.bank.sigma == 0.5
+    assert (segmenter.corruption.rate, segmenter.corruption.seed) == (0.3, 7)
+    assert segmenter.gate.needs_truth
+    assert segmenter.dtype == torch.float32
+
+
+def test_objects_are_given_where_they_first_appear(tiny, make_videos):
+    video = make_videos(1)[0]
+    late = Video(video.name, video.image_paths, video.mask_paths, late_objects=True)
+    labels = late.labels
+    late.labels = lambda time: labels(time) * (labels(time) != 2) if time < 4 else labels(time)
+    scores = score_video(Protocol(device="cpu", precision="float32").segmenter(tiny), late)
+    # of 12 frames the first and last do not count; object 2 enters on frame 4, which does not count for it either
+    assert [(score.object, len(score.j)) for score in scores.objects] == [(1, 10), (2, 6)]
+    assert sum(line.object == 2 for line in scores.quality) == 7
+    assert scores.predicted == 10  # frames on which a mask is given are not
+
+
+def test_an_unknown_gate_is_refused():
+    with pytest.raises(InputError, match="unknown gate 'perfect'; expected one of predicted, oracle"):
+        Protocol(gate="perfect")
+
+
+def test_scores_survive_being_made_plain(tiny, make_videos):
+    scores = score_video(Protocol(device="cpu", precision="float32").segmenter(tiny), make_videos(1)[0])
+    assert VideoScores.from_plain(scores.as_plain()).as_plain() == scores.as_plain()
