@@ -1,14 +1,19 @@
 """`memvos reproduce`: a small table from nothing to its report; what is done is not done again; nothing is lost."""
 
+import io
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+
+from memvos.app.main import main
+from memvos.app.progress import Display
+from memvos.app.reproduce import only_one
+from memvos.errors import InputError
 
 SPEC = """
 schema: 1
@@ -43,28 +48,23 @@ def work(tmp_path_factory) -> Path:
     return folder
 
 
-def reproduce(folder: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "memvos", "reproduce", "tiny.yaml", *TINY, *arguments],
-        cwd=folder,
-        env={**os.environ, "MEMVOS_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+SHORT = "steps={pretrain: 2, main: 2}"
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    process = reproduce(folder, *arguments)
-    output, error = process.communicate(timeout=300)
-    return process.returncode, output, error
+    """Run the table's command line in this process, as its jobs do in forks of it."""
+    output, error = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(error):
+        patch.chdir(folder)
+        patch.setenv("MEMVOS_CACHE", str(folder / "cache"))
+        code = main(["reproduce", "tiny.yaml", *TINY, *arguments])
+    return code, output.getvalue(), error.getvalue()
 
 
 @pytest.fixture(scope="module")
 def first(work) -> tuple[int, str, str]:
     """The first run of the table."""
-    return run(work, "steps={pretrain: 2, main: 2}")
+    return run(work, SHORT)
 
 
 def changes(folder: Path) -> dict[str, int]:
@@ -94,7 +94,7 @@ def test_results_carry_their_proof(work, first):
 
 def test_a_second_call_does_nothing_again(work, first):
     before = changes(work / "runs")
-    code, output, error = run(work, "steps={pretrain: 2, main: 2}")
+    code, output, error = run(work, SHORT)
     assert code == 0
     assert "5 of 5 jobs are done already" in error
     assert "A tiny table" in output
@@ -104,7 +104,7 @@ def test_a_second_call_does_nothing_again(work, first):
 def test_only_what_a_change_touches_is_done_again(work, first):
     before = changes(work / "runs")
     (work / "runs/tiny/results/synthetic-smoke/plain/seed0/result.json").unlink()
-    code, _, error = run(work, "steps={pretrain: 2, main: 2}")
+    code, _, error = run(work, SHORT)
     assert code == 0
     assert "4 of 5 jobs are done already" in error
     after = changes(work / "runs")
@@ -114,54 +114,46 @@ def test_only_what_a_change_touches_is_done_again(work, first):
     ]
 
 
-def test_a_failed_job_is_told_the_others_go_on_and_the_exit_code_is_1(work, first):
-    code, output, error = run(work, "steps={pretrain: 2, main: 2}", "evaluate_only=1")
-    assert code == 2  # an unknown key is found before anything runs
-    code, output, error = run(work, "steps={pretrain: 2, main: 2}", "memory.every=-1", "output=failing")
+def test_a_failed_job_is_told_the_others_go_on_and_an_old_result_is_not_taken_for_its(work, first):
+    code, output, error = run(work, SHORT, "memory.every=-1")
     assert code == 1
     assert "FAILED evaluate plain seed 0" in error
-    assert "A tiny table" in output
-    assert "not run" in output
-    assert len(list((work / "failing").rglob("final.ckpt"))) == 2
+    assert "every" in error.split("FAILED evaluate plain seed 0")[1]
+    assert next(line for line in output.splitlines() if line.startswith("plain ")).count("not run") >= 1
+    assert run(work, SHORT)[0] == 0  # all is well again
+
+
+def test_weights_that_are_not_there_are_told_before_any_training(work):
+    code, _, error = run(work, SHORT, "model.backbone.weights=/no/such.npz", "output=early")
+    assert code == 2
+    assert "/no/such.npz" in error
+    assert not (work / "early" / "stages").exists()
+
+
+def test_another_run_in_the_same_folder_is_refused(work):
+    folder = work / "taken"
+    folder.mkdir()
+    with only_one(folder), pytest.raises(InputError, match="is in use by another run"), only_one(folder):
+        pass
 
 
 @pytest.mark.slow
-def test_an_interrupted_table_goes_on_where_it_was(work):
+def test_an_interrupted_table_goes_on_where_it_was(work, monkeypatch):
     long = ("steps={pretrain: 400, main: 2}", "rows=plain", "output=interrupted")
-    process = reproduce(work, *long)
-    steps = _wait_for(lambda: next((work / "interrupted").rglob("steps.json"), None), process)
-    _wait_for(lambda: json.loads(steps.read_text())[0] > 3, process)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "Nothing done is lost; go on with: memvos reproduce tiny.yaml" in error
-    last = next((work / "interrupted").rglob("last.ckpt"))
-    stopped_at = _steps(last)
-    assert 3 < stopped_at < 400
-    again = reproduce(work, *long)
-    _wait_for(lambda: steps.is_file() and json.loads(steps.read_text())[0] > stopped_at, again)
-    lines = (last.parent.parent / "metrics.csv").read_text().splitlines()
-    again.send_signal(signal.SIGINT)
-    again.communicate(timeout=120)
-    assert _steps(last) > stopped_at
-    assert len(lines) > 1
+    for stop_at in (3, 10):
+        monkeypatch.setattr(Display, "show", partial(_interrupt_after, stop_at))
+        code, _, error = run(work, *long)
+        assert code == 130
+        assert "Nothing done is lost; go on with: memvos reproduce tiny.yaml" in error
+        last = next((work / "interrupted").rglob("last.ckpt"))
+        assert stop_at < torch.load(last, weights_only=True)["global_step"] < 400
+    steps = [int(line.split(",")[0]) for line in (last.parents[1] / "metrics.csv").read_text().splitlines()[1:]]
+    assert steps == sorted(set(steps))
+    assert steps[0] < 3  # the second call went on from the first: its log still begins at the beginning
+    assert steps[-1] > 10
 
 
-def _steps(checkpoint: Path) -> int:
-    import torch
-
-    return torch.load(checkpoint, weights_only=True)["global_step"]
-
-
-def _wait_for(condition, process: subprocess.Popen, seconds: float = 120):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read()
-        try:
-            if found := condition():
-                return found
-        except (FileNotFoundError, json.JSONDecodeError):
-            pass
-        time.sleep(0.1)
-    process.kill()
-    raise AssertionError("it did not come so far")
+def _interrupt_after(step: int, running) -> None:
+    done = [job.steps() for job, _ in running if job.steps()]
+    if done and done[0][0] > step:
+        signal.raise_signal(signal.SIGINT)

@@ -1,5 +1,6 @@
 """From a specification to jobs: order, shared stages, what is done, floors once."""
 
+import json
 from functools import partial
 
 import pytest
@@ -23,25 +24,32 @@ def spec(rows=ROWS) -> Spec:
     return Spec("small", "Small", "here", "none", ("J&F",), "J&F", "plain", rows, FLOORS, STAGES, variants)
 
 
+@pytest.fixture(scope="module")
+def composed():
+    """Configurations composed so far; composing is what takes the time here."""
+    return {}
+
+
 @pytest.fixture
-def plan(tmp_path):
+def plan(tmp_path, composed):
     """Make plans in a folder; data has a made-up fingerprint."""
 
     def make(name="small", data="d", **overrides) -> Plan:
         both = ["scale=smoke"]
         given = {"train": [*both, *overrides.get("train", [])], "evaluate": [*both, *overrides.get("evaluate", [])]}
         folder = tmp_path / name
-        return Plan(spec(), folder, folder / "results", given, lambda config, **arguments: data)
+        return Plan(spec(), folder, folder / "results", given, lambda config, **arguments: data, _configs=composed)
 
     return make
 
 
-def kinds(jobs) -> list[tuple[str, str]]:
-    return [(job.name, job.kind) for job in jobs]
+def build(plan: Plan, rows, seeds=(0,)):
+    plan.build(seeds)
+    return plan.wanted(rows, seeds)
 
 
 def test_rows_with_equal_trainings_share_their_stages(plan):
-    jobs = {job.name: job for job in plan().build(["plain", "gated"], [0])}
+    jobs = {job.name: job for job in build(plan(), ["plain", "gated"])}
     assert [name for name, job in jobs.items() if job.kind != "evaluate"] == [
         "plain pretrain seed 0",
         "plain main seed 0",
@@ -50,48 +58,48 @@ def test_rows_with_equal_trainings_share_their_stages(plan):
 
 
 def test_a_stage_starts_from_the_one_before(plan):
-    jobs = {job.name: job for job in plan().build(["plain"], [0])}
+    jobs = {job.name: job for job in build(plan(), ["plain"], [0])}
     main, pretrain = jobs["plain main seed 0"], jobs["plain pretrain seed 0"]
     assert main.needs == (pretrain.name,)
     assert f"weights='{pretrain.folder / FINAL}'" in main.arguments
 
 
 def test_every_seed_is_trained_and_floors_are_scored_once(plan):
-    names = [job.name for job in plan().build(["other", "copy_first"], [0, 1])]
+    names = [job.name for job in build(plan(), ["other", "copy_first"], [0, 1])]
     assert "other main seed 0" in names
     assert "other main seed 1" in names
     assert [name for name in names if "copy_first" in name] == ["evaluate copy_first seed 0"]
 
 
 def test_evaluations_lie_where_the_report_looks_for_them(plan):
-    folders = {job.folder.relative_to(job.folder.parents[1]).as_posix() for job in plan().build(["plain"], [0])}
+    folders = {job.folder.relative_to(job.folder.parents[1]).as_posix() for job in build(plan(), ["plain"], [0])}
     assert {"plain/seed0", "plain__oracle/seed0"} <= folders
 
 
 def test_the_users_overrides_come_after_those_of_the_row(plan):
-    job = next(job for job in plan(train=["model/prior=none"]).build(["other"], [0]) if job.kind == "main")
+    job = next(job for job in build(plan(train=["model/prior=none"]), ["other"], [0]) if job.kind == "main")
     assert job.arguments.index("model/prior=none") > job.arguments.index("model/prior=weak")
 
 
 def test_a_floor_is_not_told_of_what_its_model_has_not(plan):
     given = ["model.key_channels=8", "precision=float32"]
-    jobs = {job.name: job for job in plan(evaluate=given).build(["plain", "copy_first"], [0])}
+    jobs = {job.name: job for job in build(plan(evaluate=given), ["plain", "copy_first"], [0])}
     assert "model.key_channels=8" in jobs["evaluate plain seed 0"].arguments
     assert "model.key_channels=8" not in jobs["evaluate copy_first seed 0"].arguments
     assert "precision=float32" in jobs["evaluate copy_first seed 0"].arguments
 
 
 def test_other_data_means_other_jobs(plan):
-    first, second = (plan(data=data).build(["plain"], [0])[0] for data in "de")
+    first, second = (build(plan(data=data), ["plain"], [0])[0] for data in "de")
     assert first.folder != second.folder
 
 
 def test_a_stage_trained_for_another_table_is_used(plan):
-    theirs = plan("theirs").build(["plain"], [0])[0]
+    theirs = build(plan("theirs"), ["plain"], [0])[0]
     mark = theirs.folder.name.removeprefix("pretrain-")
-    assert plan("ours").build(["plain"], [0])[0].folder != theirs.folder
+    assert build(plan("ours"), ["plain"], [0])[0].folder != theirs.folder
     finish(theirs.folder, mark)
-    ours = plan("ours").build(["plain"], [0])[0]
+    ours = build(plan("ours"), ["plain"], [0])[0]
     assert ours.folder == theirs.folder
     assert ours.is_done()
 
@@ -118,3 +126,16 @@ def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path
     (tmp_path / "result.json").write_text('{"provenance": {"fingerprint": "mark"}}')
     assert is_evaluated(tmp_path, "mark")
     assert not is_evaluated(tmp_path, "another")
+
+
+def test_results_of_another_fingerprint_are_set_aside(plan):
+    made = plan()
+    for job in build(made, ["plain", "copy_first"]):
+        job.folder.mkdir(parents=True)
+    folders = [made.jobs[name].folder for name in ("evaluate plain seed 0", "evaluate copy_first seed 0")]
+    mark = next(part for part in made.jobs["evaluate copy_first seed 0"].arguments if part.startswith("fingerprint="))
+    (folders[0] / "result.json").write_text('{"provenance": {"fingerprint": "of an older configuration"}}')
+    (folders[1] / "result.json").write_text(json.dumps({"provenance": {"fingerprint": mark.split("'")[1]}}))
+    assert made.set_aside_stale() == [folders[0]]
+    assert (folders[0] / "stale_result.json").is_file()
+    assert (folders[1] / "result.json").is_file()

@@ -113,7 +113,7 @@ def test_parts_of_the_network_learn_at_their_own_rate(tiny, module_of):
 
 
 def test_a_learning_rate_factor_of_no_parameter_is_refused(tiny, module_of):
-    with pytest.raises(ValueError, match=r"no parameter is named like projection\.key; correct lit"):
+    with pytest.raises(ValueError, match=r"no part of the network is named like projection\.key; correct lit"):
         module_of(tiny, learning_rate_factors={"projection.key": 0.1}).configure_optimizers()
 
 

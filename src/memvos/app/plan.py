@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from memvos.report.spec import Evaluation, Row, Spec, Stage
 
 FINAL = "checkpoints/final.ckpt"
 EVALUATE = "evaluate"
+RESULT = "result.json"
 
 
 class Trained(NamedTuple):
@@ -37,6 +38,8 @@ class Plan:
         overrides: the user's, by the command they are for ("train", "evaluate").
         data_fingerprint: of a resolved data configuration (one stage or split of it).
         jobs: what has been planned, by name.
+        scored: name of an evaluation → (row, seed).
+        models: job → configuration of the network, of trainings that start without weights.
     """
 
     spec: Spec
@@ -45,24 +48,43 @@ class Plan:
     overrides: Mapping[str, Sequence[str]]
     data_fingerprint: Callable[..., str]
     jobs: dict[str, Job] = field(default_factory=dict)
+    scored: dict[str, tuple[str, int]] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
     _configs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
-    def build(self, rows: Sequence[str], seeds: Sequence[int]) -> list[Job]:
-        """All jobs of these rows and seeds; trainings first, for everything waits for them.
+    def build(self, seeds: Sequence[int]) -> list[Job]:
+        """All jobs of these seeds; trainings first, for everything waits for them.
 
         Raises:
             InputError: if a configuration does not compose, or its data is missing or faulty.
         """
         for seed in seeds:
             for row in self.spec.rows:
-                if row.id in rows:
-                    self._train(row, seed)
+                self._train(row, seed)
         for seed in seeds:
             for evaluation in self.spec.evaluations():
-                wanted = evaluation.seeds is None or seed < evaluation.seeds
-                if evaluation.row in rows and wanted:
+                if evaluation.seeds is None or seed < evaluation.seeds:
                     self._evaluate(evaluation, seed)
         return list(self.jobs.values())
+
+    def wanted(self, rows: Collection[str], seeds: Collection[int]) -> list[Job]:
+        """The planned jobs that these rows and seeds need, in the order of the plan."""
+        needed = {name for name, (row, seed) in self.scored.items() if row in rows and seed in seeds}
+        for job in reversed(self.jobs.values()):  # what a job needs is planned before it
+            needed |= set(job.needs) if job.name in needed else set()
+        return [job for job in self.jobs.values() if job.name in needed]
+
+    def set_aside_stale(self) -> list[Path]:
+        """Rename results of another configuration, code or data than is planned, so that no report counts them.
+
+        Returns:
+            The folders of such results.
+        """
+        stale = [self.jobs[name].folder for name in self.scored if not self.jobs[name].is_done()]
+        found = [folder for folder in stale if (folder / RESULT).is_file()]
+        for folder in found:
+            (folder / RESULT).replace(folder / f"stale_{RESULT}")
+        return found
 
     def _train(self, row: Row, seed: int) -> Trained | None:
         """Plan the stages of a row, and return the last."""
@@ -85,6 +107,7 @@ class Plan:
             target = [*weights, *self._told(mark, folder, "-".join([row.id, stage.id, str(seed)]))]
             done = partial(is_trained, folder, mark)
             needs = (start.job,) if start else ()
+            self.models |= {} if start else {name: config["model"]}
             self.jobs[name] = Job(name, stage.id, ("train", *overrides, *target), folder, done, needs)
         return Trained(name, mark, folder / FINAL)
 
@@ -108,6 +131,7 @@ class Plan:
         done = partial(is_evaluated, folder, mark)
         needs = (trained.job,) if trained else ()
         self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *overrides, *target), folder, done, needs)
+        self.scored[name] = (row.id, seed)
 
     def _for_model(self, row: Row) -> list[str]:
         """The user's overrides for an evaluation; a floor has no use for what its model does not know."""
@@ -141,5 +165,5 @@ def is_trained(folder: Path, mark: str) -> bool:
 
 def is_evaluated(folder: Path, mark: str) -> bool:
     """Is the evaluation of this fingerprint there?"""
-    record = provenance.read(folder, "result.json").get("provenance") or {}
+    record = provenance.read(folder, RESULT).get("provenance") or {}
     return record.get("fingerprint") == mark

@@ -37,6 +37,7 @@ def start_fresh(arguments: Sequence[str], log: Path, environment: Mapping[str, s
             stdin=subprocess.DEVNULL,
             env={**os.environ, **THREADS, **(environment or {})},
             start_new_session=True,
+            close_fds=False,  # a job holds the lock of its table
         )
 
 

@@ -42,11 +42,15 @@ def reproduce(options: Options) -> int:
     results = output / "results" / f"{data}-{scale}"
     with only_one(output):
         _say(f"{spec.name}: {spec.title}. scale {scale}, data {data}, results in {results}")
-        plan = Plan(spec, output, results, overrides, DataLook(), {})
-        jobs = plan.build(rows, seeds)
+        plan = Plan(spec, output, results, overrides, DataLook())
+        plan.build(sorted({*seeds, *_seeds_in(results)}))
+        jobs = plan.wanted(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
         _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
+        _build_once([plan.models[job.name] for job in jobs if job.name in plan.models and not job.is_done()])
         outcome = _run(jobs, parallel, devices)
+        for folder in plan.set_aside_stale():
+            _say(f"{folder} is of another configuration, code or data, and not counted")
         return _report(spec, results, output, outcome)
 
 
@@ -98,11 +102,23 @@ class DataLook:
         return self._known[key]
 
 
+def _build_once(models: Sequence[dict[str, Any]]) -> None:
+    """Build every distinct network, so that settings and weight files that do not fit are found before all training."""
+    for model in {provenance.digest(model): model for model in models}.values():
+        instantiate(model)
+
+
 def _rows(spec: Spec, wanted: Sequence[str]) -> list[str]:
     known = [row.id for row in (*spec.rows, *spec.floors)]
     if unknown := [row for row in wanted if row not in known]:
         raise InputError(f"{spec.name} has no row {unknown[0]!r}; its rows are {', '.join(known)}")
     return list(wanted) or known
+
+
+def _seeds_in(results: Path) -> set[int]:
+    """Seeds that there are results of, from earlier calls."""
+    names = (folder.name.removeprefix("seed") for folder in results.glob("*/seed*"))
+    return {int(name) for name in names if name.isdigit()}
 
 
 def _run(jobs: list[Job], parallel: int, devices: Sequence[str]) -> Outcome:

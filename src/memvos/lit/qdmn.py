@@ -108,11 +108,13 @@ class QDMNModule(pl.LightningModule):
         """One group per learning-rate factor.
 
         Raises:
-            ValueError: if a factor's name fits no parameter.
+            ValueError: if a factor's name fits no part of the network.
         """
-        names = [name for name, _ in self.named_parameters()]
+        names = [name for name, _ in (*self.named_modules(), *self.named_parameters())]  # absent parts are modules too
         if idle := [part for part in self.learning_rate_factors if not any(part in name for name in names)]:
-            raise ValueError(f"no parameter is named like {', '.join(idle)}; correct lit.learning_rate_factors")
+            raise ValueError(
+                f"no part of the network is named like {', '.join(idle)}; correct lit.learning_rate_factors"
+            )
         groups: dict[float, list[torch.nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             factors = [factor for part, factor in self.learning_rate_factors.items() if part in name]

@@ -23,7 +23,6 @@ class QualityHead(nn.Module):
         activations: after fc1 and fc2, "relu" or "sigmoid". The released weights need ("relu", "relu").
         norm: "none" (published), or "group": parameter-free group norm of the input and before fc1, without which
             the head often collapses to a constant in short trainings.
-        detach_input: keep the score loss off the segmenter; the released training lets it through.
 
     Raises:
         InputError: if an activation or norm is unknown.
@@ -37,14 +36,13 @@ class QualityHead(nn.Module):
         hidden: int | None = None,
         activations: tuple[str, str] = ("relu", "sigmoid"),
         norm: str = "none",
-        detach_input: bool = False,
     ) -> None:
         super().__init__()
         if len(activations) != 2 or not set(activations) <= set(ACTIVATIONS):
             raise InputError(f"unknown QAM activations {list(activations)}; expected two of {sorted(ACTIVATIONS)}")
         if norm not in NORMS:
             raise InputError(f"unknown QAM norm {norm!r}; expected one of {NORMS}")
-        self.grid, self.detach_input, self.activations = grid, detach_input, tuple(activations)
+        self.grid, self.activations = grid, tuple(activations)
         width, hidden = width or channels // 4, hidden or channels
         self.input_norm = _norm(norm, channels)
         self.conv1 = nn.Conv2d(channels, width, 3, padding=1)
@@ -59,8 +57,6 @@ class QualityHead(nn.Module):
 
     def forward(self, feature: Tensor) -> Tensor:
         """Score feature f_s (..., C, h, w) → quality (...), float32, in [0, 1] (sigmoid) or above 0 (ReLU)."""
-        if self.detach_input:
-            feature = feature.detach()
         x = feature.flatten(0, -4)
         if x.shape[-2:] != (self.grid, self.grid):
             x = F.interpolate(x, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
