@@ -41,7 +41,9 @@ BAD = [
     mistakes("segment", "clip.mp4", "--masks", contains="--masks needs a value"),
     mistakes("data", "check", "davis2016", "root=/no/such/place", contains="is not a folder"),
     mistakes("data", "chekc", contains="expected `memvos data check NAME root=PATH`"),
-    mistakes("import", "qdmn", "a", contains="expected memvos import NAME SOURCE DESTINATION"),
+    mistakes(
+        "import", "qdmn", "a", contains="the following arguments are required: -o/--output; see memvos import --help"
+    ),
 ]
 
 
@@ -60,6 +62,16 @@ def test_unwritable_output_is_told_before_anything_runs(memvos, home):
     assert code == 2
     assert "cannot write to" in error
     assert "choose another output_dir" in error
+
+
+def test_a_configuration_with_a_typing_error_is_told_with_its_line(memvos, home):
+    (home / "mine" / "experiment").mkdir(parents=True)
+    (home / "mine" / "experiment" / "bad.yaml").write_text("seed: {a: 1\nb: 2\n")
+    code, _, error = memvos("train", "--config-dir", home / "mine", "experiment=bad")
+    assert code == 2
+    assert "bad.yaml" in error
+    assert "line 2" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_faults_of_the_program_keep_their_traceback(monkeypatch):

@@ -7,6 +7,7 @@ import errno
 import re
 from collections.abc import Iterable, Sequence
 
+import yaml
 from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -29,6 +30,8 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         cause = error.__cause__
         return _line(f"{error} {cause}" if cause is not None and str(cause) not in str(error) else str(error))
+    if isinstance(error, yaml.YAMLError):
+        return f"a configuration is no YAML: {_line(str(error))}; correct it there"
     if isinstance(
         error, FileNotFoundError | FileExistsError | PermissionError | NotADirectoryError | IsADirectoryError
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
 from memvos.errors import InputError
 
@@ -19,7 +20,7 @@ def run(arguments: list[str]) -> int:
     Raises:
         InputError: if an argument is missing, or the destination cannot be written.
     """
-    parser = argparse.ArgumentParser("memvos import", description=ABOUT)
+    parser = _Parser("memvos import", description=ABOUT)
     parser.add_argument("name", metavar="NAME", help='a network of conf/model, e.g. qdmn, or "backbone"')
     parser.add_argument("source", metavar="SOURCE", help="the weights to convert")
     parser.add_argument(
@@ -41,3 +42,11 @@ def run(arguments: list[str]) -> int:
         print(f"  {old} -> {new}")
     print(f"written: {given.output}")
     return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are those of memvos: one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and leaving."""
+        raise InputError(f"{message}; see memvos import --help")

@@ -47,6 +47,8 @@ def run(name: str, arguments: list[str]) -> int:
     """Run a subcommand; with MEMVOS_DEBUG=1 exceptions pass through with their traceback."""
     try:
         return importlib.import_module(f"memvos.app.{MODULES.get(name, name)}").run(arguments) or 0
+    except SystemExit as leave:  # after --help and its like
+        return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     except KeyboardInterrupt as interrupt:
         print(
             f"memvos {name}: interrupted. {interrupt or 'Nothing was lost; the same command starts again.'}",
