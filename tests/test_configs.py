@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from hydra.core.hydra_config import HydraConfig
 
 from memvos.app import composition
 from memvos.app.runs import build_model, instantiate
@@ -137,8 +136,3 @@ def test_every_data_set_has_both_stages_and_its_splits(data):
     config = settings(f"data={data}")["data"]
     assert config["name"] == data
     assert all("_target_" in config[part] for part in ("pretrain", "main", "val", "test"))
-
-
-def test_nothing_of_hydra_is_left_behind():
-    settings()
-    assert not HydraConfig.initialized()

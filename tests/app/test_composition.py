@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig
 
 from memvos.app import composition
@@ -70,3 +71,9 @@ def test_m_may_stand_anywhere(home):
 def test_a_path_with_quotes_and_spaces_survives_the_override_grammar():
     path = "/a folder/it's {odd}, [very]=x"
     assert composition.compose("train", [f"output_dir={composition.quoted(path)}"]).output_dir == path
+
+
+@pytest.mark.parametrize("arguments", [["--cfg", "job"], ["--help"], ["seed=1"]])
+def test_nothing_of_hydra_is_left_behind(home, arguments, capsys):
+    composition.launch("train", [*arguments, f"output_dir={home}"], lambda config: None)
+    assert not HydraConfig.initialized()

@@ -39,7 +39,7 @@ def test_two_jobs_of_two_ranks_are_exactly_two_runs(tiny, home):
     (home / "sitecustomize.py").write_text(NOTE_START.format(str(log)))
     sweep = ["train", "-m", *tiny, "model/quality=qam,none", "callbacks.validation=null"]
     ranks = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "hydra.sweep.dir=sweep"]
-    environment = {**os.environ, "PYTHONPATH": str(home)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(
         [sys.executable, "-m", "memvos", *sweep, *ranks], env=environment, capture_output=True, text=True, timeout=300
     )

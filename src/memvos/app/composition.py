@@ -16,6 +16,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra import main as hydra_main
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 
@@ -81,6 +82,7 @@ def launch(config_name: str, arguments: Sequence[str], task: Callable[[DictConfi
     finally:
         sys.argv = whole
         GlobalHydra.instance().clear()
+        HydraConfig.instance().cfg = None
     if failed:
         raise failed[0]
     return returned[-1] if returned else None
@@ -90,6 +92,11 @@ def quoted(path: str | os.PathLike[str]) -> str:
     """A path as Hydra's override grammar reads it."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
+
+
+def key_of(override: str) -> str:
+    """The key or group of an override: `model` of `+model@other=qdmn`."""
+    return override.lstrip("+~").split("=")[0].split("@")[0]
 
 
 def _compose(config_name: str, overrides: list[str], hydra: bool) -> DictConfig:
@@ -105,7 +112,7 @@ def _better(error: ConfigCompositionException, config_name: str, overrides: list
     key = match.group(1)
     if "/" in key:
         return unknown_group(key, _groups(key))
-    kept = [override for override in overrides if override.lstrip("+~").split("=")[0].split("@")[0] != key]
+    kept = [override for override in overrides if key_of(override) != key]
     try:
         return unknown_key(key, _compose(config_name, kept, hydra=False))
     except HydraException:

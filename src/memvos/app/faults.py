@@ -16,7 +16,11 @@ from memvos.errors import InputError
 
 
 class UnknownKey(InputError):
-    """A config key that does not exist."""
+    """A config key or group that does not exist. Attribute: key."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def explain(error: BaseException) -> str | None:
@@ -57,7 +61,7 @@ def unknown_key(key: str, config: DictConfig) -> UnknownKey:
     close = difflib.get_close_matches(last, known, n=1)
     place = f"under {'.'.join(path)!r}" if path else "at the top level"
     hint = f"; did you mean {'.'.join([*path, close[0]])!r}?" if close else ""
-    return UnknownKey(f"unknown config key {key!r}{hint} Known {place}: {_choices(known)}")
+    return UnknownKey(key, f"unknown config key {key!r}{hint} Known {place}: {_choices(known)}")
 
 
 def unknown_group(key: str, known: Sequence[str]) -> UnknownKey:
@@ -65,7 +69,9 @@ def unknown_group(key: str, known: Sequence[str]) -> UnknownKey:
     parent, _, last = key.rpartition("/")
     close = difflib.get_close_matches(last, known, n=1)
     hint = f"; did you mean {parent}/{close[0]!s}?" if close else ""
-    return UnknownKey(f"unknown config group {key!r}{hint} Groups in {parent or 'conf'}: {_choices(known) or 'none'}")
+    return UnknownKey(
+        key, f"unknown config group {key!r}{hint} Groups in {parent or 'conf'}: {_choices(known) or 'none'}"
+    )
 
 
 def _instantiation(error: InstantiationException) -> str | None:

@@ -68,18 +68,26 @@ def split(overrides: Sequence[str]) -> dict[str, list[str]]:
     Raises:
         InputError: if neither has it.
     """
-    found: dict[str, list[str]] = {command: [] for command in COMMANDS}
-    for override in overrides:
-        faults = []
-        for command in COMMANDS:
-            try:
-                composition.compose(command, [override])
-                found[command].append(override)
-            except UnknownKey as fault:
-                faults.append(fault)
-        if len(faults) == len(COMMANDS):
-            raise faults[0]
+    found: dict[str, list[str]] = {}
+    unknown: dict[str, dict[str, UnknownKey]] = {command: {} for command in COMMANDS}
+    for command in COMMANDS:
+        found[command] = list(overrides)
+        while fault := _unknown_in(command, found[command]):
+            unknown[command][fault.key] = fault
+            found[command] = [one for one in found[command] if composition.key_of(one) != fault.key]
+    if nowhere := [key for key in unknown[COMMANDS[0]] if all(key in faults for faults in unknown.values())]:
+        raise unknown[COMMANDS[-1]][nowhere[0]]
     return found
+
+
+def _unknown_in(command: str, overrides: Sequence[str]) -> UnknownKey | None:
+    try:
+        composition.compose(command, overrides)
+    except UnknownKey as fault:
+        if not any(composition.key_of(one) == fault.key for one in overrides):
+            raise
+        return fault
+    return None
 
 
 class DataLook:
