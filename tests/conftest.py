@@ -1,6 +1,7 @@
 """Fixtures used by more than one package's tests."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 from PIL import Image
 
 torch.set_num_threads(1)
+# A shell starts what runs in the background with SIGINT ignored; the tests of Ctrl-C need it as in the foreground.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -233,4 +233,4 @@ def test_qdmn_goes_through_the_stepper_with_late_objects_and_resumes(clip, tmp_p
         if time > 4:
             expected = other.step(frame)
             assert all(np.array_equal(step.probabilities[key], expected.probabilities[key]) for key in (1, 4))
-    assert mine.bank.times[:2] == (0, 3)
+    assert {0, 3} < set(mine.bank.times)  # both annotated frames, whatever was evicted
