@@ -1,4 +1,4 @@
-"""One process per job: a fresh `python -m memvos ...`, or, where that is safe, a fork that need not import torch again.
+"""One process per job: a fresh `python -m memvos ...`, or a fork that need not import torch again.
 
 Every job leads its own session, so that Ctrl-C reaches this process alone, which then stops its jobs one by one and
 gives them time to write their checkpoint. One torch thread each: two one-thread jobs beat one two-thread job.
@@ -6,16 +6,36 @@ gives them time to write their checkpoint. One torch thread each: two one-thread
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import subprocess
 import sys
-import traceback
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Protocol
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+PRELOADED = (
+    "torch",
+    "pytorch_lightning",
+    "memvos.app.evaluate",
+    "memvos.app.train",
+    "memvos.data.datamodules",
+    "memvos.data.synthetic",
+    "memvos.lit.evaluation",
+    "memvos.lit.qdmn",
+    "memvos.lit.training",
+    "memvos.lit.validation",
+    "memvos.model.checkpoints",
+    "memvos.model.qdmn",
+)
+"""What the server of forks imports, so that its jobs need not."""
 
 
 class Process(Protocol):
@@ -42,55 +62,64 @@ def start_fresh(arguments: Sequence[str], log: Path, environment: Mapping[str, s
 
 
 class Fork:
-    """A forked child of this process that runs one command line."""
+    """A job in a fork of a server process that has imported the libraries and done nothing else.
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._code: int | None = None
+    A fork of this process itself could hang: libraries that have started threads here do not find them in a child.
+    """
+
+    def __init__(self, process: multiprocessing.process.BaseProcess) -> None:
+        self._process = process
+        self.pid = process.pid
 
     def poll(self) -> int | None:
         """Exit code (negative: the signal that ended it), None while it runs."""
-        if self._code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self._code = os.waitstatus_to_exitcode(status) if pid else None
-        return self._code
+        return self._process.exitcode
+
+
+def warm_up() -> None:
+    """Start the server of forks, where there is one; it imports while this process goes on."""
+    if starter() is start_fork:
+        os.environ.update(THREADS)  # before the server imports torch
+        forkserver.set_forkserver_preload(list(PRELOADED))
+        forkserver.ensure_running()
 
 
 def start_fork(arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
-    """Run `memvos ARGUMENTS` in a fork of this process; it must hold no threads and no device."""
-    output = _open(log)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        output.close()
-        return Fork(pid)
-    code = 1
-    try:
-        os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Run `memvos ARGUMENTS` in a fork of the server, in its own session, output to `log`."""
+    warm_up()
+    told = {**os.environ, **(environment or {})}
+    process = multiprocessing.get_context("forkserver").Process(
+        target=_job, args=(list(arguments), str(log), told, os.getcwd())
+    )
+    process.start()
+    return Fork(process)
+
+
+def _job(arguments: list[str], log: str, environment: dict[str, str], folder: str) -> None:
+    """The whole life of a fork."""
+    os.setsid()
+    with _open(Path(log)) as output:
         for target in (1, 2):
             os.dup2(output.fileno(), target)
-        sys.stdout, sys.stderr = (os.fdopen(target, "w", buffering=1, closefd=False) for target in (1, 2))
-        os.environ.update({**THREADS, **(environment or {})})
-        from memvos.app.main import main
+    sys.stdout, sys.stderr = (os.fdopen(target, "w", buffering=1, closefd=False) for target in (1, 2))
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    threading.Thread(target=_stop_when_alone, daemon=True).start()
+    from memvos.app.main import main
 
-        code = main(arguments)
-    except SystemExit as leave:
-        code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    sys.exit(main(arguments))
 
 
-def starter():
-    """The cheapest safe way to start jobs here: fork on Linux without a CUDA device, else a fresh process."""
-    has_device = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
-    return start_fork if sys.platform == "linux" and not has_device else start_fresh
+def _stop_when_alone() -> None:
+    """End a job in order when the run it belongs to was killed."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def starter() -> Callable[..., Process]:
+    """The cheapest way to start jobs here: forks on Linux, else fresh processes."""
+    return start_fork if sys.platform == "linux" else start_fresh
 
 
 def interrupt(process: Process, signal_number: int = signal.SIGINT) -> None:

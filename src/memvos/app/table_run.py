@@ -29,6 +29,7 @@ def reproduce(options: Options) -> int:
         InputError: for bad options, configurations or data, before anything runs.
     """
     spec = load_spec(spec_path(options.name))
+    processes.warm_up()
     overrides = split(options.overrides)
     base = composition.resolved(composition.compose("train", [*overrides["train"], "output_dir=planned"]))
     scale, data = base["scale"], base["data"]["name"]
