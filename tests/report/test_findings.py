@@ -120,7 +120,7 @@ def test_floors_are_beaten_or_named(findings):
 
 def test_a_row_below_a_floor_is_named(findings):
     text = findings({"pem": 0.3})["Do the trained rows beat the floors?"]
-    assert text.startswith("Not shown for PEM over matching, untrained (-10.")
+    assert text.startswith("Not shown for PEM over matching, no training (-10.")
 
 
 def test_recovery_is_stated_with_its_interval(findings):
