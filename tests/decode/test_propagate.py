@@ -218,7 +218,9 @@ def test_no_gradient_is_kept(nearest, clip):
 
 def test_qdmn_goes_through_the_stepper_with_late_objects_and_resumes(clip, tmp_path):
     torch.manual_seed(0)
-    model = memvos.load_model("qdmn_small")
+    trunk = {"depth": 18, "width": 32, "output_stride": 8}
+    fresh = {"_target_": "memvos.model.backbone.ResNet", "_partial_": True, **trunk}
+    model = memvos.load_model("qdmn_small", backbone=fresh)  # scores that no shipped weights can change
     frames, labels = clip(8, 40, 56)
     corner = np.zeros((40, 56), bool)
     corner[:10, 40:] = True
@@ -233,4 +235,4 @@ def test_qdmn_goes_through_the_stepper_with_late_objects_and_resumes(clip, tmp_p
         if time > 4:
             expected = other.step(frame)
             assert all(np.array_equal(step.probabilities[key], expected.probabilities[key]) for key in (1, 4))
-    assert {0, 3} < set(mine.bank.times)  # both annotated frames, whatever was evicted
+    assert mine.bank.times[:2] == (0, 3)
