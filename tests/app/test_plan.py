@@ -89,6 +89,12 @@ def test_a_floor_is_not_told_of_what_its_model_has_not(plan):
     assert "precision=float32" in jobs["evaluate copy_first seed 0"].arguments
 
 
+def test_a_floor_stays_itself_whatever_model_is_chosen(plan):
+    jobs = {job.name: job for job in build(plan(evaluate=["model=qdmn_medium"]), ["plain", "copy_first"], [0])}
+    assert "model=qdmn_medium" in jobs["evaluate plain seed 0"].arguments
+    assert "model=qdmn_medium" not in jobs["evaluate copy_first seed 0"].arguments
+
+
 def test_other_data_means_other_jobs(plan):
     first, second = (build(plan(data=data), ["plain"], [0])[0] for data in "de")
     assert first.folder != second.folder

@@ -134,11 +134,13 @@ class Plan:
         self.scored[name] = (row.id, seed)
 
     def _for_model(self, row: Row) -> list[str]:
-        """The user's overrides for an evaluation; a floor has no use for what its model does not know."""
+        """The user's overrides for an evaluation; a floor keeps its model, and has no use for what that does not know."""
         given = self.overrides["evaluate"]
         return [o for o in given if row.stages or not o.startswith("model") or self._takes(row, o)]
 
     def _takes(self, row: Row, override: str) -> bool:
+        if override.startswith("model="):
+            return False
         try:
             composition.compose("evaluate", [*row.overrides, override])
         except UnknownKey:
