@@ -15,7 +15,8 @@ def test_every_figure_is_drawn_where_everything_ran(spec, results, tmp_path):
         "table.png",
         "differences.png",
         "calibration.png",
-        "pollution.png",
+        "distribution.png",
+        "corrupted.png",
     ]
     for path in files.values():
         assert np.asarray(Image.open(path).convert("L")).std() > 10
@@ -32,7 +33,7 @@ def test_bars_show_the_means_and_rings_the_papers_numbers(spec, results, tmp_pat
 
 def test_pollution_curves_follow_the_rates(spec, results, tmp_path):
     table = build(spec, results(spec, tmp_path, LEVELS, clips=6, skip=["both__corrupted30"]))
-    (axes,) = figures.pollution(table).axes
+    (axes,) = figures.swept(table, spec.sweeps[0]).axes
     curves = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
     assert curves == {"no gate": [0, 10, 30, 50], "QAM gate": [0, 10, 50], "oracle gate": [0, 10, 30, 50]}
 
@@ -47,6 +48,6 @@ def test_calibration_shows_mean_iou_of_filled_bins(spec, result, tmp_path):
 
 
 def test_what_has_nothing_to_show_is_not_drawn_and_an_old_picture_goes(spec, tmp_path):
-    (tmp_path / "pollution.png").write_text("old")
+    (tmp_path / "corrupted.png").write_text("old")
     assert figures.draw(build(spec, tmp_path), tmp_path) == {}
-    assert not (tmp_path / "pollution.png").exists()
+    assert not (tmp_path / "corrupted.png").exists()

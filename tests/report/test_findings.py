@@ -125,7 +125,7 @@ def test_a_row_below_a_floor_is_named(findings):
 
 def test_recovery_is_stated_with_its_interval(findings):
     # the oracle wins back .004 of J&F per percent, the QAM gate .003: three quarters
-    text = findings(noise=0.0)["Corrupted masks in the bank:"]
+    text = findings(noise=0.0)["Corrupted masks in the memory bank:"]
     assert text.startswith(
         "The QAM gate recovers 75% [75%, 75%] of what the oracle gate recovers (10, 30, 50 % corrupted)"
     )
@@ -134,20 +134,22 @@ def test_recovery_is_stated_with_its_interval(findings):
 
 def test_less_than_half_is_called_so(findings):
     levels = {f"both__corrupted{rate}": 0.58 - 0.003 * rate for rate in (10, 30, 50)}
-    assert "recovers 25% [25%, 25%]" in (text := findings(levels, noise=0.0)["Corrupted masks in the bank:"])
+    assert "recovers 25% [25%, 25%]" in (text := findings(levels, noise=0.0)["Corrupted masks in the memory bank:"])
     assert "less than half" in text
 
 
 def test_without_harm_the_pollution_decides_nothing(findings):
     levels = {f"both__no_gate_corrupted{rate}": 0.58 for rate in (10, 30, 50)}
-    assert findings(levels, noise=0.0)["Corrupted masks in the bank:"].startswith("The oracle gate wins nothing back")
+    assert findings(levels, noise=0.0)["Corrupted masks in the memory bank:"].startswith(
+        "The oracle gate wins nothing back"
+    )
 
 
 def test_what_did_not_run_is_named_and_the_rest_is_judged(findings):
     found = findings(skip=["qam", "both__corrupted10", "both__corrupted30", "both__corrupted50"])
     assert found["Not run:"] == "1 of 12 lines were not run: QAM."
     assert "Effect of QAM:" not in found
-    assert "Corrupted masks in the bank:" not in found
+    assert "Corrupted masks in the memory bank:" not in found
     assert "3 of 3" in found["Does the paper's order hold?"]
 
 

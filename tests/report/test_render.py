@@ -83,7 +83,7 @@ def test_html_is_one_file_without_scripts(table, tmp_path):
     write(table, tmp_path / "out")
     page = Page((tmp_path / "out/table.html").read_text())
     assert "script" not in page.tags
-    assert page.tags.count("img") == 4
+    assert page.tags.count("img") == 5
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
     assert {"84.6", "not run", "QAM + PEM, oracle gate"} <= set(page.cells)
 
@@ -110,7 +110,7 @@ def test_text_fits_a_terminal_and_names_scale_and_data(table):
 
 def test_a_table_without_results_can_be_written(spec, tmp_path):
     files = write(build(spec, tmp_path), tmp_path / "out")
-    assert [path.name for path in files] == ["table.csv", "table.md", "table.html"]
+    assert [path.name for path in files] == ["table.csv", "table.md", "table.html", "corrupted.csv"]
     assert "not run" in files[1].read_text()
     assert "84.6" in to_text(build(spec, tmp_path))
 
@@ -118,7 +118,7 @@ def test_a_table_without_results_can_be_written(spec, tmp_path):
 def test_writing_returns_every_file_and_leaves_no_others(table, tmp_path):
     files = write(table, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in files)
-    assert "![Corrupted masks in the memory bank](pollution.png)" in (tmp_path / "out/table.md").read_text()
+    assert "![Corrupted masks in the memory bank](corrupted.png)" in (tmp_path / "out/table.md").read_text()
 
 
 def test_the_same_results_give_the_same_files(table, tmp_path):

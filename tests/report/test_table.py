@@ -125,7 +125,7 @@ def test_pollution_at_rate_zero_is_the_gates_own_evaluation(spec, tmp_path, resu
         ("both__no_gate_corrupted30", 0.4),
     ):
         result(tmp_path / name, "both", 0, scores(value))
-    points = {(point.gate, point.rate): point for point in build(spec, tmp_path).pollution}
+    points = {(point.curve, point.value): point for point in build(spec, tmp_path).swept}
     assert points["qam", 0].interval.mean == pytest.approx(50)
     assert points["qam", 0].gain.mean == pytest.approx(2)
     assert points["qam", 30].gain.mean == pytest.approx(5)

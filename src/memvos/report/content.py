@@ -1,4 +1,4 @@
-"""What a table holds once it is built: lines, comparisons, polluted points, findings."""
+"""What a table holds once it is built: lines, comparisons, swept points, findings."""
 
 from __future__ import annotations
 
@@ -63,14 +63,22 @@ class Line:
 
 
 @dataclass(frozen=True)
-class PollutedPoint:
-    """The main metric (points) at one rate of corrupted masks (percent) under one gate, and its gain over no gate."""
+class SweptPoint:
+    """One point of a sweep; interval None where it was not run.
 
-    gate: str
-    label: str
-    rate: int
+    Attributes:
+        sweep: id of the sweep; curve: id of the curve; value: of the swept setting, None for no limit.
+        interval: the main metric in percent.
+        gain: the main metric minus that of what the sweep is `against`, in points.
+        measures: the sweep's further measures.
+    """
+
+    sweep: str
+    curve: str
+    value: float | int | None
     interval: Interval | None
     gain: Interval | None
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,12 +105,16 @@ class Table:
     header: tuple[tuple[str, str], ...]
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
-    pollution: tuple[PollutedPoint, ...]
+    swept: tuple[SweptPoint, ...]
     findings: tuple[tuple[str, str], ...] = ()
 
     def line(self, row: str, variant: str | None = None) -> Line:
         """The line of a row, one of its variants, or a floor."""
         return next(line for line in self.lines if (line.row, line.variant) == (row, variant))
+
+    def points(self, sweep: str, curve: str) -> list[SweptPoint]:
+        """The points of a curve, in the order of the sweep's values."""
+        return [point for point in self.swept if (point.sweep, point.curve) == (sweep, curve)]
 
     def of_kind(self, kind: str) -> list[Line]:
         """The lines of a kind, in order."""

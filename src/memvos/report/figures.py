@@ -1,8 +1,9 @@
-"""Pictures of a table: rows with intervals, differences, calibration of the quality scores, pollution."""
+"""Pictures of a table: rows with intervals, differences, calibration of the quality scores, sweeps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ from matplotlib.figure import Figure
 
 from memvos.report.compare import GAINS, LOSES, Interval
 from memvos.report.content import FLOOR, ROW, VARIANT, Table
+from memvos.report.quality_bins import EDGES, quality_bins
+from memvos.report.spec import MEASURES, Sweep
+from memvos.report.sweeps import value_text
 
 BLUE, GREEN, RED, GREY, LIGHT = "#2b6cb0", "#2f855a", "#c05621", "#8a8a84", "#a9c4e4"
+Painter = Callable[[Table], Figure | None]
 LOOKS = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -26,13 +31,15 @@ def draw(table: Table, out_dir: str | Path) -> dict[str, Path]:
     """Write the figures that have something to show as PNG; title → file.
 
     table.png: rows, other gates and floors with 95 % intervals, the paper's numbers as rings. differences.png: the
-    comparisons. calibration.png: true IoU by predicted score. pollution.png: score by rate of corrupted masks.
+    comparisons. calibration.png: true IoU by predicted score. distribution.png: the paper's histogram of both.
+    <sweep>.png: score, and further measures, over the swept setting.
     """
-    painters: list[tuple[str, str, Callable[[Table], Figure | None]]] = [
+    painters: list[tuple[str, str, Painter]] = [
         ("Rows and floors with 95 % intervals", "table.png", rows),
         ("Differences with 95 % intervals", "differences.png", differences),
         ("Calibration of the predicted quality", "calibration.png", calibration),
-        ("Corrupted masks in the memory bank", "pollution.png", pollution),
+        ("Predicted quality and true IoU", "distribution.png", distribution),
+        *((sweep.title, f"{sweep.id}.png", partial(swept, sweep=sweep)) for sweep in table.spec.sweeps),
     ]
     files = {}
     with rc_context(LOOKS):
@@ -95,52 +102,69 @@ def differences(table: Table) -> Figure | None:
     return figure
 
 
-def calibration(table: Table, bins: int = 20, least: int = 20) -> Figure | None:
-    """True IoU by predicted score in steps of 0.05 (QDMN Fig. 5); bins with fewer than `least` pairs are left out."""
-    scored = {}
-    for line in table.lines:
-        if line.kind == ROW and "bias" in line.quality:
-            pairs = [result.quality_pairs for result in table.results.of(line.row).values()]
-            scored[line.label] = np.concatenate([np.stack(pair) for pair in pairs], axis=1)
-    scored = {label: pairs for label, pairs in scored.items() if pairs.shape[1]}
+def calibration(table: Table, least: int = 20) -> Figure | None:
+    """True IoU by predicted score in steps of 0.05; bins with fewer than `least` pairs are left out."""
+    scored = list(quality_bins(table))
     if not scored:
         return None
     figure = Figure(figsize=(6.2, 5))
     curve, share = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     curve.plot([0, 1], [0, 1], color="#999", lw=1, ls="--", label="calibrated")
-    middle = (np.arange(bins) + 0.5) / bins
-    for colour, (label, (predicted, true)) in zip(_colours(len(scored)), scored.items(), strict=True):
-        bin_of = np.clip((predicted * bins).astype(int), 0, bins - 1)
-        count = np.bincount(bin_of, minlength=bins)
-        mean = np.bincount(bin_of, true, bins) / np.maximum(count, 1)
-        enough = count >= least
-        curve.plot(middle[enough], mean[enough], "o-", color=colour, ms=4, label=label)
-        share.stairs(count / count.sum(), np.linspace(0, 1, bins + 1), color=colour, lw=1.5)
+    middle = (EDGES[:-1] + EDGES[1:]) / 2
+    for colour, row in zip(_colours(len(scored)), scored, strict=True):
+        enough = row.count >= least
+        curve.plot(middle[enough], row.true[enough], "o-", color=colour, ms=4, label=row.label)
+        share.stairs(row.count / row.count.sum(), EDGES, color=colour, lw=1.5)
     curve.set(ylabel="true IoU (mean)", ylim=(0, 1.02))
     curve.legend(loc="upper left")
     share.set(xlabel="predicted quality", ylabel="share", xlim=(0, 1), ylim=(0, None))
     return figure
 
 
-def pollution(table: Table) -> Figure | None:
-    """Main metric by rate of corrupted masks, one curve per gate, with 95 % bands."""
-    known = [point for point in table.pollution if point.interval]
-    if not any(point.rate for point in known):
+def distribution(table: Table) -> Figure | None:
+    """Shares of frames by mean predicted score and by mean true IoU, a panel per row (QDMN Fig. 5)."""
+    scored = list(quality_bins(table))
+    if not scored:
         return None
-    figure = Figure(figsize=(6.2, 4))
-    axes = figure.subplots()
-    gates = list(dict.fromkeys(point.gate for point in table.pollution))
-    for colour, mark, gate in zip(_colours(len(gates)), "os^Dv<>" * len(gates), gates, strict=False):
-        points = [point for point in known if point.gate == gate]
-        if points:
-            rates = [point.rate for point in points]
-            axes.plot(rates, [p.interval.mean for p in points], f"{mark}-", color=colour, label=points[0].label)
-            low, high = ([getattr(p.interval, edge) for p in points] for edge in ("low", "high"))
-            axes.fill_between(rates, low, high, color=colour, alpha=0.12, lw=0)
-    axes.set(xlabel="frames offered with corrupted masks, percent", ylabel=f"{table.spec.main_metric}, percent")
-    axes.set_xticks(table.spec.pollution.rates)
-    axes.set_title(table.spec.row(table.spec.pollution.row).label, fontsize=10)
-    axes.legend()
+    figure = Figure(figsize=(6.2, 0.8 + 2.2 * len(scored)))
+    panels = np.ravel(figure.subplots(len(scored), 1, sharex=True, squeeze=False))
+    middle = (EDGES[:-1] + EDGES[1:]) / 2
+    for axes, row in zip(panels, scored, strict=True):
+        axes.bar(middle - 0.01, 100 * row.predicted_frames, 0.02, color=BLUE, label="predicted score")
+        axes.bar(middle + 0.01, 100 * row.true_frames, 0.02, color=GREEN, label="true IoU")
+        axes.set(ylabel="frames, percent", xlim=(0, 1))
+        axes.set_title(row.label, fontsize=10)
+    panels[0].legend(loc="upper left")
+    panels[-1].set_xlabel("mean over the objects of a frame, in steps of 0.05")
+    return figure
+
+
+def swept(table: Table, sweep: Sweep) -> Figure | None:
+    """Main metric over the swept setting, one curve per variant, with 95 % bands; further measures below."""
+    curves = {curve: [p for p in table.points(sweep.id, curve.id) if p.interval] for curve in sweep.curves}
+    if not any(len(points) > 1 for points in curves.values()):
+        return None
+    shown = [name for name in sweep.also if any(name in p.measures for points in curves.values() for p in points)]
+    figure = Figure(figsize=(6.2, 4 + 1.4 * len(shown)))
+    score, *others = np.ravel(figure.subplots(1 + len(shown), 1, sharex=True, height_ratios=[3, *[1.2] * len(shown)]))
+    numeric = None not in sweep.values
+    for colour, mark, (curve, points) in zip(
+        _colours(len(curves)), "os^Dv<>" * len(curves), curves.items(), strict=False
+    ):
+        places = [p.value if numeric else sweep.values.index(p.value) for p in points]
+        score.plot(places, [p.interval.mean for p in points], f"{mark}-", color=colour, label=curve.label)
+        low, high = ([getattr(p.interval, edge) for p in points] for edge in ("low", "high"))
+        score.fill_between(places, low, high, color=colour, alpha=0.12, lw=0)
+        for axes, name in zip(others, shown, strict=True):
+            axes.plot(places, [p.measures.get(name, np.nan) for p in points], f"{mark}-", color=colour, ms=4)
+            axes.set(ylabel=MEASURES[name][1].replace(", ", ",\n"), ylim=(0, None))
+    score.set(ylabel=f"{table.spec.main_metric}, percent")
+    score.set_title(table.spec.row(sweep.row).label, fontsize=10)
+    last = (others or [score])[-1]
+    last.set_xlabel(sweep.axis)
+    last.set_xticks(sweep.values if numeric else range(len(sweep.values)), map(value_text, sweep.values))
+    if len(curves) > 1:
+        score.legend()
     return figure
 
 

@@ -7,7 +7,8 @@ from itertools import combinations
 
 from memvos.report.compare import GAINS, LOSES, Interval
 from memvos.report.content import FLOOR, GATE, ORACLE, ROW, Line, Table
-from memvos.report.pollution import gates, recovered
+from memvos.report.spec import Sweep
+from memvos.report.sweeps import gates, recovered, reference_label, value_text
 
 Finding = tuple[str, str]
 """Heading and sentence."""
@@ -26,7 +27,8 @@ def find(table: Table) -> Iterator[Finding]:
     yield from _read(table)
     yield from _order(table)
     yield from _floors(table)
-    yield from _pollution(table)
+    for sweep in table.spec.sweeps:
+        yield from _recovery(table, sweep) if gates(table.spec, sweep) else _swept(table, sweep)
     yield from _seeds(table)
 
 
@@ -149,28 +151,45 @@ def _floors(table: Table) -> Iterator[Finding]:
     yield "Do the trained rows beat the floors?", text
 
 
-def _pollution(table: Table) -> Iterator[Finding]:
+def _recovery(table: Table, sweep: Sweep) -> Iterator[Finding]:
     """Of what the oracle gate wins back under corrupted masks, the part the row's own gate wins back."""
-    found = recovered(table)
+    found = recovered(table, sweep)
     if found is None:
         return
-    rates, part = found
-    gains = {(point.gate, point.rate): point.gain for point in table.pollution}
-    own, oracle, _ = gates(table.spec)
+    values, part = found
+    own, oracle, _ = gates(table.spec, sweep)
+    gains = {(point.curve, point.value): point.gain for point in table.swept if point.sweep == sweep.id}
     if part is None:
         verdict = "The oracle gate wins nothing back, so the experiment decides nothing"
     else:
-        won = ", ".join(str(rate) for rate in rates if gains[oracle.id, rate].verdict == GAINS)
+        won = ", ".join(str(value) for value in values if gains[oracle.id, value].verdict == GAINS)
         verdict = (
             f"The {own.label} recovers {part.mean:.0%} [{part.low:.0%}, {part.high:.0%}] of what the {oracle.label} "
             f"recovers ({won} % corrupted): {'at least' if part.mean >= 0.5 else 'less than'} half"
         )
     parts = (
-        f"at {rate} % the {oracle.label} wins back {words(gains[oracle.id, rate])}, the {own.label} "
-        f"{words(gains[own.id, rate])}"
-        for rate in rates
+        f"at {value} % the {oracle.label} wins back {words(gains[oracle.id, value])}, the {own.label} "
+        f"{words(gains[own.id, value])}"
+        for value in values
     )
-    yield "Corrupted masks in the bank:", f"{verdict}. {_sentence('; '.join(parts))}"
+    yield f"{sweep.title}:", f"{verdict}. {_sentence('; '.join(parts))}"
+
+
+def _swept(table: Table, sweep: Sweep) -> Iterator[Finding]:
+    """Where each curve is best and worst, and which values differ from the reference beyond their interval."""
+    for curve in sweep.curves:
+        points = [point for point in table.points(sweep.id, curve.id) if point.interval]
+        if len(points) < 2:
+            continue
+        worst, *_, best = sorted(points, key=lambda point: point.interval.mean)
+        text = (
+            f"{table.spec.main_metric} is best at {value_text(best.value)} ({best.interval.mean:.1f}) and worst at "
+            f"{value_text(worst.value)} ({worst.interval.mean:.1f})"
+        )
+        if gained := [point for point in points if point.gain]:
+            told = "; ".join(f"{value_text(p.value)}: {p.gain.verdict}, {words(p.gain)}" for p in gained)
+            text += f". Against {reference_label(sweep)}: {told}"
+        yield f"{sweep.title}{f' ({curve.label})' if len(sweep.curves) > 1 else ''}:", f"{text}."
 
 
 def _seeds(table: Table) -> Iterator[Finding]:

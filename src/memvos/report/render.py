@@ -1,4 +1,4 @@
-"""Writes a table: table.csv, table.md, table.html (one file, no scripts) with its figures, and text for a terminal."""
+"""Writes a table: CSV, Markdown, one HTML file without scripts, its figures and their numbers; text for a terminal."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import csv
 import html
 import io
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 from memvos.report.content import Table
 from memvos.report.figures import draw
+from memvos.report.quality_bins import EDGES, QualityBins, quality_bins
 from memvos.report.sections import Section, main, sections
+from memvos.report.spec import Sweep
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 76rem; margin: 2rem auto;
@@ -42,11 +45,14 @@ li { margin: .25rem 0 }
 
 
 def write(table: Table, out_dir: str | Path) -> list[Path]:
-    """Write table.csv, table.md, table.html and the figures they show; returns the files, table.csv first."""
+    """Write table.csv, .md, .html, <sweep>.csv, quality_bins.csv and figures; returns the files, table.csv first."""
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     figures = draw(table, out)
     texts = {"table.csv": to_csv(table), "table.md": to_markdown(table, figures), "table.html": to_html(table, figures)}
+    texts |= {f"{sweep.id}.csv": sweep_to_csv(table, sweep) for sweep in table.spec.sweeps}
+    if bins := list(quality_bins(table)):
+        texts["quality_bins.csv"] = bins_to_csv(bins)
     for name, text in texts.items():
         draft = out / f".{name}.part"
         draft.write_text(text, encoding="utf-8")
@@ -83,6 +89,37 @@ def to_csv(table: Table) -> str:
             cells |= {"to_base": _number(line.difference.mean), "verdict": line.difference.verdict}
         cells |= {f"attribute:{name}": _number(value.mean) for name, value in line.attributes.items()}
         writer.writerow(cells)
+    return text.getvalue()
+
+
+def sweep_to_csv(table: Table, sweep: Sweep) -> str:
+    """One line per point: main metric in percent, difference in points, both with intervals, and further measures."""
+    text = io.StringIO()
+    metric = table.spec.main_metric
+    columns = ["curve", "value", metric, "low", "high", "difference", "low_difference", "high_difference"]
+    writer = csv.DictWriter(text, [*columns, *sweep.also], lineterminator="\n")
+    writer.writeheader()
+    for curve in sweep.curves:
+        for point in table.points(sweep.id, curve.id):
+            cells = {"curve": curve.id, "value": "none" if point.value is None else point.value, **point.measures}
+            for interval, (mean, low, high) in ((point.interval, columns[2:5]), (point.gain, columns[5:])):
+                if interval:
+                    numbers = (interval.mean, interval.low, interval.high)
+                    cells |= dict(zip((mean, low, high), map(_number, numbers), strict=True))
+            writer.writerow(cells)
+    return text.getvalue()
+
+
+def bins_to_csv(rows: Iterable[QualityBins]) -> str:
+    """One line per row and bin: the numbers behind calibration.png and distribution.png."""
+    text = io.StringIO()
+    columns = ["row", "from", "to", "pairs", "true_iou", "frames_by_prediction", "frames_by_truth"]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        arrays = (row.count, row.true, row.predicted_frames, row.true_frames)
+        for low, high, count, *shares in zip(EDGES[:-1], EDGES[1:], *arrays, strict=True):
+            writer.writerow([row.row, f"{low:.2f}", f"{high:.2f}", count, *map(_number, shares)])
     return text.getvalue()
 
 

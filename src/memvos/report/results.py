@@ -46,13 +46,29 @@ class Result:
         return self.content.get("provenance") or {}
 
     @cached_property
-    def quality_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Predicted score and true IoU (K,) of the frames and objects of quality.csv where both are known."""
+    def _scored(self) -> list[tuple[tuple[str, str], float, float]]:
+        """((video, frame), predicted score, true IoU) of the lines of quality.csv where both are known."""
         path = self.folder / "quality.csv"
         lines = _read_csv(path) if path.is_file() else []
-        pairs = [(line["quality"], line["iou"]) for line in lines if line["quality"] and line["iou"]]
-        values = np.array(pairs, dtype=float).reshape(-1, 2)
+        return [
+            ((line["video"], line["frame"]), float(line["quality"]), float(line["iou"]))
+            for line in lines
+            if line["quality"] and line["iou"]
+        ]
+
+    @property
+    def quality_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted score and true IoU (K,) of the frames and objects of quality.csv where both are known."""
+        values = np.array([pair for _, *pair in self._scored], dtype=float).reshape(-1, 2)
         return values[:, 0], values[:, 1]
+
+    @property
+    def frame_means(self) -> np.ndarray:
+        """Mean predicted score and mean true IoU over the objects of every frame, (frames, 2)."""
+        frames: dict[tuple[str, str], list[list[float]]] = {}
+        for frame, *pair in self._scored:
+            frames.setdefault(frame, []).append(pair)
+        return np.array([np.mean(pairs, axis=0) for pairs in frames.values()]).reshape(-1, 2)
 
     def value(self, *keys: str) -> float | None:
         """A number deep in result.json, None where it is null or missing: value("quality", "spearman")."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from memvos.report.compare import Interval, signed
 from memvos.report.content import FLOOR, NOT_RUN, ROW, VARIANT, Line, Table, Value
+from memvos.report.spec import MEASURES, Sweep
+from memvos.report.sweeps import reference_label, value_text
 
 DASH, TICK = "–", "✓"
 
@@ -27,8 +29,7 @@ def sections(table: Table) -> Iterator[Section]:
     """Every part of the report that has something to show, the main table first."""
     yield main(table)
     yield comparisons(table)
-    if table.spec.pollution:
-        yield pollution(table)
+    yield from (swept(table, sweep) for sweep in table.spec.sweeps)
     yield quality(table)
     if table.attributes:
         yield attributes(table, "attributes", f"{table.spec.main_metric} by attribute", "Percent, means over objects.")
@@ -70,17 +71,21 @@ def comparisons(table: Table) -> Section:
     return Section("Differences", note, ["", "against", "verdict", "difference [95 %]", "seeds × clips"], cells, 3)
 
 
-def pollution(table: Table) -> Section:
-    """Main metric by gate and rate, and under it what the gate gains over no gate."""
-    setting, cells = table.spec.pollution, []
-    for gate in setting.gates:
-        points = [point for point in table.pollution if point.gate == gate.id]
-        cells.append([gate.label, *(f"{p.interval.mean:.1f}" if p.interval else NOT_RUN for p in points)])
+def swept(table: Table, sweep: Sweep) -> Section:
+    """Main metric by curve and value, under it the difference to what the sweep is against, and further measures."""
+    cells = []
+    for curve in sweep.curves:
+        points = table.points(sweep.id, curve.id)
+        cells.append([curve.label, *(f"{p.interval.mean:.1f}" if p.interval else NOT_RUN for p in points)])
         if any(point.gain for point in points):
-            cells.append([f"{gate.label}, gain over no gate", *(interval_text(point.gain) for point in points)])
-    columns = ["", *(f"{rate} %" for rate in setting.rates)]
-    note = f"{table.spec.main_metric} in percent of {table.spec.row(setting.row).label}, by rate of corrupted masks."
-    return Section("Pollution: corrupted masks in the memory bank", note, columns, cells)
+            against = f"{curve.label}, difference to {reference_label(sweep)}"
+            cells.append([against, *(interval_text(point.gain) for point in points)])
+        for name in sweep.also:
+            numbers = (f"{p.measures[name]:.3g}" if name in p.measures else DASH for p in points)
+            cells.append([f"{curve.label}, {MEASURES[name][1]}", *numbers])
+    columns = ["", *map(value_text, sweep.values)]
+    note = f"{table.spec.main_metric} in percent of {table.spec.row(sweep.row).label}, by {sweep.axis}."
+    return Section(sweep.title, note, columns, cells)
 
 
 def quality(table: Table) -> Section:

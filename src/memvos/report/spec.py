@@ -10,6 +10,13 @@ from typing import Any
 import yaml
 
 SCHEMA = 1
+MEASURES = {
+    "stored_fraction": ("quality", "frames stored, share"),
+    "gated_fraction": ("quality", "checks rejected, share"),
+    "frames_mean": ("memory", "frames in memory"),
+    "fps": ("speed", "frames per second"),
+}
+"""Measures a sweep may show beside the score: where result.json has them, and what they are called."""
 
 
 @dataclass(frozen=True)
@@ -59,28 +66,51 @@ class Row:
 
 
 @dataclass(frozen=True)
-class PollutionGate:
-    """One curve of the pollution experiment; `variant` None is the row with its own gate."""
+class Curve:
+    """One curve of a sweep: a variant of the swept row, or (None) the row as it stands."""
 
     id: str
     label: str
-    variant: str | None
+    variant: str | None = None
 
 
 @dataclass(frozen=True)
-class Pollution:
-    """Corrupted masks offered to the memory bank: the row, the rates in percent, and the gates that are compared."""
+class Sweep:
+    """A row evaluated again at several values of one setting, without training.
 
+    Attributes:
+        id: part of the names of its results, `<row>[__<variant>]_<id><value>`.
+        title: what is studied; axis: the swept setting with its unit.
+        row: the row whose network is evaluated.
+        override: Hydra override; `{value}` is the value, `{ratio}` a hundredth of it.
+        values: of the setting, in order; None switches a limit off.
+        curves: the variants of the row that are swept.
+        own: values at which a curve is that variant itself, which needs no evaluation more.
+        against: what differences are taken to: {curve: ID} at the same value, or {value: V} of the same curve.
+        also: further measures shown, of `quality`, `memory` and `speed` in result.json.
+    """
+
+    id: str
+    title: str
+    axis: str
     row: str
-    rates: tuple[int, ...]
     override: str
-    gates: tuple[PollutionGate, ...]
+    values: tuple[float | int | None, ...]
+    curves: tuple[Curve, ...]
+    own: tuple[float | int | None, ...] = ()
+    against: dict[str, Any] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
-    def variant(self, gate: PollutionGate, rate: int) -> str | None:
-        """Name of the variant that holds this point; rate 0 is the gate's own evaluation."""
-        if rate == 0:
-            return gate.variant
-        return f"{gate.variant}_corrupted{rate}" if gate.variant else f"corrupted{rate}"
+    def variant(self, curve: Curve, value: float | int | None) -> str | None:
+        """Name of the variant that holds this point."""
+        if value in self.own:
+            return curve.variant
+        name = f"{self.id}{'none' if value is None else value}"
+        return f"{curve.variant}_{name}" if curve.variant else name
+
+    def at(self, value: float | int | None) -> str:
+        """The Hydra override that sets this value."""
+        return self.override.format(value="null" if value is None else value, ratio=value and value / 100)
 
 
 @dataclass(frozen=True)
@@ -124,7 +154,7 @@ class Spec:
     floors: tuple[Row, ...] = ()
     stages: tuple[Stage, ...] = ()
     variants: tuple[Variant, ...] = ()
-    pollution: Pollution | None = None
+    sweeps: tuple[Sweep, ...] = ()
     printed_decimals: int = 1
     seeds: dict[str, int] = field(default_factory=dict)
     tolerance: dict[str, float | None] = field(default_factory=dict)
@@ -150,23 +180,23 @@ class Spec:
         return next((id for id in row.variants if self.variant(id).oracle), None)
 
     def evaluations(self) -> Iterator[Evaluation]:
-        """All evaluations: rows in the paper's order, each followed by its variants, then floors, then pollution."""
+        """All evaluations: rows in the paper's order, each followed by its variants, then floors, then sweeps."""
         for row in self.rows + self.floors:
             yield Evaluation(row.id, None, merge(row.overrides, row.evaluate), row.seeds)
             for variant in row.variants:
                 overrides = merge(row.overrides, row.evaluate, self.variant(variant).evaluate)
                 yield Evaluation(row.id, variant, overrides, row.seeds)
-        if self.pollution:
-            yield from self._polluted(self.pollution)
+        for sweep in self.sweeps:
+            yield from self._swept(sweep)
 
-    def _polluted(self, pollution: Pollution) -> Iterator[Evaluation]:
-        row = self.row(pollution.row)
-        for gate in pollution.gates:
-            gated = merge(row.overrides, row.evaluate, self.variant(gate.variant).evaluate if gate.variant else ())
-            for rate in pollution.rates:
-                if rate:
-                    corrupt = pollution.override.format(ratio=rate / 100)
-                    yield Evaluation(row.id, pollution.variant(gate, rate), (*gated, corrupt), row.seeds)
+    def _swept(self, sweep: Sweep) -> Iterator[Evaluation]:
+        row = self.row(sweep.row)
+        for curve in sweep.curves:
+            variant = self.variant(curve.variant).evaluate if curve.variant else ()
+            for value in sweep.values:
+                if value not in sweep.own:
+                    overrides = merge(row.overrides, row.evaluate, variant, (sweep.at(value),))
+                    yield Evaluation(row.id, sweep.variant(curve, value), overrides, row.seeds)
 
 
 def merge(*overrides: tuple[str, ...]) -> tuple[str, ...]:
@@ -189,10 +219,7 @@ def load_spec(path: str | Path) -> Spec:
         raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
     for key, kind in (("stages", Stage), ("variants", Variant), ("rows", Row), ("floors", Row)):
         raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
-    if raw.get("pollution"):
-        gates = raw["pollution"].get("gates") or ()
-        gates = tuple(_build(PollutionGate, gate, f"{path}: pollution gates") for gate in gates)
-        raw["pollution"] = _build(Pollution, {**raw["pollution"], "gates": gates}, f"{path}: pollution")
+    raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
     spec = _build(Spec, raw, str(path))
     _check(spec, path)
     return spec
@@ -211,8 +238,15 @@ def _build(kind: type, entry: Any, where: str) -> Any:
         raise ValueError(f"{where}, entry {entry.get('id', '')!r}: {str(error).split('.__init__() ')[-1]}") from error
 
 
+def _sweep(entry: Any, where: str) -> Sweep:
+    curves = entry.get("curves") or () if isinstance(entry, dict) else ()
+    built = tuple(_build(Curve, curve, f"{where}, curves") for curve in curves)
+    return _build(Sweep, {**entry, "curves": built} if isinstance(entry, dict) else entry, where)
+
+
 def _check(spec: Spec, path: Path) -> None:
-    for what, entries in (("row", spec.rows + spec.floors), ("stage", spec.stages), ("variant", spec.variants)):
+    kinds = {"row": spec.rows + spec.floors, "stage": spec.stages, "variant": spec.variants, "sweep": spec.sweeps}
+    for what, entries in kinds.items():
         ids = [entry.id for entry in entries]
         if twice := {id for id in ids if ids.count(id) > 1}:
             raise ValueError(f"{path}: {what} id {sorted(twice)[0]!r} is used twice; give every {what} its own")
@@ -225,12 +259,22 @@ def _check(spec: Spec, path: Path) -> None:
                 raise ValueError(f"{path}: row {row.id!r} runs stage {id!r} but not {start!r}, which it starts from")
         for id in row.variants:
             spec.variant(id)
-    if spec.pollution:
-        for gate in spec.pollution.gates:
-            if gate.variant and gate.variant not in spec.row(spec.pollution.row).variants:
-                raise ValueError(
-                    f"{path}: pollution gate {gate.id!r}: row {spec.pollution.row!r} has no variant {gate.variant!r}"
-                )
+    for sweep in spec.sweeps:
+        _check_sweep(spec, sweep, f"{path}: sweep {sweep.id!r}")
+
+
+def _check_sweep(spec: Spec, sweep: Sweep, where: str) -> None:
+    for curve in sweep.curves:
+        if curve.variant and curve.variant not in spec.row(sweep.row).variants:
+            raise ValueError(f"{where}, curve {curve.id!r}: row {sweep.row!r} has no variant {curve.variant!r}")
+    if unknown := [name for name in sweep.also if name not in MEASURES]:
+        raise ValueError(f"{where}: unknown measure {unknown[0]!r}; known are {', '.join(MEASURES)}")
+    known = {"curve": [curve.id for curve in sweep.curves], "value": list(sweep.values)}
+    for key, wanted in sweep.against.items():
+        if wanted not in known.get(key, ()):
+            raise ValueError(
+                f"{where}: expected against {{curve: ID}} or {{value: V}} of its own, got {{{key}: {wanted}}}"
+            )
 
 
 def _find(entries: tuple, id: str, what: str) -> Any:

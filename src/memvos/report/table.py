@@ -1,4 +1,4 @@
-"""Builds a table from its specification and its results: measured beside printed, floors, gates, pollution."""
+"""Builds a table from its specification and its results: measured beside printed, floors, gates, sweeps."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from memvos.report.content import (
     Value,
 )
 from memvos.report.findings import find
-from memvos.report.pollution import points
 from memvos.report.results import Result, Results
 from memvos.report.spec import Row, Spec, load_spec
+from memvos.report.sweeps import points
 
 
 def build(

@@ -1,0 +1,85 @@
+"""Sweeps: one network evaluated over the values of one setting, and what a gate wins back when masks are corrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import fmean
+
+from memvos.report.compare import GAINS, Interval, bootstrap
+from memvos.report.content import SweptPoint, Table
+from memvos.report.results import Results
+from memvos.report.spec import MEASURES, Curve, Spec, Sweep
+
+
+def points(spec: Spec, results: Results) -> Iterator[SweptPoint]:
+    """Every curve of every sweep at every value, and its difference to what the sweep is against."""
+    for sweep in spec.sweeps:
+        for curve in sweep.curves:
+            for value in sweep.values:
+                yield _point(spec, results, sweep, curve, value)
+
+
+def _point(spec: Spec, results: Results, sweep: Sweep, curve: Curve, value: float | int | None) -> SweptPoint:
+    here = (sweep.row, sweep.variant(curve, value))
+    scores = results.points(*here, spec.main_metric)
+    other = _reference(sweep, curve, value)
+    gain = None if other in (None, here) else results.difference(here, other, spec.main_metric)
+    measures = {}
+    for name in sweep.also:
+        known = [run.value(MEASURES[name][0], name) for run in results.of(*here).values()]
+        measures |= {name: fmean(known)} if known and None not in known else {}
+    return SweptPoint(sweep.id, curve.id, value, bootstrap(scores) if scores else None, gain, measures)
+
+
+def _reference(sweep: Sweep, curve: Curve, value: float | int | None) -> tuple[str, str | None] | None:
+    """(row, variant) of what a point is compared with; None where the sweep is against nothing."""
+    if "curve" in sweep.against:
+        return sweep.row, sweep.variant(_curve(sweep, sweep.against["curve"]), value)
+    if "value" in sweep.against:
+        return sweep.row, sweep.variant(curve, sweep.against["value"])
+    return None
+
+
+def reference_label(sweep: Sweep) -> str:
+    """What a sweep is against, in words."""
+    if "curve" in sweep.against:
+        return _curve(sweep, sweep.against["curve"]).label
+    return value_text(sweep.against["value"]) if "value" in sweep.against else ""
+
+
+def value_text(value: float | int | None) -> str:
+    """The value of a setting; None is no limit."""
+    return "none" if value is None else f"{value:g}"
+
+
+def gates(spec: Spec, sweep: Sweep) -> tuple[Curve, Curve, Curve] | None:
+    """The row's own gate, the oracle's, and no gate; None unless the sweep has a curve of each."""
+    row = spec.row(sweep.row)
+    of = {curve.variant: curve for curve in sweep.curves}
+    wanted = (None, spec.oracle(row), spec.ungated(row))
+    return tuple(of[variant] for variant in wanted) if len(set(wanted)) == 3 and set(wanted) <= set(of) else None
+
+
+def recovered(table: Table, sweep: Sweep) -> tuple[list[float | int], Interval | None] | None:
+    """The values at which all three gates ran, and the part of the oracle's gains that the row's own gate reaches.
+
+    The part, a ratio, is taken over the values where the oracle gains beyond its interval; None where there is none.
+    None altogether where the sweep does not compare the three gates, or no value has all of them.
+    """
+    found = gates(table.spec, sweep)
+    if found is None:
+        return None
+    own, oracle, ungated = found
+    gains = {(curve.id, p.value): p.gain for curve in found for p in table.points(sweep.id, curve.id)}
+    values = [value for value in sweep.values if value and gains[own.id, value] and gains[oracle.id, value]]
+    won = [value for value in values if gains[oracle.id, value].verdict == GAINS]
+    if not values:
+        return None
+    if not won:
+        return values, None
+    variants = [tuple(sweep.variant(curve, value) for curve in (own, oracle, ungated)) for value in won]
+    return values, table.results.recovered(sweep.row, variants, table.spec.main_metric)
+
+
+def _curve(sweep: Sweep, id: str) -> Curve:
+    return next(curve for curve in sweep.curves if curve.id == id)
