@@ -45,6 +45,11 @@ def test_an_argument_that_a_constructor_does_not_have_is_explained():
     assert line.endswith("check the keys and values there")
 
 
+def test_a_mapping_that_would_bring_new_keys_is_told_how_to_add_them():
+    text = str(unknown_key("model", CONFIG))
+    assert text == "'model' gets no new keys from a mapping; add each by itself: +model.NAME=VALUE"
+
+
 def test_an_unknown_key_is_answered_with_the_known_ones_beside_it():
     text = str(unknown_key("model.key_chanels", CONFIG))
     assert text == (

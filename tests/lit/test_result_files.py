@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from memvos.lit.result_files import read_part, summary_of, write_part, write_results
-from memvos.lit.video_scores import FrameQuality, VideoScores
+from memvos.lit.video_scores import FrameCourse, FrameQuality, VideoScores
 from memvos.metrics import ObjectScore
 
 
@@ -64,3 +64,14 @@ def test_a_part_belongs_to_its_key(tmp_path):
 def test_a_damaged_part_is_scored_again(tmp_path):
     (tmp_path / "part.json").write_text("{")
     assert read_part(tmp_path / "part.json", "key") is None
+
+
+def test_the_course_of_every_video_is_written(tmp_path):
+    course = [FrameCourse(0.5, 1, 2.0, 100.0), FrameCourse(0.25, 2, 4.0, 100.5)]
+    parts = [scores_of("a", predicted=1, course=course), scores_of("b", predicted=1)]
+    write_results(tmp_path, summary_of(parts, predicts_quality=False), parts)
+    assert (tmp_path / "frames.csv").read_text().splitlines() == [
+        "video,frame,seconds,memory_frames,memory_mib,resident_mib",
+        "a,0,0.5,1,2,100",
+        "a,1,0.25,2,4,100.5",
+    ]

@@ -35,3 +35,13 @@ def test_an_unknown_gate_is_refused():
 def test_scores_survive_being_made_plain(tiny, make_videos):
     scores = score_video(Protocol(device="cpu", precision="float32").segmenter(tiny), make_videos(1)[0])
     assert VideoScores.from_plain(scores.as_plain()).as_plain() == scores.as_plain()
+
+
+def test_every_frame_tells_what_it_took(tiny, make_videos):
+    scores = score_video(Protocol("all", device="cpu", precision="float32").segmenter(tiny), make_videos(1)[0])
+    assert [frame.memory_frames for frame in scores.course] == list(range(1, 13))
+    assert sum(frame.seconds for frame in scores.course) == pytest.approx(scores.seconds)
+    held = [frame.memory_mib for frame in scores.course]
+    assert held == sorted(held)
+    assert held[0] > 0
+    assert all(frame.resident_mib > frame.memory_mib for frame in scores.course)

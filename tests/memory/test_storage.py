@@ -27,6 +27,13 @@ def test_room_grows_in_chunks_and_keeps_what_is_there(record):
     assert store.read(7).value[0, 0, 0, :, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
+def test_bytes_are_those_of_the_allocated_slots(record):
+    store = FrameStore(chunk=2)
+    assert store.nbytes == 0
+    store.write(0, record(0, 0.5))
+    assert store.nbytes == 2 * (record(0, 0.5).key.nbytes + record(0, 0.5).value.nbytes)
+
+
 def test_room_never_exceeds_the_bound(record):
     store = FrameStore(chunk=8)
     for slot in range(5):

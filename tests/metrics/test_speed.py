@@ -1,8 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 
-from memvos.metrics import SpeedMeter
+from memvos.metrics import SpeedMeter, resident_mib
 
 
 def test_only_time_inside_counts():
@@ -29,3 +30,11 @@ def test_a_frame_that_fails_does_not_count():
         raise RuntimeError
     assert meter.frames == 0
     assert math.isnan(meter.fps)
+
+
+def test_resident_memory_is_that_of_this_process():
+    before = resident_mib()
+    held = np.ones(2**24)  # 128 MiB
+    assert resident_mib() - before == pytest.approx(128, abs=16)
+    del held
+    assert resident_mib() - before < 64

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,3 +53,22 @@ def test_what_has_nothing_to_show_is_not_drawn_and_an_old_picture_goes(spec, tmp
     (tmp_path / "corrupted.png").write_text("old")
     assert figures.draw(build(spec, tmp_path), tmp_path) == {}
     assert not (tmp_path / "corrupted.png").exists()
+
+
+def test_time_and_memory_are_drawn_by_frame_of_the_longest_video(spec, result, tmp_path):
+    folder = result(tmp_path / "qam", "qam", 0, {("a", "1"): 0.5})
+    lines = [f"b,{t},0.5,1,1.0,100" for t in range(10)] + [
+        f"a,{t},{0.02 if t < 50 else 0.04},{t},2.5,100" for t in range(100)
+    ]
+    (folder / "frames.csv").write_text("\n".join(["video,frame,seconds,memory_frames,memory_mib,resident_mib", *lines]))
+    table = build(replace(spec, course=True), tmp_path)
+    held, speed, memory = figures.course(table, smooth=5).axes
+    assert list(held.lines[0].get_ydata()) == list(range(100))
+    assert speed.lines[0].get_ydata()[[0, -1]] == pytest.approx([50, 25])
+    assert list(speed.lines[0].get_xdata())[:1] == [2]
+    assert memory.lines[0].get_ydata().tolist() == [2.5] * 100
+    text = dict(table.findings)["A video of 100 frames, QAM:"]
+    assert text.startswith(
+        "99 frames in memory at the end (at most 99), 2.5 MiB of keys and values; 50.0 frames per second"
+    )
+    assert "25.0 in the last 5" in text

@@ -89,3 +89,47 @@ def test_a_missing_file_is_named(tmp_path):
 def test_faults_are_named(tmp_path, old, new, message):
     with pytest.raises(ValueError, match=message):
         load_spec(edited(tmp_path, old, new))
+
+
+ON = """
+schema: 1
+name: on
+title: "t"
+source: "s"
+paper_data: "DAVIS 2017 val"
+paper_data_on: {davis2016: "DAVIS 2016 val"}
+metrics: ["J&F"]
+main_metric: "J&F"
+base: both
+evaluate_on: {synthetic: [data.frames=96]}
+stages: [{id: main, overrides: [stage=main]}]
+rows:
+  - {id: both, label: "QDMN", stages: [main], overrides: [a=1], evaluate: [memory=qdmn], printed: {"J&F": 84.6},
+     printed_on: {davis2016: {"J&F": 91.0}}, variants: [oracle]}
+variants: [{id: oracle, label: "oracle", evaluate: [gate=oracle]}]
+references: [{id: stm, label: "STM", overrides: [], printed: {"J&F": 81.8}}]
+"""
+
+
+@pytest.fixture
+def on(tmp_path):
+    path = tmp_path / "on.yaml"
+    path.write_text(ON)
+    return load_spec(path)
+
+
+def test_printed_numbers_are_those_of_the_data_set(on):
+    assert [(on.on(data).row("both").printed["J&F"], on.on(data).paper_data) for data in ("davis2016", "other")] == [
+        (91.0, "DAVIS 2016 val"),
+        (84.6, "DAVIS 2017 val"),
+    ]
+
+
+def test_overrides_for_a_data_set_come_between_row_and_variant(on):
+    found = {e.name: e.overrides for e in on.on("synthetic").evaluations()}
+    assert found["both__oracle"] == ("a=1", "memory=qdmn", "data.frames=96", "gate=oracle")
+    assert "data.frames=96" not in {e.name: e.overrides for e in on.on("davis2016").evaluations()}["both"]
+
+
+def test_what_is_only_printed_is_not_evaluated(on):
+    assert [e.name for e in on.evaluations()] == ["both", "both__oracle"]

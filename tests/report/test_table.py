@@ -1,7 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
+from memvos.report.content import REFERENCE
+from memvos.report.render import to_markdown
+from memvos.report.spec import Row
 from memvos.report.table import build
 
 LEVELS = {"baseline": 0.5, "qam": 0.52, "pem": 0.55, "both": 0.6, "copy_first": 0.25, "matching": 0.4}
@@ -143,3 +147,12 @@ def test_a_whole_table_is_reproducible(spec, tmp_path, results):
     first, second = build(spec, tmp_path), build(spec, tmp_path)
     assert first.findings == second.findings
     assert first.lines == second.lines
+
+
+def test_results_of_others_are_printed_and_never_missing(spec, tmp_path, result):
+    result(tmp_path / "qam", "qam", 0, scores(0.5))
+    stm = Row("stm", "STM", (), printed={"J&F": 81.8})
+    table = build(replace(spec, references=(stm,)), tmp_path)
+    assert (table.line("stm").kind, table.line("stm").printed) == (REFERENCE, {"J&F": 81.8})
+    assert "STM" not in dict(table.findings)["Not run:"]
+    assert "| STM |" in to_markdown(table, {})

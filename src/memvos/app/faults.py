@@ -58,6 +58,8 @@ def unknown_key(key: str, config: DictConfig) -> UnknownKey:
         where = below
         path.append(name)
     known = [str(name) for name in where if name != "hydra"]
+    if last in known:
+        return UnknownKey(key, f"{key!r} gets no new keys from a mapping; add each by itself: +{key}.NAME=VALUE")
     close = difflib.get_close_matches(last, known, n=1)
     place = f"under {'.'.join(path)!r}" if path else "at the top level"
     hint = f"; did you mean {'.'.join([*path, close[0]])!r}?" if close else ""

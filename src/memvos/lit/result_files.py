@@ -1,4 +1,4 @@
-"""The files of one evaluation: result.json, objects.csv, quality.csv, and the scores of finished videos."""
+"""The files of one evaluation: result.json, objects.csv, quality.csv, frames.csv; the scores of finished videos."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from memvos.metrics import MEASURES, calibration, pearson, spearman, summarise
 
 OBJECT_COLUMNS = ("video", "object", "frames", *MEASURES, "attributes")
 QUALITY_COLUMNS = ("video", "frame", "object", "quality", "iou", "stored", "evicted")
+FRAME_COLUMNS = ("video", "frame", "seconds", "memory_frames", "memory_mib", "resident_mib")
 OF_ATTRIBUTES = ("J&F", "J&F_present", "objects")
 
 
@@ -67,13 +68,19 @@ def _quality(parts: Sequence[VideoScores], predicted: bool) -> dict[str, float |
 
 
 def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoScores]) -> None:
-    """Write the three files, result.json last: where it is, the evaluation is complete."""
+    """Write the files, result.json last: where it is, the evaluation is complete."""
     objects = (score.as_row() for part in parts for score in part.objects)
     quality = (
         {**vars(line), "stored": int(line.stored), "evicted": ";".join(map(str, line.evicted))}
         for part in parts
         for line in part.quality
     )
+    frames = (
+        {"video": part.objects[0].video, "frame": index, **{name: f"{value:.6g}" for name, value in vars(line).items()}}
+        for part in parts
+        for index, line in enumerate(part.course)
+    )
+    _replace(folder / "frames.csv", lambda file: _write_csv(file, FRAME_COLUMNS, frames))
     _replace(folder / "objects.csv", lambda file: _write_csv(file, OBJECT_COLUMNS, objects))
     _replace(folder / "quality.csv", lambda file: _write_csv(file, QUALITY_COLUMNS, quality))
     _replace(folder / "result.json", lambda file: file.write(json.dumps(_without_nan(result), indent=2) + "\n"))

@@ -16,7 +16,7 @@ from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, Predicted
 from memvos.decode.masks import davis_palette
 from memvos.errors import InputError
 from memvos.lit.read_watch import ReadWatch
-from memvos.metrics import ObjectScore, SequenceScorer, SpeedMeter
+from memvos.metrics import ObjectScore, SequenceScorer, SpeedMeter, resident_mib
 from memvos.model.interface import VOSModel
 
 GATES = {"predicted": PredictedQuality, "oracle": OracleQuality}
@@ -86,6 +86,16 @@ class FrameQuality:
     evicted: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class FrameCourse:
+    """What a frame took: seconds in the stepper, frames the memory holds after it, MiB of those and of the process."""
+
+    seconds: float
+    memory_frames: int
+    memory_mib: float
+    resident_mib: float
+
+
 @dataclass
 class VideoScores:
     """All that is known of one segmented video.
@@ -98,6 +108,7 @@ class VideoScores:
         seconds: spent in the stepper.
         memory_frames: mean number of frames that a read sees.
         logit_std: mean deviation of the read's logits; None where the model has no such read.
+        course: one entry per frame.
     """
 
     objects: list[ObjectScore]
@@ -109,6 +120,7 @@ class VideoScores:
     seconds: float = 0.0
     memory_frames: float = 0.0
     logit_std: float | None = None
+    course: list[FrameCourse] = field(default_factory=list)
 
     def as_plain(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -116,7 +128,8 @@ class VideoScores:
             {**vars(score), "j": score.j.tolist(), "f": score.f.tolist(), "present": score.present.tolist()}
             for score in self.objects
         ]
-        return {**vars(self), "objects": objects, "quality": [vars(line) for line in self.quality]}
+        lists = {name: [vars(line) for line in getattr(self, name)] for name in ("quality", "course")}
+        return {**vars(self), "objects": objects, **lists}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> VideoScores:
@@ -133,7 +146,8 @@ class VideoScores:
             for entry in plain["objects"]
         ]
         quality = [FrameQuality(**{**line, "evicted": tuple(line["evicted"])}) for line in plain["quality"]]
-        return cls(**{**plain, "objects": objects, "quality": quality})
+        course = [FrameCourse(**line) for line in plain["course"]]
+        return cls(**{**plain, "objects": objects, "quality": quality, "course": course})
 
 
 def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None) -> VideoScores:
@@ -158,11 +172,14 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
             image, truth = video.image(time), video.labels(time)
             given = {} if truth is None else {key: truth == key for key in sorted(waiting) if (truth == key).any()}
             watch.listening = time % READ_EVERY == READ_EVERY // 2
+            before = meter.seconds
             with meter.frame():
                 step = segmenter.step(image, given or None, truth=truth)
             scorer.add(truth, step.labels, skip=waiting)
             waiting -= set(given)
-            held += len(segmenter.bank)
+            bank = segmenter.bank
+            held += len(bank)
+            result.course.append(FrameCourse(meter.seconds - before, len(bank), bank.nbytes / 2**20, resident_mib()))
             if not given:
                 _note(result, step, truth, video)
             if masks_to is not None:

@@ -117,6 +117,11 @@ class MemoryBank:
         return len(self._records) + (self._previous is not None)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes allocated for keys and values."""
+        return self._store.nbytes
+
+    @property
     def times(self) -> tuple[int, ...]:
         """Frame indices in bank order; the temporary entry comes last."""
         return tuple(record.time for record in self._records) + (() if self._previous is None else (self._previous,))

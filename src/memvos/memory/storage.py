@@ -32,6 +32,11 @@ class FrameStore:
         """Number of objects N the slots have room for."""
         return 0 if self.valid is None else self.valid.shape[1]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the allocated keys and values."""
+        return sum(part.nbytes for part in (self.key, self.value) if part is not None)
+
     def write(self, slot: int, frame: MemoryFrame, bound: int | None = None) -> None:
         """Put a record's tensors into a slot; room is made for more slots (at most `bound`) and for more objects.
 

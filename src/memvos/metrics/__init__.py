@@ -3,7 +3,7 @@
 from memvos.metrics.davis import boundary_accuracy, region_similarity, statistics
 from memvos.metrics.quality import calibration, pearson, spearman
 from memvos.metrics.sequence import MEASURES, ObjectScore, SequenceScorer, Summary, score_sequence, summarise
-from memvos.metrics.speed import SpeedMeter
+from memvos.metrics.speed import SpeedMeter, resident_mib
 
 __all__ = [
     "MEASURES",
@@ -13,6 +13,7 @@ __all__ = [
     "Summary",
     "boundary_accuracy",
     "calibration",
+    "resident_mib",
     "pearson",
     "region_similarity",
     "score_sequence",

@@ -1,4 +1,4 @@
-"""Frames per second as the papers count them: all frames, the first included, by the time of the work without I/O."""
+"""Speed and memory: frames per second as the papers count them (all frames, the first included, without I/O)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import psutil
 
 
 class SpeedMeter:
@@ -50,3 +52,8 @@ class SpeedMeter:
         if self.synchronize is not None:
             self.synchronize()
         return self.clock()
+
+
+def resident_mib() -> float:
+    """Memory this process holds at the moment, in MiB."""
+    return psutil.Process().memory_info().rss / 2**20

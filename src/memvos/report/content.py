@@ -9,7 +9,7 @@ from memvos.report.results import Results
 from memvos.report.spec import Spec
 
 NOT_RUN = "not run"
-ROW, VARIANT, FLOOR = "row", "variant", "floor"
+ROW, VARIANT, FLOOR, REFERENCE = "row", "variant", "floor", "reference"
 GATE, ORACLE = "gate", "oracle"
 
 
@@ -26,7 +26,7 @@ class Line:
     """One line of the table: a row of the paper, another evaluation of it, or a floor.
 
     Attributes:
-        kind: "row", "variant" or "floor".
+        kind: "row", "variant", "floor" or "reference" (only printed in the paper).
         row, variant: ids; variant is None for rows and floors.
         scores: measure → percent, over seeds; empty where nothing ran.
         attributes: attribute → main metric in percent; present: the same where the object is visible.

@@ -32,13 +32,15 @@ def draw(table: Table, out_dir: str | Path) -> dict[str, Path]:
 
     table.png: rows, other gates and floors with 95 % intervals, the paper's numbers as rings. differences.png: the
     comparisons. calibration.png: true IoU by predicted score. distribution.png: the paper's histogram of both.
-    <sweep>.png: score, and further measures, over the swept setting.
+    course.png: time and memory by frame, if the table asks for it. <sweep>.png: score, and further measures, over the
+    swept setting.
     """
     painters: list[tuple[str, str, Painter]] = [
         ("Rows and floors with 95 % intervals", "table.png", rows),
         ("Differences with 95 % intervals", "differences.png", differences),
         ("Calibration of the predicted quality", "calibration.png", calibration),
         ("Predicted quality and true IoU", "distribution.png", distribution),
+        ("Time and memory by frame", "course.png", course),
         *((sweep.title, f"{sweep.id}.png", partial(swept, sweep=sweep)) for sweep in table.spec.sweeps),
     ]
     files = {}
@@ -136,6 +138,28 @@ def distribution(table: Table) -> Figure | None:
         axes.set_title(row.label, fontsize=10)
     panels[0].legend(loc="upper left")
     panels[-1].set_xlabel("mean over the objects of a frame, in steps of 0.05")
+    return figure
+
+
+def course(table: Table, smooth: int = 51) -> Figure | None:
+    """Frames in memory, frames per second (running median) and MiB by frame of the longest video, first seed."""
+    ran = [line for line in table.lines if line.ran and line.kind in (ROW, VARIANT)] if table.spec.course else []
+    found = {line.label: next(iter(table.results.of(line.row, line.variant).values())).course for line in ran}
+    found = {label: values for label, values in found.items() if values}
+    if not found:
+        return None
+    figure = Figure(figsize=(6.6, 6.4))
+    panels = figure.subplots(3, 1, sharex=True)
+    for colour, (label, values) in zip(_colours(len(found)), found.items(), strict=True):
+        frames, window = np.arange(len(values["seconds"])), min(smooth, len(values["seconds"]) // 2 * 2 - 1)
+        middle = np.median(np.lib.stride_tricks.sliding_window_view(values["seconds"], window), axis=1)
+        panels[0].plot(frames, values["memory_frames"], color=colour, label=label)
+        panels[1].plot(frames[window // 2 : len(frames) - window // 2], 1 / middle, color=colour)
+        panels[2].plot(frames, values["memory_mib"], color=colour)
+    for axes, name in zip(panels, ("frames in memory", "frames per second", "keys and values, MiB"), strict=True):
+        axes.set(ylabel=name, ylim=(0, None))
+    panels[0].legend(loc="upper left")
+    panels[-1].set_xlabel("frame")
     return figure
 
 

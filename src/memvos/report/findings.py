@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+import numpy as np
+
 from memvos.report.compare import GAINS, LOSES, Interval
-from memvos.report.content import FLOOR, GATE, ORACLE, ROW, Line, Table
+from memvos.report.content import FLOOR, GATE, ORACLE, REFERENCE, ROW, VARIANT, Line, Table
 from memvos.report.spec import Sweep
 from memvos.report.sweeps import gates, recovered, reference_label, value_text
 
@@ -27,6 +29,8 @@ def find(table: Table) -> Iterator[Finding]:
     yield from _read(table)
     yield from _order(table)
     yield from _floors(table)
+    if table.spec.course:
+        yield from _course(table)
     for sweep in table.spec.sweeps:
         yield from _recovery(table, sweep) if gates(table.spec, sweep) else _swept(table, sweep)
     yield from _seeds(table)
@@ -38,8 +42,9 @@ def words(interval: Interval) -> str:
 
 
 def _missing(table: Table) -> Iterator[Finding]:
-    if missing := [line.label for line in table.lines if not line.ran]:
-        yield "Not run:", f"{len(missing)} of {len(table.lines)} lines were not run: {'; '.join(missing)}."
+    lines = [line for line in table.lines if line.kind != REFERENCE]
+    if missing := [line.label for line in lines if not line.ran]:
+        yield "Not run:", f"{len(missing)} of {len(lines)} lines were not run: {'; '.join(missing)}."
     if stale := table.results.stale:
         yield "Left out:", f"results of another configuration, code or data: {', '.join(stale)}."
 
@@ -190,6 +195,27 @@ def _swept(table: Table, sweep: Sweep) -> Iterator[Finding]:
             told = "; ".join(f"{value_text(p.value)}: {p.gain.verdict}, {words(p.gain)}" for p in gained)
             text += f". Against {reference_label(sweep)}: {told}"
         yield f"{sweep.title}{f' ({curve.label})' if len(sweep.curves) > 1 else ''}:", f"{text}."
+
+
+def _course(table: Table) -> Iterator[Finding]:
+    """How time per frame and memory change between the beginning and the end of the longest video."""
+    for row in table.lines:
+        if not row.ran or row.kind not in (ROW, VARIANT):
+            continue
+        course = next(iter(table.results.of(row.row, row.variant).values())).course
+        if not course:
+            continue
+        seconds, count = course["seconds"], len(course["seconds"])
+        window = max(1, count // 20)
+        early, late = (float(np.median(part)) for part in (seconds[window : 2 * window], seconds[-window:]))
+        held, resident = course["memory_frames"], course["resident_mib"]
+        yield (
+            f"A video of {count} frames, {row.label}:",
+            f"{held[-1]:.0f} frames in memory at the end (at most {held.max():.0f}), "
+            f"{course['memory_mib'][-1]:.1f} MiB of keys and values; "
+            f"{1 / early:.1f} frames per second in frames {window} to {2 * window}, {1 / late:.1f} in the last {window}; "
+            f"the process held {resident[2 * window - 1]:.0f} MiB at frame {2 * window}, {resident[-1]:.0f} MiB at the end.",
+        )
 
 
 def _seeds(table: Table) -> Iterator[Finding]:

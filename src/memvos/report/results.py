@@ -70,6 +70,20 @@ class Result:
             frames.setdefault(frame, []).append(pair)
         return np.array([np.mean(pairs, axis=0) for pairs in frames.values()]).reshape(-1, 2)
 
+    @cached_property
+    def course(self) -> dict[str, np.ndarray]:
+        """Of the longest video: column of frames.csv → values by frame (T,); empty without that file."""
+        path = self.folder / "frames.csv"
+        lines = _read_csv(path) if path.is_file() else []
+        if not lines:
+            return {}
+        videos = [line["video"] for line in lines]
+        longest = max(dict.fromkeys(videos), key=videos.count)
+        own = [line for line in lines if line["video"] == longest]
+        return {
+            name: np.array([float(line[name]) for line in own]) for name in own[0] if name not in ("video", "frame")
+        }
+
     def value(self, *keys: str) -> float | None:
         """A number deep in result.json, None where it is null or missing: value("quality", "spearman")."""
         found: Any = self.content

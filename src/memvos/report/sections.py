@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memvos.report.compare import Interval, signed
-from memvos.report.content import FLOOR, NOT_RUN, ROW, VARIANT, Line, Table, Value
+from memvos.report.content import FLOOR, NOT_RUN, REFERENCE, ROW, VARIANT, Line, Table, Value
 from memvos.report.spec import MEASURES, Sweep
 from memvos.report.sweeps import reference_label, value_text
 
@@ -147,7 +147,7 @@ def interval_text(interval: Interval | None) -> str:
 
 def _value(line: Line, value: Value | None) -> str:
     if value is None:
-        return DASH if line.ran else NOT_RUN
+        return DASH if line.ran or line.kind == REFERENCE else NOT_RUN
     return f"{value.mean:.1f}" if value.std is None else f"{value.mean:.1f} ± {value.std:.1f}"
 
 

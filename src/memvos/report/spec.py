@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class Row:
         evaluate: overrides of evaluation only.
         stages: ids of the training stages, in order; empty for a floor.
         variants: ids of the variants evaluated beside the row itself.
-        printed: the paper's numbers as printed, in percent.
+        printed: the paper's numbers as printed, in percent; printed_on: the same by name of the data set.
         marks: the paper's tick columns.
         seeds: at most so many seeds (None: as many as the table runs).
     """
@@ -61,6 +61,7 @@ class Row:
     stages: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     printed: dict[str, float] = field(default_factory=dict)
+    printed_on: dict[str, dict[str, float]] = field(default_factory=dict)
     marks: dict[str, bool] = field(default_factory=dict)
     seeds: int | None = None
 
@@ -141,7 +142,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Spec:
-    """A table specification, as read from its file."""
+    """A table specification, as read from its file.
+
+    Attributes:
+        paper_data: what the printed numbers were measured on; paper_data_on: the same by name of the data set.
+        references: rows that are only printed, results of others that the paper compares with.
+        course: show time and memory by frame of the longest video.
+        evaluate_on: further overrides of all evaluations on a data set, by its name.
+    """
 
     name: str
     title: str
@@ -155,9 +163,23 @@ class Spec:
     stages: tuple[Stage, ...] = ()
     variants: tuple[Variant, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
+    course: bool = False
+    evaluate_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    references: tuple[Row, ...] = ()
+    paper_data_on: dict[str, str] = field(default_factory=dict)
     printed_decimals: int = 1
     seeds: dict[str, int] = field(default_factory=dict)
     tolerance: dict[str, float | None] = field(default_factory=dict)
+
+    def on(self, data: str) -> Spec:
+        """The table for one data set, by its name: the numbers printed for it, and its `evaluate_on`."""
+
+        def of(row: Row) -> Row:
+            evaluate = row.evaluate + self.evaluate_on.get(data, ())
+            return replace(row, printed=row.printed_on.get(data, row.printed), evaluate=evaluate)
+
+        kinds = {kind: tuple(map(of, getattr(self, kind))) for kind in ("rows", "floors", "references")}
+        return replace(self, paper_data=self.paper_data_on.get(data, self.paper_data), evaluate_on={}, **kinds)
 
     def row(self, id: str) -> Row:
         """The row or floor of this id."""
@@ -217,8 +239,9 @@ def load_spec(path: str | Path) -> Spec:
     raw = yaml.safe_load(path.read_text())
     if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
         raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
-    for key, kind in (("stages", Stage), ("variants", Variant), ("rows", Row), ("floors", Row)):
+    for key, kind in (("stages", Stage), ("variants", Variant), ("rows", Row), ("floors", Row), ("references", Row)):
         raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
+    raw["evaluate_on"] = {data: tuple(given) for data, given in (raw.get("evaluate_on") or {}).items()}
     raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
     spec = _build(Spec, raw, str(path))
     _check(spec, path)
@@ -245,7 +268,12 @@ def _sweep(entry: Any, where: str) -> Sweep:
 
 
 def _check(spec: Spec, path: Path) -> None:
-    kinds = {"row": spec.rows + spec.floors, "stage": spec.stages, "variant": spec.variants, "sweep": spec.sweeps}
+    kinds = {
+        "row": spec.rows + spec.floors + spec.references,
+        "stage": spec.stages,
+        "variant": spec.variants,
+        "sweep": spec.sweeps,
+    }
     for what, entries in kinds.items():
         ids = [entry.id for entry in entries]
         if twice := {id for id in ids if ids.count(id) > 1}:

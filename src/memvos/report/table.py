@@ -13,6 +13,7 @@ from memvos.report.content import (
     GATE,
     NOT_RUN,
     ORACLE,
+    REFERENCE,
     ROW,
     VARIANT,
     Comparison,
@@ -43,9 +44,12 @@ def build(
     """
     spec = spec_path if isinstance(spec_path, Spec) else load_spec(spec_path)
     results = Results(spec, results_dir, wanted)
+    if data := next((result.content.get("data") for result in results), None):
+        spec = spec.on(data)
     lines = [_line(spec, results, ROW, row, None) for row in spec.rows]
     lines += [_line(spec, results, VARIANT, row, variant) for row in spec.rows for variant in row.variants]
     lines += [_line(spec, results, FLOOR, row, None) for row in spec.floors]
+    lines += [Line(REFERENCE, row.id, None, row.label, row.marks, row.printed) for row in spec.references]
     table = Table(
         spec,
         results,
