@@ -214,7 +214,7 @@ def _course(table: Table) -> Iterator[Finding]:
             f"{held[-1]:.0f} frames in memory at the end (at most {held.max():.0f}), "
             f"{course['memory_mib'][-1]:.1f} MiB of keys and values; "
             f"{1 / early:.1f} frames per second in frames {window} to {2 * window}, {1 / late:.1f} in the last {window}; "
-            f"the process held {resident[2 * window - 1]:.0f} MiB at frame {2 * window}, {resident[-1]:.0f} MiB at the end.",
+            f"the process held {resident[2 * window - 1]:.0f} MiB at frame {2 * window} and {resident[-1]:.0f} at the end.",
         )
 
 
