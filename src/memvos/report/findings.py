@@ -205,16 +205,15 @@ def _course(table: Table) -> Iterator[Finding]:
         course = next(iter(table.results.of(row.row, row.variant).values())).course
         if not course:
             continue
-        seconds, count = course["seconds"], len(course["seconds"])
-        window = max(1, count // 20)
-        early, late = (float(np.median(part)) for part in (seconds[window : 2 * window], seconds[-window:]))
-        held, resident = course["memory_frames"], course["resident_mib"]
+        seconds, held, resident = course["seconds"], course["memory_frames"], course["resident_mib"]
+        end, early = len(seconds), max(1, len(seconds) // 20)
+        first, last = (1 / float(np.median(part)) for part in (seconds[early : 2 * early], seconds[-early:]))
         yield (
-            f"A video of {count} frames, {row.label}:",
+            f"A video of {end} frames, {row.label}:",
             f"{held[-1]:.0f} frames in memory at the end (at most {held.max():.0f}), "
             f"{course['memory_mib'][-1]:.1f} MiB of keys and values; "
-            f"{1 / early:.1f} frames per second in frames {window} to {2 * window}, {1 / late:.1f} in the last {window}; "
-            f"the process held {resident[2 * window - 1]:.0f} MiB at frame {2 * window} and {resident[-1]:.0f} at the end.",
+            f"{first:.1f} frames per second in frames {early} to {2 * early}, {last:.1f} in the last {early}; "
+            f"the process held {resident[2 * early - 1]:.0f} MiB at frame {2 * early} and {resident[-1]:.0f} at the end.",
         )
 
 
