@@ -213,7 +213,7 @@ def _course(table: Table) -> Iterator[Finding]:
             f"{held[-1]:.0f} frames in memory at the end (at most {held.max():.0f}), "
             f"{course['memory_mib'][-1]:.1f} MiB of keys and values; "
             f"{first:.1f} frames per second in frames {early} to {2 * early}, {last:.1f} in the last {early}; "
-            f"the process held {resident[2 * early - 1]:.0f} MiB at frame {2 * early} and {resident[-1]:.0f} at the end.",
+            f"the process held {resident[2 * early - 1]:.0f} MiB at frame {2 * early}, {resident[-1]:.0f} at the end.",
         )
 
 
