@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 RUN_ARGS = scale=$(SCALE) data=$(DATA) $(if $(DAVIS_ROOT),'data.root="$(DAVIS_ROOT)"') $(ARGS)
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help setup test lint format smoke bench clean FORCE
+.PHONY: help setup test lint format smoke reproduce-speed bench clean FORCE
 
 help: ## list the targets
 	@echo 'usage: make TARGET [SCALE=smoke|mini|small|paper] [DATA=synthetic|davis2016|...] [DAVIS_ROOT=...] [PAPER=qdmn|dmn_aoa] [ARGS=...]'
@@ -59,11 +59,11 @@ format: $(STAMP) ## put style and formatting right
 smoke: $(STAMP) ## the whole of Table 5 in about a minute of work: is everything in place?
 	$(BIN)/memvos reproduce qdmn_table5 scale=smoke $(ARGS)
 
-reproduce-table%: $(STAMP) FORCE ## train, evaluate and print a table of PAPER, e.g. reproduce-table5
-	$(BIN)/memvos reproduce $(PAPER)_table$* $(RUN_ARGS)
+reproduce-speed: $(STAMP) ## what QDMN's modules cost in time
+	$(BIN)/memvos bench modules scale=$(SCALE) $(ARGS)
 
-reproduce-figure%: $(STAMP) FORCE ## the same for a figure of PAPER
-	$(BIN)/memvos reproduce $(PAPER)_figure$* $(RUN_ARGS)
+reproduce-%: $(STAMP) FORCE ## train, evaluate and print a table, figure or experiment of PAPER: table5, figure6, long_video
+	$(BIN)/memvos reproduce $(PAPER)_$* $(RUN_ARGS)
 
 bench: $(STAMP) ## training and inference speed of this machine
 	$(BIN)/memvos bench $(ARGS)

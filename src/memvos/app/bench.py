@@ -9,8 +9,10 @@ from typing import Any
 
 from memvos.app import composition, provenance
 from memvos.app.runs import instantiate
+from memvos.errors import InputError
 
 HELP = """usage: memvos bench [scale=SCALE] [rounds=5] [HYDRA OVERRIDES of memvos train ...]
+       memvos bench modules --help        what QAM and PEM cost
 
 Times training steps (batch, clip size and network of the scale, random clips) and inference (one object) in every
 precision the machine has; precisions take turns, so that a busy machine slows all of them alike."""
@@ -20,10 +22,14 @@ FRAMES = 3
 
 def run(arguments: list[str]) -> int:
     """Run the command line."""
+    if arguments[:1] == ["modules"]:
+        from memvos.app import bench_modules
+
+        return bench_modules.run(arguments[1:])
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
-    rounds = next((int(argument.partition("=")[2]) for argument in arguments if argument.startswith("rounds=")), 5)
+    rounds = rounds_of(next((one.partition("=")[2] for one in arguments if one.startswith("rounds=")), "5"))
     overrides = [argument for argument in arguments if not argument.startswith("rounds=")]
     settings = composition.resolved(composition.compose("train", [*overrides, "output_dir=unused"]))
     print("\n".join(table(settings, rounds)))
@@ -50,19 +56,37 @@ def table(settings: dict[str, Any], rounds: int) -> Iterator[str]:
         yield f"{precision:12}{step:10.3f}{1 / frame:10.1f}"
 
 
+def rounds_of(text: str) -> int:
+    """Number of rounds.
+
+    Raises:
+        InputError: if it is not a positive whole number.
+    """
+    if not text.isdigit() or int(text) < 1:
+        raise InputError(f"expected rounds=N with N of at least 1, got rounds={text}")
+    return int(text)
+
+
 def alternate(
     works: dict[str, Sequence[Callable[[], None]]], rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, list[float]]:
-    """Median seconds of every work, after one round to warm up; all works take turns in each round."""
-    seconds: dict[tuple[str, int], list[float]] = {}
+    """Median seconds of every work; see `alternate_all`."""
+    return {name: [median(times) for times in group] for name, group in alternate_all(works, rounds, clock).items()}
+
+
+def alternate_all(
+    works: dict[str, Sequence[Callable[[], None]]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[list[float]]]:
+    """Seconds of every work in every round, after one round to warm up; all works take turns in each round."""
+    seconds: dict[str, list[list[float]]] = {name: [[] for _ in group] for name, group in works.items()}
     for turn in range(rounds + 1):
         for name, group in works.items():
             for index, work in enumerate(group):
                 start = clock()
                 work()
                 if turn:
-                    seconds.setdefault((name, index), []).append(clock() - start)
-    return {name: [median(seconds[name, index]) for index in range(len(group))] for name, group in works.items()}
+                    seconds[name][index].append(clock() - start)
+    return seconds
 
 
 def _training(settings: dict[str, Any], device: Any, precision: str) -> Callable[[], None]:
@@ -90,7 +114,7 @@ def _training(settings: dict[str, Any], device: Any, precision: str) -> Callable
         total.backward()
         optimizer.step()
         optimizer.zero_grad()
-        _wait(device)
+        wait_for(device)
 
     return step
 
@@ -110,12 +134,13 @@ def _inference(settings: dict[str, Any], device: Any, precision: str) -> Callabl
 
     def step() -> None:
         segmenter.step(frame)
-        _wait(device)
+        wait_for(device)
 
     return step
 
 
-def _wait(device: Any) -> None:
+def wait_for(device: Any) -> None:
+    """Wait until the device has done all its work."""
     import torch
 
     if device.type == "cuda":
