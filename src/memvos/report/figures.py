@@ -158,7 +158,7 @@ def course(table: Table, smooth: int = 51) -> Figure | None:
         panels[2].plot(frames, values["memory_mib"], color=colour)
     for axes, name in zip(panels, ("frames in memory", "frames per second", "keys and values, MiB"), strict=True):
         axes.set(ylabel=name, ylim=(0, None))
-    panels[0].legend(loc="upper left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="upper center", ncols=min(2, len(found)))
     panels[-1].set_xlabel("frame")
     return figure
 
