@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 
 from memvos.app import composition
 from memvos.app.runs import build_model, instantiate
@@ -69,9 +70,21 @@ def test_segment_composes_with_every_memory():
         assert MemoryBank(**config["memory"]).every == config["memory"]["every"]
 
 
-@pytest.mark.parametrize("model", choices("model"))
+@pytest.mark.parametrize("model", [name for name in choices("model") if name != "qam_borrowed"])
 def test_every_model_is_built(model):
     assert isinstance(network(settings(f"model={model}")), VOSModel)
+
+
+def test_the_model_that_borrows_qam_asks_for_its_source():
+    with pytest.raises(InstantiationException, match=r"give model\.source=FILE"):
+        network(settings("model=qam_borrowed"))
+
+
+@pytest.mark.parametrize("inner", ["stcn_small", "kmn_small", "copy_first"])
+def test_the_qam_plugin_fits_every_kind_of_network(inner):
+    config = settings("model=qam_plugin_small", f"model@model.network={inner}")
+    model = network(config)
+    assert instantiate({**config["lit"], "model": None}, model=model).trains_quality
 
 
 @pytest.mark.parametrize(

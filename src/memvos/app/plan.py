@@ -134,7 +134,7 @@ class Plan:
         self.scored[name] = (row.id, seed)
 
     def _for_model(self, row: Row) -> list[str]:
-        """The user's overrides for an evaluation; a floor keeps its model, and has no use for what that does not know."""
+        """The user's overrides for an evaluation; a floor keeps its model and takes only what that knows."""
         given = self.overrides["evaluate"]
         return [o for o in given if row.stages or not o.startswith("model") or self._takes(row, o)]
 

@@ -6,6 +6,7 @@ legend of `memvos.data.clip`. Objects are flattened into the batch inside a mode
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,6 +105,12 @@ class VOSModel(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.quality: nn.Module = AcceptAll()
+
+    def having(self, **parts: nn.Module) -> VOSModel:
+        """A twin with other parts under these names, which shares all else; this network stays as it is."""
+        twin = copy.copy(self)
+        twin.__dict__["_modules"] = {**self._modules, **parts}
+        return twin
 
     def query(self, image: Tensor) -> Query:
         """Wrap (B, 3, H, W) so that its features are computed at most once for both verbs."""

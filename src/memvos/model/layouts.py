@@ -138,6 +138,11 @@ FOREIGN = {
 """Well-known checkpoints and a tensor that gives them away, for messages."""
 
 
+def is_neutral(name: str) -> bool:
+    """May a checkpoint lack this tensor without loss: a convolution's bias in a trunk (0), or a counter?"""
+    return name.endswith("num_batches_tracked") or is_convolution_bias(name)
+
+
 def is_convolution_bias(name: str) -> bool:
     """Is this the name of a convolution's bias in a trunk?"""
     return name.endswith(".bias") and ("conv" in name.split(".")[-2] or name.endswith("downsample.0.bias"))
