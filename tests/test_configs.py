@@ -8,7 +8,8 @@ from memvos.app import composition
 from memvos.app.runs import build_model, instantiate
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
-from memvos.paths import conf_dir
+from memvos.paths import conf_dir, experiments_dir
+from memvos.report.spec import lend, load_spec, merge
 
 SCALES = ("smoke", "mini", "small", "paper")
 
@@ -149,3 +150,21 @@ def test_every_data_set_has_both_stages_and_its_splits(data):
     config = settings(f"data={data}")["data"]
     assert config["name"] == data
     assert all("_target_" in config[part] for part in ("pretrain", "main", "val", "test"))
+
+
+@pytest.mark.parametrize("table", sorted(path.stem for path in experiments_dir().glob("*_table*.yaml")))
+@pytest.mark.parametrize("scale", ["mini", "paper"])
+def test_every_table_trains_networks_that_are_built(table, scale):
+    spec = load_spec(experiments_dir() / f"{table}.yaml").at(scale)
+    for overrides in {merge(row.overrides, ("stage=main",)) for row in (*spec.rows, *spec.lenders)}:
+        config = settings(f"scale={scale}", *overrides)
+        assert instantiate({**config["lit"], "model": None}, model=network(config)).configure_optimizers()
+
+
+@pytest.mark.parametrize("table", sorted(path.stem for path in experiments_dir().glob("*_table*.yaml")))
+def test_every_evaluation_of_a_table_composes(table):
+    spec = load_spec(experiments_dir() / f"{table}.yaml").at("mini")
+    lenders = {lender.id: "file" for lender in spec.lenders}
+    for overrides in {evaluation.overrides for evaluation in spec.evaluations()}:
+        config = settings("scale=mini", *lend(overrides, lenders), primary="evaluate")
+        assert MemoryBank(**config["memory"]).every == config["memory"]["every"]

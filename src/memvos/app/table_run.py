@@ -33,6 +33,7 @@ def reproduce(options: Options) -> int:
     overrides = split(options.overrides)
     base = composition.resolved(composition.compose("train", [*overrides["train"], "output_dir=planned"]))
     scale, data = base["scale"], base["data"]["name"]
+    spec = spec.at(scale)
     devices = processes.devices() if base["trainer"]["devices"] == 1 else []
     parallel = options.jobs or len(devices) or cores(base["trainer"]["devices"])
     if "workers" in base["data"] and not any(override.startswith("data.workers=") for override in options.overrides):

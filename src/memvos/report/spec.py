@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from memvos.errors import InputError
+
 SCHEMA = 1
+SIZE = "{size}"
+WEIGHTS = re.compile(r"\{weights\.(\w+)\}")
+"""In overrides: the scale's suffix of a network's name; in `evaluate`: the trained weights of another row or lender."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Row:
         printed: the paper's numbers as printed, in percent.
         marks: the paper's tick columns.
         seeds: at most so many seeds (None: as many as the table runs).
+        base: id of the row that this one is compared with; None for the table's base.
     """
 
     id: str
@@ -56,6 +63,7 @@ class Row:
     printed: dict[str, float] = field(default_factory=dict)
     marks: dict[str, bool] = field(default_factory=dict)
     seeds: int | None = None
+    base: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Spec:
-    """A table specification, as read from its file."""
+    """A table specification, as read from its file.
+
+    Attributes:
+        lenders: networks that rows take trained parts from; trained, but no lines of the table.
+        sizes: what `{size}` stands for at a scale.
+    """
 
     name: str
     title: str
@@ -128,10 +141,12 @@ class Spec:
     printed_decimals: int = 1
     seeds: dict[str, int] = field(default_factory=dict)
     tolerance: dict[str, float | None] = field(default_factory=dict)
+    lenders: tuple[Row, ...] = ()
+    sizes: dict[str, str] = field(default_factory=dict)
 
     def row(self, id: str) -> Row:
-        """The row or floor of this id."""
-        return _find(self.rows + self.floors, id, f"{self.name}: row")
+        """The row, floor or lender of this id."""
+        return _find(self.rows + self.floors + self.lenders, id, f"{self.name}: row")
 
     def stage(self, id: str) -> Stage:
         """The training stage of this id."""
@@ -140,6 +155,32 @@ class Spec:
     def variant(self, id: str) -> Variant:
         """The variant of this id."""
         return _find(self.variants, id, f"{self.name}: variant")
+
+    def base_of(self, row: Row) -> Row | None:
+        """The row that a row is compared with; None: it is the table's base."""
+        base = row.base or self.base
+        return None if base == row.id else self.row(base)
+
+    def at(self, scale: str) -> Spec:
+        """The table at a scale: `{size}` replaced in all overrides.
+
+        Raises:
+            InputError: if the table has no size for the scale.
+        """
+
+        def sized(entry: Any) -> Any:
+            lists = {name: getattr(entry, name) for name in ("overrides", "evaluate") if hasattr(entry, name)}
+            if not any(SIZE in text for part in lists.values() for text in part):
+                return entry
+            if scale not in self.sizes:
+                known = ", ".join(self.sizes) or "none"
+                raise InputError(f"{self.name} has no size for scale {scale!r}; choose one of {known}")
+            return replace(
+                entry, **{name: tuple(t.replace(SIZE, self.sizes[scale]) for t in part) for name, part in lists.items()}
+            )
+
+        kinds = ("rows", "floors", "lenders", "stages", "variants")
+        return replace(self, **{kind: tuple(map(sized, getattr(self, kind))) for kind in kinds})
 
     def ungated(self, row: Row) -> str | None:
         """Name of the variant of `row` that stores every frame; None: the row itself does."""
@@ -174,6 +215,16 @@ def merge(*overrides: tuple[str, ...]) -> tuple[str, ...]:
     return tuple({text.partition("=")[0]: text for part in overrides for text in part}.values())
 
 
+def lent_to(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Ids of the rows and lenders whose trained weights these overrides name, `{weights.ID}`."""
+    return tuple(dict.fromkeys(id for text in overrides for id in WEIGHTS.findall(text)))
+
+
+def lend(overrides: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
+    """Overrides with `{weights.ID}` replaced by the value of the id."""
+    return [WEIGHTS.sub(lambda match: values[match[1]], text) for text in overrides]
+
+
 def load_spec(path: str | Path) -> Spec:
     """Read and check a table specification.
 
@@ -187,7 +238,8 @@ def load_spec(path: str | Path) -> Spec:
     raw = yaml.safe_load(path.read_text())
     if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
         raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
-    for key, kind in (("stages", Stage), ("variants", Variant), ("rows", Row), ("floors", Row)):
+    kinds = {"stages": Stage, "variants": Variant, "rows": Row, "floors": Row, "lenders": Row}
+    for key, kind in kinds.items():
         raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
     if raw.get("pollution"):
         gates = raw["pollution"].get("gates") or ()
@@ -212,14 +264,19 @@ def _build(kind: type, entry: Any, where: str) -> Any:
 
 
 def _check(spec: Spec, path: Path) -> None:
-    for what, entries in (("row", spec.rows + spec.floors), ("stage", spec.stages), ("variant", spec.variants)):
+    rows = spec.rows + spec.floors + spec.lenders
+    for what, entries in (("row", rows), ("stage", spec.stages), ("variant", spec.variants)):
         ids = [entry.id for entry in entries]
         if twice := {id for id in ids if ids.count(id) > 1}:
             raise ValueError(f"{path}: {what} id {sorted(twice)[0]!r} is used twice; give every {what} its own")
     if spec.main_metric not in spec.metrics:
         raise ValueError(f"{path}: main_metric {spec.main_metric!r} is not among metrics {', '.join(spec.metrics)}")
     spec.row(spec.base)
-    for row in spec.rows + spec.floors:
+    for row in rows:
+        spec.base_of(row)
+        for id in lent_to(merge(row.evaluate, *(spec.variant(id).evaluate for id in row.variants))):
+            if not spec.row(id).stages:
+                raise ValueError(f"{path}: row {row.id!r} takes weights of {id!r}, which is not trained")
         for id in row.stages:
             if (start := spec.stage(id).start) and start not in row.stages:
                 raise ValueError(f"{path}: row {row.id!r} runs stage {id!r} but not {start!r}, which it starts from")
