@@ -1,5 +1,7 @@
 """Fixtures used by more than one package's tests."""
 
+import importlib.util
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -25,6 +27,24 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder of recorded outputs beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def regenerate(shared: Path) -> Callable[[str], dict[str, torch.Tensor]]:
+    """A function that makes the weights of a recorded network, in the layout of its released checkpoint."""
+    folder = shared / "parity"
+    spec = importlib.util.spec_from_file_location("keyed_weights", folder / "keyed_weights.py")
+    keyed = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(keyed)
+
+    def make(network: str) -> dict[str, torch.Tensor]:
+        shapes = json.loads((folder / network / "shapes.json").read_text())
+        state = keyed.keyed_state_dict(shapes, np.load(folder / network / "small_tensors.npz"))
+        for name, (total, size) in json.loads((folder / network / "sums.json").read_text()).items():
+            assert state[name].double().sum().item() == pytest.approx(total, abs=1e-9 * size), name
+        return state
+
+    return make
 
 
 def draw_labels(t: int, size: tuple[int, int], objects: int) -> np.ndarray:

@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 
 from memvos.app import composition
 from memvos.app.runs import build_model, instantiate
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
-from memvos.paths import conf_dir
+from memvos.paths import conf_dir, experiments_dir
+from memvos.report.spec import lend, merge
+from memvos.report.spec_file import load_spec
 
 SCALES = ("smoke", "mini", "small", "paper")
 
@@ -69,9 +72,21 @@ def test_segment_composes_with_every_memory():
         assert MemoryBank(**config["memory"]).every == config["memory"]["every"]
 
 
-@pytest.mark.parametrize("model", choices("model"))
+@pytest.mark.parametrize("model", [name for name in choices("model") if name != "qam_borrowed"])
 def test_every_model_is_built(model):
     assert isinstance(network(settings(f"model={model}")), VOSModel)
+
+
+def test_the_model_that_borrows_qam_asks_for_its_source():
+    with pytest.raises(InstantiationException, match=r"give model\.source=FILE"):
+        network(settings("model=qam_borrowed"))
+
+
+@pytest.mark.parametrize("inner", ["stcn_small", "kmn_small", "copy_first"])
+def test_the_qam_plugin_fits_every_kind_of_network(inner):
+    config = settings("model=qam_plugin_small", f"model@model.network={inner}")
+    model = network(config)
+    assert instantiate({**config["lit"], "model": None}, model=model).trains_quality
 
 
 @pytest.mark.parametrize(
@@ -136,3 +151,21 @@ def test_every_data_set_has_both_stages_and_its_splits(data):
     config = settings(f"data={data}")["data"]
     assert config["name"] == data
     assert all("_target_" in config[part] for part in ("pretrain", "main", "val", "test"))
+
+
+@pytest.mark.parametrize("table", sorted(path.stem for path in experiments_dir().glob("*.yaml")))
+@pytest.mark.parametrize("scale", ["mini", "paper"])
+def test_every_table_trains_networks_that_are_built(table, scale):
+    spec = load_spec(experiments_dir() / f"{table}.yaml").on("synthetic").at(scale)
+    for overrides in {merge(row.overrides, ("stage=main",)) for row in (*spec.rows, *spec.lenders)}:
+        config = settings(f"scale={scale}", *overrides)
+        assert instantiate({**config["lit"], "model": None}, model=network(config)).configure_optimizers()
+
+
+@pytest.mark.parametrize("table", sorted(path.stem for path in experiments_dir().glob("*.yaml")))
+def test_every_evaluation_of_a_table_composes(table):
+    spec = load_spec(experiments_dir() / f"{table}.yaml").on("synthetic").at("mini")
+    lenders = {lender.id: "file" for lender in spec.lenders}
+    for overrides in {evaluation.overrides for evaluation in spec.evaluations()}:
+        config = settings("scale=mini", *lend(overrides, lenders), primary="evaluate")
+        assert MemoryBank(**config["memory"]).every == config["memory"]["every"]

@@ -1,6 +1,7 @@
 """From a specification to jobs: order, shared stages, what is done, floors once."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -145,3 +146,27 @@ def test_results_of_another_fingerprint_are_set_aside(plan):
     assert made.set_aside_stale() == [folders[0]]
     assert (folders[0] / "stale_result.json").is_file()
     assert (folders[1] / "result.json").is_file()
+
+
+LENT = Row("lent", "lent", ("model=stm_small",), ("model=qam_borrowed", "model.source={weights.qdmn}"), BOTH)
+LENDER = Row("qdmn", "QDMN", ("model/prior=weak",), (), BOTH)
+
+
+def test_an_evaluation_with_lent_weights_waits_for_both_trainings(plan):
+    made = plan()
+    made.spec = replace(spec((ROWS[0], LENT)), lenders=(LENDER,))
+    jobs = {job.name: job for job in build(made, ["lent"])}
+    job = jobs["evaluate lent seed 0"]
+    assert job.needs == ("lent main seed 0", "qdmn main seed 0")
+    assert f"model.source='{jobs['qdmn main seed 0'].folder / FINAL}'" in job.arguments
+    assert "evaluate qdmn seed 0" not in jobs
+
+
+def test_the_fingerprint_of_lent_weights_counts_not_their_place(plan, tmp_path):
+    marks = []
+    for name, qdmn in (("one", LENDER), ("two", LENDER), ("three", replace(LENDER, overrides=("model/prior=none",)))):
+        made = plan(name)
+        made.spec = replace(spec((ROWS[0], LENT)), lenders=(qdmn,))
+        job = {job.name: job for job in build(made, ["lent"])}["evaluate lent seed 0"]
+        marks.append(next(part for part in job.arguments if part.startswith("fingerprint=")))
+    assert marks[0] == marks[1] != marks[2]

@@ -94,3 +94,13 @@ def test_half_a_record_is_no_record(tmp_path):
 def test_the_difference_of_two_runs_names_the_settings(training):
     other = changed(training, "model.key_channels", 16)
     assert provenance.difference({"config": training}, {"config": other}) == "model.key_channels: 32 there, 16 here"
+
+
+def test_a_network_that_is_borrowed_from_is_known_by_what_it_is(evaluation, tmp_path):
+    marks = {}
+    for place, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / place).write_bytes(content)
+        marks[place] = provenance.of_evaluation(changed(evaluation, "model.source", str(tmp_path / place)), "d")
+    assert marks["a"] == marks["b"] != marks["c"]
+    planned = changed(evaluation, "model.source", provenance.weights_identity(tmp_path / "a"))
+    assert provenance.of_evaluation(planned, "d") == marks["a"]  # as a table's plan names it before it is trained

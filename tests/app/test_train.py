@@ -8,7 +8,8 @@ import torch
 
 from memvos.app import provenance, train
 
-QUICK = ("model/quality=none", "model/prior=none", "callbacks.validation=null")
+UNSEEN = "callbacks.validation=null"
+QUICK = ("model/quality=none", "model/prior=none", UNSEEN)
 
 
 def state(folder) -> dict:
@@ -96,3 +97,30 @@ def test_untrained_networks_must_be_asked_for(memvos, tiny, model):
     code, _, error = memvos("evaluate", *tiny, f"model={model}", "memory=first", "output_dir=e")
     assert code == 2
     assert "untrained=true" in error
+
+
+def test_qam_is_trained_on_a_network_as_a_plugin_and_borrowed_by_another(memvos, tiny, home):
+    plugin = ("model=qam_plugin_small", "model@model.network=stcn_small")
+    assert memvos("train", *tiny, UNSEEN, *plugin, "output_dir=p")[0] == 0
+    weights = torch.load(home / "p" / "checkpoints" / "final.ckpt", weights_only=True)["state_dict"]
+    assert {name.split(".")[1] for name in weights} == {"network", "quality"}
+    assert memvos("evaluate", *tiny, *plugin, "weights=p/checkpoints/final.ckpt", "output_dir=e")[0] == 0
+    assert json.loads((home / "e" / "result.json").read_text())["quality"]["mean"] is not None
+
+    for model in ("stm_small", "qdmn_small"):
+        assert memvos("train", *tiny, UNSEEN, f"model={model}", f"output_dir={model}")[0] == 0
+    borrowed = ("model=qam_borrowed", "model@model.network=kmn_small", "model.source=qdmn_small/checkpoints/final.ckpt")
+    stm = "weights=stm_small/checkpoints/final.ckpt"
+    code, _, error = memvos("evaluate", *tiny, *borrowed, stm, "output_dir=b")
+    assert code == 0, error
+    assert json.loads((home / "b" / "result.json").read_text())["provenance"]["weights"]["missing"] == 0
+
+
+def test_a_plugin_is_not_evaluated_with_an_untrained_qam(memvos, tiny, home):
+    assert memvos("train", *tiny, UNSEEN, "model=stm_small", "output_dir=a")[0] == 0
+    start = ("model=qam_plugin_small", "weights=a/checkpoints/final.ckpt")
+    code, _, error = memvos("evaluate", *tiny, *start, "output_dir=e")
+    assert code == 2
+    assert "holds nothing for quality." in error
+    assert "train those parts first" in error
+    assert memvos("train", *tiny, UNSEEN, *start, "output_dir=b")[0] == 0  # which a training may start from

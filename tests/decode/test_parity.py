@@ -1,6 +1,5 @@
-"""The released QDMN through the stepper: recorded probabilities, scores and memory reads."""
+"""The released networks through the stepper: recorded probabilities, scores and memory reads."""
 
-import importlib.util
 import json
 from functools import partial
 
@@ -23,15 +22,9 @@ pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def released(shared):
-    """The released network with its regenerated weights."""
-    folder = shared / "parity"
-    spec = importlib.util.spec_from_file_location("keyed_weights", folder / "keyed_weights.py")
-    keyed = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(keyed)
-    shapes = json.loads((folder / "qdmn" / "shapes.json").read_text())
-    small = np.load(folder / "qdmn" / "small_tensors.npz")
-    weights = keyed.keyed_state_dict(shapes, {name: small[name] for name in small.files})
+def released(regenerate):
+    """The released QDMN with its regenerated weights."""
+    weights = regenerate("qdmn")
     backbone = partial(ResNet, depth=50, conv_bias=True)
     quality = partial(QualityHead, activations=("relu", "relu"))
     model = QDMN(backbone, WeakPrior, quality, MemoryRead(Softmax()))

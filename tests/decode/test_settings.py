@@ -6,6 +6,8 @@ from memvos.decode.settings import bank_options, presets, with_read
 from memvos.errors import InputError
 from memvos.memory import MemoryBank
 from memvos.model.memory_read import Kernel, MemoryRead, Softmax, TopK
+from memvos.model.plugin import QAMPlugin
+from memvos.model.qam import AcceptAll
 
 
 @pytest.fixture
@@ -71,3 +73,10 @@ def test_a_model_without_a_read_has_no_read_settings(painted):
 def test_read_settings_out_of_range_are_refused(reader, overrides):
     with pytest.raises(InputError, match="above 0, or None to switch it off"):
         Segmenter(reader, **overrides)
+
+
+def test_the_read_of_a_plugins_network_is_replaced_and_both_stay_as_they_are(reader):
+    plugin = QAMPlugin(reader, AcceptAll)
+    other = with_read(plugin, {"top_k": 3})
+    assert (other.read.selection.k, plugin.read.selection.k) == (3, 50)
+    assert other.network.weight is reader.weight

@@ -6,6 +6,8 @@ import torch
 from memvos.lit.qdmn import correlation
 from memvos.lit.unroll import unroll
 from memvos.losses import mask_iou
+from memvos.model.plugin import QAMPlugin
+from memvos.model.qam import QualityHead
 
 
 def gradients_of_quality_loss(module, batch):
@@ -29,6 +31,19 @@ def test_the_detached_quality_loss_trains_the_head_alone(tiny, batch, module_of)
     gradients = gradients_of_quality_loss(module_of(tiny, quality_gradient="detached"), batch)
     assert gradients["head"] > 0
     assert gradients["memory"] == gradients["segmenter"] == 0
+
+
+@pytest.mark.parametrize(("gradient", "reaches"), [("detached", False), ("released", True)])
+def test_qam_as_a_plugin_is_trained_like_a_networks_own(tiny_without_qam, batch, module_of, gradient, reaches):
+    plugin = QAMPlugin(tiny_without_qam, QualityHead, grid=4)
+    module = module_of(plugin, quality_gradient=gradient)
+    assert module.trains_quality
+    frames = unroll(plugin, batch)
+    target = [module.quality_loss.target(frame.probabilities, batch.masks[:, frame.time]) for frame in frames]
+    module._quality(frames, target, batch.valid).backward()
+    assert plugin.quality.fc1.weight.grad.count_nonzero() > 0
+    touched = [p for p in plugin.network.parameters() if p.grad is not None and p.grad.count_nonzero()]
+    assert bool(touched) == reaches
 
 
 def without_trainer(module):

@@ -1,4 +1,4 @@
-"""A small QDMN, and weights that any machine regenerates."""
+"""Small networks, and weights that any machine regenerates."""
 
 import zlib
 from functools import partial
@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from memvos.model.backbone import ResNet
-from memvos.model.memory_read import MemoryRead
+from memvos.model.memory_read import MemoryRead, NegativeDistance
+from memvos.model.mivos import MiVOS
 from memvos.model.pem import WeakPrior
 from memvos.model.qam import QualityHead
 from memvos.model.qdmn import QDMN
+from memvos.model.stcn import STCN
 
 
 @pytest.fixture
@@ -29,6 +31,33 @@ def tiny():
             "grid": 4,
         }
         return QDMN(**{**sizes, **parts, **changes}).eval()
+
+    return make
+
+
+@pytest.fixture
+def tiny_mivos():
+    """A factory of MiVOS networks as small as `tiny`."""
+
+    def make(**changes):
+        torch.manual_seed(0)
+        parts = {"backbone": partial(ResNet, 18, width=4, output_stride=8), "read": MemoryRead()}
+        sizes = {"key_channels": 4, "value_channels": 6, "decoder_width": 4}
+        return MiVOS(**{**sizes, **parts, **changes}).eval()
+
+    return make
+
+
+@pytest.fixture
+def tiny_stcn():
+    """A factory of STCNs as small as `tiny`."""
+
+    def make(**changes):
+        torch.manual_seed(0)
+        backbone = partial(ResNet, 18, width=4, output_stride=8)
+        parts = {"key_backbone": backbone, "value_backbone": backbone, "read": MemoryRead(None, NegativeDistance())}
+        sizes = {"key_channels": 4, "value_channels": 6, "decoder_width": 4}
+        return STCN(**{**sizes, **parts, **changes}).eval()
 
     return make
 

@@ -12,8 +12,8 @@ from memvos.model.checkpoints import (
     load_weights,
     save_model,
 )
-from memvos.model.composition import build, compose
-from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED
+from memvos.model.composition import build, compose, without_sources
+from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED, STCN_RELEASED
 
 NARROW = {"key_channels": 4, "value_channels": 8, "decoder_width": 8, "aspp_width": 8, "grid": 4, "start": "as_is"}
 OPTIONS = {
@@ -245,3 +245,30 @@ def test_a_backbone_has_its_own_kind_of_file_and_source(tmp_path, model, configu
     torch.save({"some.weight": torch.ones(1)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match="no query encoder of a memvos checkpoint"):
         import_backbone(tmp_path / "other.pth", tmp_path / "trunk.safetensors")
+
+
+@pytest.mark.parametrize(("name", "layout"), [("mivos_small", MIVOS_RELEASED), ("stcn_small", STCN_RELEASED)])
+def test_released_baselines_go_in_and_out_with_every_tensor(tmp_path, name, layout):
+    configuration = without_sources(compose(name, {"key_channels": 4, "value_channels": 8, "decoder_width": 8}))
+    model = build(configuration)
+    save_model(model, tmp_path / "w.pth", configuration)
+    assert torch.load(tmp_path / "w.pth", weights_only=True).keys() == released(model, layout).keys()
+    loaded, report = reload(configuration, tmp_path / "w.pth")
+    assert equal(loaded, model)
+    assert (report.missing, report.unexpected) == ((), ())
+
+
+def test_a_baseline_takes_no_released_qdmn(tmp_path, model):
+    torch.save(released(model), tmp_path / "w.pth")
+    stm = build(without_sources(compose("stm_small", {})))
+    with pytest.raises(InputError, match="is not a tensor of MiVOS / Mask-Propagation"):
+        load_weights(stm, tmp_path / "w.pth")
+
+
+def test_stm_as_first_released_is_told_from_the_stm_of_the_tables(tmp_path):
+    torch.save({"module.Encoder_M.conv1_m.weight": torch.zeros(64, 1, 7, 7)}, tmp_path / "STM_weights.pth")
+    stm = build(without_sources(compose("stm_small", {})))
+    with pytest.raises(
+        InputError, match=r"a checkpoint of STM as first released \(another decoder .* takes one of memvos, MiVOS"
+    ):
+        load_weights(stm, tmp_path / "STM_weights.pth")

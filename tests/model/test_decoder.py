@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from memvos.model.backbone import Features
-from memvos.model.decoder import ASPP, Decoder, ResidualBlock, UpBlock
+from memvos.model.decoder import ASPP, Decoder, ResidualBlock, UpBlock, join
 
 
 def features(images, stride8=4):
@@ -57,4 +57,10 @@ def test_the_decoder_returns_float32_logits_of_the_image_size(grid):
     decoder = Decoder(6, (3, 5), width=4)
     with torch.autocast("cpu", torch.bfloat16):
         logits = decoder(torch.randn(4, 6, grid, grid), features(2))
-    assert (logits.shape, logits.dtype) == ((4, 1, 32, 32), torch.float32)
+    assert (logits.shape, logits.dtype) == ((2, 2, 32, 32), torch.float32)
+
+
+def test_every_objects_read_out_is_joined_with_the_value_of_its_image():
+    readout, value = torch.randn(2, 3, 4, 5, 6), torch.randn(2, 4, 5, 6)
+    joined = join(readout, value).unflatten(0, (2, 3))
+    assert torch.equal(joined[1, 2], torch.cat([readout[1, 2], value[1]]))

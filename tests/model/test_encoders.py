@@ -23,7 +23,7 @@ def test_a_single_object_has_no_others():
 
 def test_the_memory_encoder_sees_image_mask_and_others_in_this_order_for_each_object():
     image, masks = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
-    seen = MemoryEncoder(Input())(image, masks).unflatten(0, (2, 3))
+    seen = MemoryEncoder(Input())(image, masks)
     assert torch.equal(seen[1, 2, :3], image[1])
     assert torch.equal(seen[1, 2, 3], masks[1, 2])
     torch.testing.assert_close(seen[1, 2, 4], masks[1, 0] + masks[1, 1])
@@ -36,3 +36,8 @@ def test_the_query_encoder_returns_three_features():
 def test_key_and_value_keep_the_grid():
     key, value = KeyValue(8, 2, 5)(torch.zeros(3, 8, 6, 7))
     assert (key.shape, value.shape) == ((3, 2, 6, 7), (3, 5, 6, 7))
+
+
+def test_key_and_value_keep_every_leading_dimension():
+    key, value = KeyValue(8, 2, 5)(torch.zeros(2, 3, 8, 6, 7))
+    assert (key.shape, value.shape) == ((2, 3, 2, 6, 7), (2, 3, 5, 6, 7))

@@ -1,7 +1,7 @@
 import pytest
 
 from memvos.errors import InputError
-from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED, is_convolution_bias
+from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED, STCN_RELEASED, is_convolution_bias
 
 PAIRS = {
     "mask_rgb_encoder.layer1.0.conv1.weight": "memory_encoder.trunk.layer1.0.conv1.weight",
@@ -26,6 +26,26 @@ OF_QDMN = {
     "score.fc1.weight": "quality.fc1.weight",
     "concat_conv.weight": "prior.gate.weight",
 }
+OF_STCN = {
+    "key_encoder.res2.0.conv1.weight": "query_encoder.trunk.layer1.0.conv1.weight",
+    "key_encoder.layer3.5.bn3.bias": "query_encoder.trunk.layer3.5.bn3.bias",
+    "value_encoder.layer1.0.conv1.bias": "memory_encoder.trunk.layer1.0.conv1.bias",
+    "value_encoder.fuser.block1.downsample.weight": "fuser.block1.shortcut.weight",
+    "value_encoder.fuser.attention.ChannelGate.mlp.1.weight": "fuser.channel_gate.fc1.weight",
+    "value_encoder.fuser.attention.ChannelGate.mlp.3.bias": "fuser.channel_gate.fc2.bias",
+    "value_encoder.fuser.attention.SpatialGate.spatial.conv.weight": "fuser.spatial_gate.conv.weight",
+    "value_encoder.fuser.block2.conv2.bias": "fuser.block2.conv2.bias",
+    "key_proj.key_proj.weight": "query_projection.key.weight",
+    "key_comp.bias": "query_projection.value.bias",
+    "decoder.up_16_8.skip_conv.weight": "decoder.up8.skip.weight",
+    "decoder.up_8_4.out_conv.conv1.weight": "decoder.up4.block.conv1.weight",
+}
+
+
+@pytest.mark.parametrize(("released", "ours"), OF_STCN.items())
+def test_names_of_stcn_translate_both_ways(released, ours):
+    assert STCN_RELEASED.ours(released) == ours
+    assert STCN_RELEASED.released(ours) == released
 
 
 @pytest.mark.parametrize(("released", "ours"), {**PAIRS, **OF_QDMN}.items())
@@ -68,9 +88,11 @@ def test_biases_of_convolutions_are_told_from_those_of_norms():
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(("network", "layout"), [("qdmn", QDMN_RELEASED), ("mivos", MIVOS_RELEASED)])
+@pytest.mark.parametrize(
+    ("network", "layout"), [("qdmn", QDMN_RELEASED), ("mivos", MIVOS_RELEASED), ("stcn", STCN_RELEASED)]
+)
 def test_every_name_of_the_released_checkpoints_translates_both_ways(shared, network, layout):
     lines = (shared / "parity" / "state_dict_keys" / f"{network}_keys.txt").read_text().splitlines()
     names = [line.split()[0] for line in lines if "." in line.split()[0]]
-    assert len(names) == {"qdmn": 690, "mivos": 597}[network]
+    assert len(names) == {"qdmn": 690, "mivos": 597, "stcn": 405}[network]
     assert [layout.released(layout.ours(name)) for name in names] == names

@@ -5,7 +5,7 @@ import torch
 
 from memvos.errors import InputError
 from memvos.model.interface import Memory
-from memvos.model.memory_read import DotProduct, Kernel, MemoryRead, Softmax, TopK, gather
+from memvos.model.memory_read import DotProduct, Kernel, MemoryRead, NegativeDistance, Softmax, TopK, gather
 
 
 def dense(weights, positions):
@@ -23,6 +23,28 @@ def memory_of(keys, values, valid=None):
 def test_similarity_is_the_dot_product_over_the_root_of_the_key_channels():
     query, memory = torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 2]])
     assert DotProduct()(query, memory).tolist() == [[5.0, 4.0]]  # 10 / 2 and 8 / 2
+
+
+def test_similarity_by_distance_by_hand():
+    query, memory = torch.tensor([[1.0], [2.0], [0.0], [0.0]]), torch.tensor([[1.0, 0], [0, 3], [0, 0], [2, 0]])
+    # (2·1 - 5) / 2 and (2·6 - 9) / 2, that is -|q - m|² / 2 = -4 and -1 plus |q|² / 2 = 2.5
+    assert NegativeDistance()(query, memory).tolist() == [[-1.5, 1.5]]
+
+
+def test_attention_by_distance_does_not_change_when_all_keys_shift():
+    torch.manual_seed(0)
+    query, memory, shift = torch.randn(4, 6), torch.randn(4, 9), torch.randn(4, 1)
+    one, other = (NegativeDistance()(q, m).softmax(-1) for q, m in ((query, memory), (query + shift, memory + shift)))
+    torch.testing.assert_close(one, other)
+
+
+def test_an_invalid_frame_of_a_shared_key_is_skipped_by_its_object_alone():
+    torch.manual_seed(0)
+    key, values, query = torch.randn(1, 4, 2, 3, 3), torch.randn(2, 5, 2, 3, 3), torch.randn(1, 4, 3, 3)
+    read = MemoryRead(TopK(4), NegativeDistance()).eval()
+    readout = read(query, memory_of(key, values, torch.tensor([[True, True], [False, True]])))
+    torch.testing.assert_close(readout[:, :1], read(query, memory_of(key, values[:1])))
+    torch.testing.assert_close(readout[:, 1:], read(query, memory_of(key[:, :, 1:], values[1:, :, 1:])))
 
 
 def test_a_read_of_two_orthogonal_keys_by_hand():

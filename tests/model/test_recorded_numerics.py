@@ -1,6 +1,7 @@
-"""The released QDMN's numerics everywhere: outputs recorded where test_released_numerics.py held.
+"""Numerics of the released networks everywhere: outputs recorded where they equalled the released networks' own.
 
-`python tests/model/test_recorded_numerics.py` records them anew; do so only on a machine where that test holds.
+`python tests/model/test_recorded_numerics.py` records them anew; do so only where test_released_numerics.py and
+tests/decode/test_baseline_parity.py hold.
 """
 
 import hashlib
@@ -14,20 +15,27 @@ import torch
 
 from memvos.model.composition import build, compose, without_sources
 from memvos.model.interface import Memory
-from memvos.model.layouts import QDMN_RELEASED
+from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED, STCN_RELEASED
 from memvos.model.memory_read import Kernel, Softmax, TopK
 
 RECORD = Path(__file__).with_name("recorded_numerics.json")
 SELECTIONS = {"softmax": Softmax(), "top-k 20": TopK(20), "kernel 5.6": Kernel(5.6)}
+NETWORKS = {
+    "qdmn": (QDMN_RELEASED, {"quality": "qam_released"}, list(SELECTIONS)),
+    "mivos": (MIVOS_RELEASED, {}, list(SELECTIONS)),
+    "stcn": (STCN_RELEASED, {}, ["softmax", "top-k 20"]),
+}
+"""Layout, options and reads of the networks on record."""
 
 
-def released_network():
-    """The published network with weights from the released names alone."""
-    model = build(without_sources(compose("qdmn", {"quality": "qam_released"})))
+def released_network(network):
+    """A published network with weights from the released names alone."""
+    layout, options, _ = NETWORKS[network]
+    model = build(without_sources(compose(network, options)))
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             if tensor.is_floating_point():
-                tensor.copy_(keyed(QDMN_RELEASED.released(name), tensor.shape))
+                tensor.copy_(keyed(layout.released(name), tensor.shape))
     return model.eval()
 
 
@@ -48,9 +56,9 @@ def keyed(name, shape):
     return (0.3 if last else 1.0) + noise / 50 if name.endswith(".weight") else noise / 50
 
 
-def outputs():
+def outputs(network):
     """Numbers of every stage for a frame pair of 64 × 64 with three objects; samples of tensors, in float32."""
-    model = released_network()
+    model = released_network(network)
     axis = torch.arange(64.0)
     wave = [torch.sin(axis * f).view(-1, 1) * torch.cos(axis * g) for f, g in ((0.2, 0.3), (0.5, 0.1), (0.13, 0.4))]
     frames = torch.stack([torch.stack(wave), torch.stack(wave).roll((3, 5), (1, 2))])
@@ -60,16 +68,12 @@ def outputs():
         query = model.query(frames[1:])
         record = model.memorize(model.query(frames[:1]), masks)
         memory = Memory.stack([record, model.memorize(query, masks.flip(1))])
-        found = {
-            "f4": query.features.f4,
-            "f8": query.features.f8,
-            "f16": query.features.f16,
-            "enhanced": model.enhance(query.features, masks),
-            "key": record.key,
-            "value": record.value,
-            "quality": record.quality,
-        }
-        for name, model.read.selection in SELECTIONS.items():
+        features = getattr(query.features, "features", query.features)
+        found = {**features._asdict(), "key": record.key, "value": record.value, "quality": record.quality}
+        if hasattr(model, "enhance"):
+            found["enhanced"] = model.enhance(features, masks)
+        for name in NETWORKS[network][2]:
+            model.read.selection = SELECTIONS[name]
             found[f"logits, {name}"] = model.segment(query, memory, masks)
     return {name: summary(tensor) for name, tensor in found.items()}
 
@@ -81,21 +85,25 @@ def summary(tensor):
     return {"mean": flat.mean().item(), "size": flat.abs().mean().item(), "sample": sample.tolist()}
 
 
-def names():
+def names(network):
     """SHA-256 of the released names and shapes, in order of the names."""
-    model = build(without_sources(compose("qdmn", {})))
-    lines = sorted(f"{QDMN_RELEASED.released(name)} {tuple(t.shape)}" for name, t in model.state_dict().items())
+    layout, options, _ = NETWORKS[network]
+    with torch.device("meta"):
+        model = build(without_sources(compose(network, options)))
+    lines = sorted(f"{layout.released(name)} {tuple(t.shape)}" for name, t in model.state_dict().items())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def test_released_names_and_shapes_are_those_on_record():
-    assert names() == json.loads(RECORD.read_text())["names"]
+@pytest.mark.parametrize("network", NETWORKS)
+def test_released_names_and_shapes_are_those_on_record(network):
+    assert names(network) == json.loads(RECORD.read_text())[network]["names"]
 
 
 @pytest.mark.slow
-def test_every_stage_gives_the_numbers_on_record():
-    recorded = json.loads(RECORD.read_text())["outputs"]
-    found = outputs()
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_stage_gives_the_numbers_on_record(network):
+    recorded = json.loads(RECORD.read_text())[network]["outputs"]
+    found = outputs(network)
     assert found.keys() == recorded.keys()
     for name, expected in recorded.items():
         for statistic, value in expected.items():
@@ -103,4 +111,5 @@ def test_every_stage_gives_the_numbers_on_record():
 
 
 if __name__ == "__main__":
-    RECORD.write_text(json.dumps({"names": names(), "outputs": outputs()}, indent=1) + "\n")
+    record = {network: {"names": names(network), "outputs": outputs(network)} for network in NETWORKS}
+    RECORD.write_text(json.dumps(record, indent=1) + "\n")

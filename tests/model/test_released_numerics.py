@@ -3,7 +3,6 @@
 The frames read are prescribed here, so that the network is tested without the bank; tests/decode tests both together.
 """
 
-import importlib.util
 import json
 
 import numpy as np
@@ -40,19 +39,10 @@ class NearTies(torch.nn.Module):
 
 
 @pytest.fixture(scope="module")
-def released(shared, tmp_path_factory):
+def released(regenerate, tmp_path_factory):
     """The released network, through the importer of its checkpoint."""
-    folder = shared / "parity" / "qdmn"
-    spec = importlib.util.spec_from_file_location("keyed_weights", shared / "parity" / "keyed_weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    state = module.keyed_state_dict(
-        json.loads((folder / "shapes.json").read_text()), np.load(folder / "small_tensors.npz")
-    )
-    for name, (total, size) in json.loads((folder / "sums.json").read_text()).items():
-        assert state[name].double().sum().item() == pytest.approx(total, abs=1e-9 * size), name
     path = tmp_path_factory.mktemp("released") / "s012.pth"
-    torch.save(state, path)
+    torch.save(regenerate("qdmn"), path)
     model, report, _ = load_checkpoint("qdmn", path)
     path.unlink()
     assert (len(report.matched), report.missing, report.unexpected) == (690, (), ())

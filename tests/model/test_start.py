@@ -1,9 +1,11 @@
+from functools import partial
+
 import pytest
 import torch
 
 from memvos.model.backbone import ResNet
 from memvos.model.interface import Memory
-from memvos.model.start import AsIs, MatchedKeys, match_keys
+from memvos.model.start import AsIs, MatchedKeys, SpreadKeys, match_keys
 
 
 def test_as_is_changes_nothing(tiny):
@@ -53,3 +55,20 @@ def test_the_start_does_not_depend_on_the_random_state(tiny):
         torch.manual_seed(seed)
         match_keys(model)
     assert torch.equal(models[0].query_projection.key.weight, models[1].query_projection.key.weight)
+
+
+@pytest.mark.parametrize("deviation", [1.0, 3.0])
+def test_shared_keys_have_about_the_asked_deviation_on_other_images(tiny_stcn, deviation):
+    torch.manual_seed(1)
+    model = tiny_stcn(start=SpreadKeys(deviation))
+    image = torch.nn.functional.interpolate(torch.randn(1, 3, 16, 16), size=(64, 64), mode="bilinear")
+    query = model.query(image)
+    memory = Memory.stack([model.memorize(query, torch.zeros(1, 1, 64, 64))])
+    assert model.read.statistics(query.features.key, memory)["logit_std"] == pytest.approx(deviation, rel=0.6)
+
+
+def test_biases_that_only_the_memory_trunk_has_stay(tiny_mivos):
+    model = tiny_mivos(backbone=partial(ResNet, 18, width=4, output_stride=8, conv_bias=True), start=MatchedKeys())
+    memory = model.memory_encoder.trunk.state_dict()
+    assert memory["conv1.bias"].count_nonzero() == 0
+    assert torch.equal(memory["layer3.0.conv1.weight"], model.query_encoder.trunk.layer3[0].conv1.weight)

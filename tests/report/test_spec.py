@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from memvos.report.spec import Evaluation, load_spec, merge
+from memvos.report.spec import Evaluation, merge
+from memvos.report.spec_file import load_spec
 
 SHIPPED = Path(__file__).parents[2] / "experiments/qdmn_table5.yaml"
 

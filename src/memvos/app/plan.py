@@ -12,7 +12,7 @@ from memvos.app import composition, provenance
 from memvos.app.faults import UnknownKey
 from memvos.app.jobs import Job
 from memvos.app.runs import data_of
-from memvos.report.spec import Evaluation, Row, Spec, Stage
+from memvos.report.spec import Evaluation, Row, Spec, Stage, lend, lent_to
 
 FINAL = "checkpoints/final.ckpt"
 EVALUATE = "evaluate"
@@ -59,7 +59,7 @@ class Plan:
             InputError: if a configuration does not compose, or its data is missing or faulty.
         """
         for seed in seeds:
-            for row in self.spec.rows:
+            for row in (*self.spec.rows, *self.spec.lenders):
                 self._train(row, seed)
         for seed in seeds:
             for evaluation in self.spec.evaluations():
@@ -120,8 +120,15 @@ class Plan:
     def _evaluate(self, evaluation: Evaluation, seed: int) -> None:
         row = self.spec.row(evaluation.row)
         trained = self._train(row, seed)
-        overrides = [*evaluation.overrides, *self._for_model(row), f"seed={seed}"]
-        config = self._config("evaluate", overrides)
+        lenders = {id: self._train(self.spec.row(id), seed) for id in lent_to(evaluation.overrides)}
+        marks, paths = (
+            [*lend(evaluation.overrides, values), *self._for_model(row), f"seed={seed}"]
+            for values in (
+                {id: lender.fingerprint for id, lender in lenders.items()},
+                {id: composition.quoted(lender.weights) for id, lender in lenders.items()},
+            )
+        )
+        config = self._config("evaluate", marks)
         data = self.data_fingerprint(data_of(config, "split"))
         mark = provenance.of_evaluation(config, data, trained and trained.fingerprint)
         folder = evaluation.folder(self.results, seed)
@@ -129,12 +136,12 @@ class Plan:
         target = [weights, *self._told(mark, folder, row.id)]
         name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
         done = partial(is_evaluated, folder, mark)
-        needs = (trained.job,) if trained else ()
-        self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *overrides, *target), folder, done, needs)
+        needs = tuple(dict.fromkeys(one.job for one in (trained, *lenders.values()) if one))
+        self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *paths, *target), folder, done, needs)
         self.scored[name] = (row.id, seed)
 
     def _for_model(self, row: Row) -> list[str]:
-        """The user's overrides for an evaluation; a floor keeps its model, without settings that one does not know."""
+        """The user's overrides for an evaluation; a floor keeps its model and takes only what that knows."""
         given = self.overrides["evaluate"]
         return [o for o in given if row.stages or not o.startswith("model") or self._takes(row, o)]
 

@@ -17,7 +17,8 @@ from memvos.app.reproduce import Options, only_one, spec_path
 from memvos.app.runs import instantiate, raise_data_faults, writable_folder
 from memvos.errors import InputError
 from memvos.report import render, table
-from memvos.report.spec import Spec, load_spec
+from memvos.report.spec import Spec
+from memvos.report.spec_file import load_spec
 
 COMMANDS = ("train", "evaluate")
 
@@ -33,7 +34,7 @@ def reproduce(options: Options) -> int:
     overrides = split(options.overrides)
     base = composition.resolved(composition.compose("train", [*overrides["train"], "output_dir=planned"]))
     scale, data = base["scale"], base["data"]["name"]
-    spec = spec.on(data)
+    spec = spec.on(data).at(scale)
     devices = processes.devices() if base["trainer"]["devices"] == 1 else []
     parallel = options.jobs or len(devices) or cores(base["trainer"]["devices"])
     if "workers" in base["data"] and not any(override.startswith("data.workers=") for override in options.overrides):

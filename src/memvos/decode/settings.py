@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,6 +56,9 @@ def with_read(model: VOSModel, overrides: Mapping[str, Any]) -> VOSModel:
     """
     if not overrides:
         return model
+    network = getattr(model, "network", None)
+    if isinstance(network, VOSModel):  # a plugin leaves the read to its network
+        return model.having(network=with_read(network, overrides))
     read = getattr(model, "read", None)
     if not isinstance(read, MemoryRead):
         raise InputError(f"{type(model).__name__} has no memory read to set {', '.join(overrides)} of")
@@ -67,10 +69,7 @@ def with_read(model: VOSModel, overrides: Mapping[str, Any]) -> VOSModel:
     sigma = selection.sigma if isinstance(selection, Kernel) else None
     top_k = selection.k if isinstance(selection, Kernel | TopK) else None
     sigma, top_k = overrides.get("kernel", sigma), overrides.get("top_k", top_k)
-    other = copy.copy(model)
-    other.__dict__["_modules"] = dict(model._modules)
-    other.read = MemoryRead(_selection(sigma, top_k), read.similarity).train(read.training)
-    return other
+    return model.having(read=MemoryRead(_selection(sigma, top_k), read.similarity).train(read.training))
 
 
 def _selection(sigma: float | None, top_k: int | None) -> Kernel | TopK | Softmax:

@@ -5,7 +5,11 @@ from typing import Any
 
 # Public name -> module; looked up when first asked for, so that importing the interface does not import every network.
 _LAZY = {
+    "MiVOS": "mivos",
+    "BorrowedQAM": "plugin",
+    "QAMPlugin": "plugin",
     "QDMN": "qdmn",
+    "STCN": "stcn",
     "ResNet": "backbone",
     "MemoryFrame": "interface",
     "Memory": "interface",

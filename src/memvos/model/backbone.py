@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from memvos.errors import InputError
 from memvos.model.frozen import FrozenStatistics, convolve, use_live_statistics
-from memvos.model.layouts import is_convolution_bias
+from memvos.model.layouts import is_neutral
 from memvos.model.state_files import LoadReport, abridged, check_shapes, read_file
 
 BLOCKS = {18: (2, 2, 2), 34: (3, 4, 6), 50: (3, 4, 6)}
@@ -149,7 +149,7 @@ class ResNet(nn.Module):
         loaded = {name: tensor.float() for name, tensor in found.items() if name not in unused}
         own = self.state_dict()
         missing = own.keys() - loaded.keys()
-        fresh = {name for name in missing if name.endswith("num_batches_tracked") or is_convolution_bias(name)}
+        fresh = {name for name in missing if is_neutral(name)}
         unexpected = loaded.keys() - own.keys()
         if missing - fresh or unexpected:
             raise InputError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from memvos.model.state_files import LoadReport, abridged, check_shapes, read_fi
 
 PREFIX = "model."  # of a network's tensors in a training checkpoint
 TRUNK = "query_encoder.trunk."
+INSIDE = "network."  # of the tensors of a network that a plugin is on
 
 
 def load_model(name: str, weights: str | Path | None = None, **options: Any) -> VOSModel:
@@ -150,7 +152,10 @@ def _read(weights: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | None
 
 
 def _fit(model: VOSModel, tensors: dict[str, Tensor], source: str) -> LoadReport:
-    """Load tensors under our names or a released layout's, strictly."""
+    """Load tensors under our names or a released layout's, strictly; weights of a network fit into a plugin on it."""
+    network = getattr(model, "network", None)
+    if isinstance(network, VOSModel) and not any(key.startswith(INSIDE) for key in tensors):
+        return _of_plugin(model, _fit(network, tensors, source))
     own = model.state_dict()
     layout = _layout(model, tensors, source)
     _check_activations(model, layout, source)
@@ -174,6 +179,19 @@ def _fit(model: VOSModel, tensors: dict[str, Tensor], source: str) -> LoadReport
     model.load_state_dict(loaded, strict=False)
     renamed = {key: name for key, name in names.items() if key != name and name in loaded}
     return LoadReport(source, tuple(loaded), renamed, tuple(sorted(fresh)), tuple(sorted(left_out)))
+
+
+def _of_plugin(model: VOSModel, report: LoadReport) -> LoadReport:
+    """What was loaded into the network of a plugin, as the plugin sees it."""
+    settled = getattr(model, "settled", ())
+    fresh = [key for key in model.state_dict() if not key.startswith((INSIDE, *settled))]
+    return replace(
+        report,
+        matched=tuple(INSIDE + name for name in report.matched),
+        renamed={key: INSIDE + name for key, name in report.renamed.items()},
+        missing=(*(INSIDE + name for name in report.missing), *fresh),
+        unexpected=tuple(INSIDE + name for name in report.unexpected),
+    )
 
 
 def _check_activations(model: VOSModel, layout: Layout | None, source: str) -> None:

@@ -111,8 +111,22 @@ class Decoder(nn.Module):
         self.predict = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, readout: Tensor, features: Features) -> Tensor:
-        """readout (B·N, C, h, w), features of B images → logits (B·N, 1, H, W), float32."""
+        """readout (B·N, C, h, w), features of B images → logits (B, N, H, W), float32."""
         x = self.up8(features.f8, self.compress(readout))
         x = self.up4(features.f4, x)
         logits = self.predict(F.relu(x, inplace=True)).float()
-        return F.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
+        logits = F.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
+        return logits.view(features.f8.shape[0], -1, *logits.shape[2:])
+
+
+def join(readout: Tensor, value: Tensor) -> Tensor:
+    """What the memory says beside what the query says, objects in the batch: the input of the decoder.
+
+    Args:
+        readout: (B, N, Cv, h, w).
+        value: of the query, (B, Cv, h, w), for all objects.
+
+    Returns:
+        (B·N, 2 Cv, h, w).
+    """
+    return torch.cat([readout, value.unsqueeze(1).expand_as(readout)], dim=2).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""Memory/score encoder, query encoder and key/value projections. QDMN §3.1, §3.2 (Enc_M = Enc_s), Fig. 2."""
+"""Encoders and key/value projections of every network here. QDMN §3.1, §3.2 (Enc_M = Enc_s), Fig. 2; STCN, Fig. 2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MemoryEncoder(nn.Module):
         self.trunk = trunk
 
     def forward(self, image: Tensor, masks: Tensor) -> Tensor:
-        """Return f_m, (B·N, C, h, w), objects of one clip side by side.
+        """Return f_m, (B, N, C, h, w).
 
         Args:
             image: (B, 3, H, W), normalised.
@@ -30,7 +30,8 @@ class MemoryEncoder(nn.Module):
         masks = masks.to(image.dtype)
         images = image.unsqueeze(1).expand(-1, objects, -1, -1, -1)
         stacked = torch.cat([images, masks.unsqueeze(2), sum_of_others(masks).unsqueeze(2)], dim=2)
-        return self.trunk(stacked.flatten(0, 1).contiguous(memory_format=_layout(image))).f16
+        feature = self.trunk(stacked.flatten(0, 1).contiguous(memory_format=_layout(image))).f16
+        return feature.unflatten(0, masks.shape[:2])
 
 
 class QueryEncoder(nn.Module):
@@ -58,8 +59,9 @@ class KeyValue(nn.Module):
         self.value = nn.Conv2d(channels, value_channels, 3, padding=1)
 
     def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, h, w) → key (B, Ck, h, w), value (B, Cv, h, w)."""
-        return self.key(feature), self.value(feature)
+        """(..., C, h, w) → key (..., Ck, h, w), value (..., Cv, h, w)."""
+        flat, batch = feature.flatten(0, -4), feature.shape[:-3]
+        return self.key(flat).unflatten(0, batch), self.value(flat).unflatten(0, batch)
 
 
 def sum_of_others(masks: Tensor) -> Tensor:

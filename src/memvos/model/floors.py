@@ -23,7 +23,8 @@ class CopyFirst(VOSModel):
     def memorize(self, query: Query, masks: Tensor) -> MemoryFrame:
         """Keep the masks (B, N, H, W) themselves as value (B, N, 1, H, W)."""
         key = masks.new_zeros(len(masks), 1, 1, *masks.shape[2:])
-        return MemoryFrame(key, masks.float().unsqueeze(2), torch.ones_like(masks[:, :, 0, 0], dtype=torch.float32))
+        value = masks.float().unsqueeze(2)
+        return MemoryFrame(key, value, self.quality(value))
 
     def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:
         """Logits (B, N, H, W) of each object's newest mask."""
@@ -68,7 +69,7 @@ class LabelPropagation(VOSModel):
         Sampled at the centres, not averaged: an average of labels that were enlarged would blur them frame by frame.
         """
         value = F.interpolate(masks.float(), scale_factor=1 / self.stride, mode="bilinear").unsqueeze(2)
-        return MemoryFrame(query.features.unsqueeze(1), value, torch.ones_like(masks[:, :, 0, 0], dtype=torch.float32))
+        return MemoryFrame(query.features.unsqueeze(1), value, self.quality(value))
 
     def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:
         """Logits (B, N, H, W) whose soft aggregation gives the propagated labels."""

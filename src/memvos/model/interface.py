@@ -6,6 +6,7 @@ legend of `memvos.data.clip`. Objects are flattened into the batch inside a mode
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from memvos.model.qam import AcceptAll
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class MemoryFrame:
         pinned: an annotated frame; never evicted.
         valid: (B, N) bool, which objects this record describes; None means all. An object that enters the video later
             is absent from earlier records.
+        feature: (B, N, C, h, w), the memory feature f_m that key and value are made of, which QAM looks at; None where
+            the value itself is that. The bank does not keep it.
     """
 
     key: Tensor
@@ -36,6 +41,7 @@ class MemoryFrame:
     time: int = 0
     pinned: bool = False
     valid: Tensor | None = None
+    feature: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,21 @@ class VOSModel(nn.Module, ABC):
     Attributes:
         stride: image pixels per step of the memory grid; image sizes must be multiples of `pad_to`.
         pad_to: image height and width must be multiples of this.
+        quality: the part that predicts quality scores; `AcceptAll` unless a network brings QAM.
     """
 
     stride: int = 16
     pad_to: int = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quality: nn.Module = AcceptAll()
+
+    def having(self, **parts: nn.Module) -> VOSModel:
+        """A twin with other parts under these names, which shares all else; this network stays as it is."""
+        twin = copy.copy(self)
+        twin.__dict__["_modules"] = {**self._modules, **parts}
+        return twin
 
     def query(self, image: Tensor) -> Query:
         """Wrap (B, 3, H, W) so that its features are computed at most once for both verbs."""

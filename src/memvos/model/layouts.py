@@ -18,20 +18,34 @@ _ENCODERS = (
     ("kv_q_f16.key_proj.", "query_projection.key."),
     ("kv_q_f16.val_proj.", "query_projection.value."),
 )
-_DECODER = (
-    ("decoder.compress.downsample.", "decoder.compress.shortcut."),
-    ("decoder.compress.", "decoder.compress."),
-    *(
-        (f"decoder.{released}.{part}", f"decoder.{ours}.{name}")
-        for released, ours in (("up_16_8", "up8"), ("up_8_4", "up4"))
-        for part, name in (
-            ("skip_conv1.", "skip."),
-            ("skip_conv2.", "skip_block."),
-            ("out_conv.downsample.", "block.shortcut."),
-            ("out_conv.", "block."),
-        )
-    ),
-    ("decoder.pred.", "decoder.predict."),
+
+
+def _decoder(*skips: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    parts = (*skips, ("out_conv.downsample.", "block.shortcut."), ("out_conv.", "block."))
+    return (
+        ("decoder.compress.downsample.", "decoder.compress.shortcut."),
+        ("decoder.compress.", "decoder.compress."),
+        *(
+            (f"decoder.{released}.{part}", f"decoder.{ours}.{name}")
+            for released, ours in (("up_16_8", "up8"), ("up_8_4", "up4"))
+            for part, name in parts
+        ),
+        ("decoder.pred.", "decoder.predict."),
+    )
+
+
+_DECODER = _decoder(("skip_conv1.", "skip."), ("skip_conv2.", "skip_block."))
+_STCN = (
+    ("key_encoder.res2.", "query_encoder.trunk.layer1."),
+    ("key_encoder.", "query_encoder.trunk."),
+    ("value_encoder.fuser.block1.downsample.", "fuser.block1.shortcut."),
+    ("value_encoder.fuser.attention.ChannelGate.mlp.1.", "fuser.channel_gate.fc1."),
+    ("value_encoder.fuser.attention.ChannelGate.mlp.3.", "fuser.channel_gate.fc2."),
+    ("value_encoder.fuser.attention.SpatialGate.spatial.conv.", "fuser.spatial_gate.conv."),
+    ("value_encoder.fuser.", "fuser."),
+    ("value_encoder.", "memory_encoder.trunk."),
+    ("key_proj.key_proj.", "query_projection.key."),
+    ("key_comp.", "query_projection.value."),
 )
 _ASPP = (
     *((f"aspp.aspp{view + 1}.atrous_conv.", f"aspp.views.{view}.conv.") for view in range(4)),
@@ -108,15 +122,25 @@ MIVOS_RELEASED = Layout(
     fresh=("aspp.", "quality.", "prior."),
     without_biases=("query_encoder.",),
 )
+STCN_RELEASED = Layout(
+    "the released STCN",
+    frozenset({"key_encoder.conv1.weight", "value_encoder.fuser.block1.conv1.weight"}),
+    _STCN + _decoder(("skip_conv.", "skip.")),
+)
 
 FOREIGN = {
     "QDMN": "concat_conv.weight",
     "MiVOS": "mask_rgb_encoder.conv1.weight",
     "STCN": "key_encoder.conv1.weight",
-    "STM": "Encoder_M.conv1_m.weight",
+    "STM as first released (another decoder than that of memvos's stm)": "Encoder_M.conv1_m.weight",
     "a torchvision ResNet": "layer1.0.conv1.weight",
 }
 """Well-known checkpoints and a tensor that gives them away, for messages."""
+
+
+def is_neutral(name: str) -> bool:
+    """May a checkpoint lack this tensor without loss: a convolution's bias in a trunk (0), or a counter?"""
+    return name.endswith("num_batches_tracked") or is_convolution_bias(name)
 
 
 def is_convolution_bias(name: str) -> bool:

@@ -27,6 +27,16 @@ class DotProduct(nn.Module):
         return (query_key.transpose(-1, -2) / math.sqrt(query_key.shape[-2])) @ memory_key
 
 
+class NegativeDistance(nn.Module):
+    """-|K_Q - K_M|² / √Ck (STCN §3.2) without |K_Q|², which no softmax over memory positions sees."""
+
+    def forward(self, query_key: Tensor, memory_key: Tensor) -> Tensor:
+        """query_key (..., Ck, Q), memory_key (..., Ck, P) → logits (..., Q, P)."""
+        size = memory_key.square().sum(dim=-2, keepdim=True)  # joins the product as one more channel
+        query = torch.cat([2 * query_key, -torch.ones_like(query_key[..., :1, :])], dim=-2)
+        return (query.transpose(-1, -2) / math.sqrt(query_key.shape[-2])) @ torch.cat([memory_key, size], dim=-2)
+
+
 class Weights(NamedTuple):
     """How much each query position reads of which memory positions.
 
@@ -119,7 +129,7 @@ class MemoryRead(nn.Module):
 
     Args:
         selection: Softmax, TopK or Kernel, used in eval mode.
-        similarity: DotProduct (QDMN, STM, KMN, MiVOS).
+        similarity: DotProduct (QDMN, STM, KMN, MiVOS) or NegativeDistance (STCN).
     """
 
     def __init__(self, selection: nn.Module | None = None, similarity: nn.Module | None = None) -> None:

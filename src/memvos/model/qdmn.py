@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from memvos.model.backbone import Features, ResNet
-from memvos.model.decoder import ASPP, Decoder
+from memvos.model.decoder import ASPP, Decoder, join
 from memvos.model.encoders import KeyValue, MemoryEncoder, QueryEncoder
 from memvos.model.interface import Memory, MemoryFrame, Query, VOSModel
 from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED
@@ -78,18 +77,12 @@ class QDMN(VOSModel):
         Returns:
             A record with key (B, N, Ck, h, w), value (B, N, Cv, h, w) and quality (B, N).
         """
-        feature = self.memory_feature(query, masks)
-        key, value = self.memory_projection(feature.flatten(0, 1))
-        objects = masks.shape[:2]
-        return MemoryFrame(key.unflatten(0, objects), value.unflatten(0, objects), self.quality(feature))
+        feature = self.memory_encoder(query.image, masks)
+        return MemoryFrame(*self.memory_projection(feature), self.quality(feature), feature=feature)
 
     def assess(self, query: Query, masks: Tensor) -> Tensor:
         """Predicted quality S^A (B, N) of masks (B, N, H, W), without a memory record (Eq. 1)."""
-        return self.quality(self.memory_feature(query, masks))
-
-    def memory_feature(self, query: Query, masks: Tensor) -> Tensor:
-        """f_m = f_s, (B, N, C, h, w), which the projections and QAM share."""
-        return self.memory_encoder(query.image, masks).unflatten(0, masks.shape[:2])
+        return self.quality(self.memory_encoder(query.image, masks))
 
     def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:
         """Return per-object logits (B, N, H, W), float32, before soft aggregation.
@@ -101,10 +94,7 @@ class QDMN(VOSModel):
         """
         features = query.features
         key, value = self.query_projection(self.enhance(features, previous))
-        readout = self.read(key, memory)  # (B, N, Cv, h, w)
-        value = value.unsqueeze(1).expand_as(readout)
-        fused = self.aspp(torch.cat([readout, value], dim=2).flatten(0, 1))
-        return self.decoder(fused, features).view(*readout.shape[:2], *query.image.shape[-2:])
+        return self.decoder(self.aspp(join(self.read(key, memory), value)), features)
 
     def enhance(self, features: Features, previous: Tensor) -> Tensor:
         """The query feature after PEM, f_e (B, C, h, w); one prior for all objects of `previous` (B, N, H, W)."""

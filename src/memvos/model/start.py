@@ -19,7 +19,7 @@ class AsIs:
 
 
 class MatchedKeys:
-    """Let memory and query positions that look alike have like keys: see `match_keys`.
+    """Let memory and query positions that look alike have like keys, where both have their own: see `match_keys`.
 
     Args:
         deviation: of the similarities over the memory positions, at the start.
@@ -31,6 +31,21 @@ class MatchedKeys:
     def __call__(self, model: nn.Module) -> None:
         """Change the weights of the memory trunk and of both key projections."""
         match_keys(model, self.deviation)
+
+
+class SpreadKeys:
+    """Let keys that memory and query share (STCN) tell positions apart: see `spread_keys`.
+
+    Args:
+        deviation: of the similarities over the memory positions, at the start.
+    """
+
+    def __init__(self, deviation: float = 3.0) -> None:
+        self.deviation = deviation
+
+    def __call__(self, model: nn.Module) -> None:
+        """Change the weights of the key projection."""
+        spread_keys(model, self.deviation)
 
 
 def match_keys(model: nn.Module, deviation: float = 3.0) -> None:
@@ -51,20 +66,43 @@ def match_keys(model: nn.Module, deviation: float = 3.0) -> None:
         extra = memory.conv1.weight[:, 3:].clone()
         copied = query.state_dict()
         copied["conv1.weight"] = torch.cat([copied["conv1.weight"], extra], dim=1)
-        memory.load_state_dict(copied)
+        memory.load_state_dict({**memory.state_dict(), **copied})  # convolution biases may be its own
         images, masks = _noise(model.pad_to)
         seen = query(images).f16
-        remembered = model.memory_encoder(images, masks)
+        remembered = model.memory_encoder(images, masks).flatten(0, 1)
         convolution = model.query_projection.key
         _centre(convolution, seen)
         model.memory_projection.key.load_state_dict(convolution.state_dict())
         _centre(model.memory_projection.key, remembered)
         logits = model.read.similarity(convolution(seen).flatten(2), model.memory_projection.key(remembered).flatten(2))
-        scale = (deviation / logits.std(dim=-1).mean()).sqrt()
-        for projection in (model.query_projection, model.memory_projection):
-            projection.key.weight.mul_(scale)
-            projection.key.bias.mul_(scale)
+        _scale([convolution, model.memory_projection.key], logits, deviation)
         model.train(training)
+
+
+def spread_keys(model: nn.Module, deviation: float = 3.0) -> None:
+    """Centre the shared keys on noise images and give their similarities the asked deviation, as `match_keys` does.
+
+    Args:
+        model: a network with query_encoder, query_projection and read, without a key of the memory's own (STCN).
+        deviation: of the similarities over memory positions, averaged over query positions.
+    """
+    training = model.query_encoder.training
+    with torch.no_grad():
+        model.eval()
+        seen = model.query_encoder(_noise(model.pad_to)[0]).f16
+        convolution = model.query_projection.key
+        _centre(convolution, seen)
+        key = convolution(seen).flatten(2)
+        _scale([convolution], model.read.similarity(key, key), deviation)
+        model.train(training)
+
+
+def _scale(convolutions: list[nn.Conv2d], logits: Tensor, deviation: float) -> None:
+    """Scale the keys so that the similarities (B, Q, P), quadratic in them, deviate as asked over memory positions."""
+    scale = (deviation / logits.std(dim=-1).mean()).sqrt()
+    for convolution in convolutions:
+        convolution.weight.mul_(scale)
+        convolution.bias.mul_(scale)
 
 
 def _centre(convolution: nn.Conv2d, feature: Tensor) -> None:

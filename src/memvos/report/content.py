@@ -32,7 +32,7 @@ class Line:
         attributes: attribute → main metric in percent; present: the same where the object is visible.
         quality: calibration of the predicted scores, and what the memory did (result.json's numbers).
         interval: the main metric with its bootstrap interval in points.
-        difference: the main metric minus that of the base row, with its interval; None for the base row itself.
+        difference: the main metric minus that of its base row, with its interval; None for the table's base row itself.
         seeds: which were run.
     """
 

@@ -23,6 +23,7 @@ def find(table: Table) -> Iterator[Finding]:
     """Findings of a table, in the order a reader asks: does it help, could it, why, and does the paper's order hold."""
     yield from _missing(table)
     yield from _effects(table)
+    yield from _gains(table)
     yield from _oracle(table)
     for line in table.of_kind(ROW):
         yield from _scores(line)
@@ -58,6 +59,23 @@ def _effects(table: Table) -> Iterator[Finding]:
     oracle = table.spec.oracle(table.spec.row(table.spec.base))
     if oracle and (interval := table.line(table.spec.base, oracle).difference):
         yield f"Effect of the oracle gate on {base.label}:", _verdict(interval, f"{base.label} without a gate")
+
+
+def _gains(table: Table) -> Iterator[Finding]:
+    """Whether rows gain on bases of their own as printed."""
+    metric, spec = table.spec.main_metric, table.spec
+    pairs = [(row, spec.row(row.base)) for row in spec.rows if row.base and metric in row.printed]
+    known = [(row, base, d) for row, base in pairs if (d := table.line(row.id).difference)]
+    if not known:
+        return
+    printed = {row.id: row.printed[metric] - base.printed[metric] for row, base, _ in known}
+    sure = sum(d.verdict == (GAINS if printed[row.id] > 0 else LOSES) for row, _, d in known)
+    against = sum(d.verdict == (LOSES if printed[row.id] > 0 else GAINS) for row, _, d in known)
+    parts = (f"{row.label} {words(d)}, printed {printed[row.id]:+.1f}" for row, _, d in known)
+    yield (
+        "Do the paper's gains hold?",
+        f"{sure} of {len(known)} beyond their interval; reversed beyond it: {against}. {_sentence('; '.join(parts))}",
+    )
 
 
 def _oracle(table: Table) -> Iterator[Finding]:

@@ -1,15 +1,15 @@
-"""A table as a file: reads and checks experiments/*.yaml and unfolds it into the evaluations it consists of."""
+"""A table as plain values, and the evaluations it consists of; `spec_file` reads it from experiments/*.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
+from memvos.errors import InputError
 
-SCHEMA = 1
 MEASURES = {
     "stored_fraction": ("quality", "frames stored, share"),
     "gated_fraction": ("quality", "checks rejected, share"),
@@ -17,6 +17,9 @@ MEASURES = {
     "fps": ("speed", "frames per second"),
 }
 """Measures a sweep may show beside the score: where result.json has them, and what they are called."""
+SIZE = "{size}"
+WEIGHTS = re.compile(r"\{weights\.(\w+)\}")
+"""In overrides: the scale's suffix of a network's name; in `evaluate`: the trained weights of another row or lender."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Row:
         printed: the paper's numbers as printed, in percent; printed_on: the same by name of the data set.
         marks: the paper's tick columns.
         seeds: at most so many seeds (None: as many as the table runs).
+        base: id of the row that this one is compared with; None for the table's base.
     """
 
     id: str
@@ -64,6 +68,7 @@ class Row:
     printed_on: dict[str, dict[str, float]] = field(default_factory=dict)
     marks: dict[str, bool] = field(default_factory=dict)
     seeds: int | None = None
+    base: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,8 @@ class Spec:
     Attributes:
         paper_data: what the printed numbers were measured on; paper_data_on: the same by name of the data set.
         references: rows that are only printed, results of others that the paper compares with.
+        lenders: networks that rows take trained parts from; trained, but no lines of the table.
+        sizes: what `{size}` stands for at a scale.
         course: show time and memory by frame of the longest video.
         evaluate_on: further overrides of all evaluations on a data set, by its name.
     """
@@ -170,6 +177,8 @@ class Spec:
     printed_decimals: int = 1
     seeds: dict[str, int] = field(default_factory=dict)
     tolerance: dict[str, float | None] = field(default_factory=dict)
+    lenders: tuple[Row, ...] = ()
+    sizes: dict[str, str] = field(default_factory=dict)
 
     def on(self, data: str) -> Spec:
         """The table for one data set, by its name: the numbers printed for it, and its `evaluate_on`."""
@@ -182,8 +191,8 @@ class Spec:
         return replace(self, paper_data=self.paper_data_on.get(data, self.paper_data), evaluate_on={}, **kinds)
 
     def row(self, id: str) -> Row:
-        """The row or floor of this id."""
-        return _find(self.rows + self.floors, id, f"{self.name}: row")
+        """The row, floor or lender of this id."""
+        return _find(self.rows + self.floors + self.lenders, id, f"{self.name}: row")
 
     def stage(self, id: str) -> Stage:
         """The training stage of this id."""
@@ -192,6 +201,32 @@ class Spec:
     def variant(self, id: str) -> Variant:
         """The variant of this id."""
         return _find(self.variants, id, f"{self.name}: variant")
+
+    def base_of(self, row: Row) -> Row | None:
+        """The row that a row is compared with; None: it is the table's base."""
+        base = row.base or self.base
+        return None if base == row.id else self.row(base)
+
+    def at(self, scale: str) -> Spec:
+        """The table at a scale: `{size}` replaced in all overrides.
+
+        Raises:
+            InputError: if the table has no size for the scale.
+        """
+
+        def sized(entry: Any) -> Any:
+            lists = {name: getattr(entry, name) for name in ("overrides", "evaluate") if hasattr(entry, name)}
+            if not any(SIZE in text for part in lists.values() for text in part):
+                return entry
+            if scale not in self.sizes:
+                known = ", ".join(self.sizes) or "none"
+                raise InputError(f"{self.name} has no size for scale {scale!r}; choose one of {known}")
+            return replace(
+                entry, **{name: tuple(t.replace(SIZE, self.sizes[scale]) for t in part) for name, part in lists.items()}
+            )
+
+        kinds = ("rows", "floors", "lenders", "stages", "variants")
+        return replace(self, **{kind: tuple(map(sized, getattr(self, kind))) for kind in kinds})
 
     def ungated(self, row: Row) -> str | None:
         """Name of the variant of `row` that stores every frame; None: the row itself does."""
@@ -226,83 +261,14 @@ def merge(*overrides: tuple[str, ...]) -> tuple[str, ...]:
     return tuple({text.partition("=")[0]: text for part in overrides for text in part}.values())
 
 
-def load_spec(path: str | Path) -> Spec:
-    """Read and check a table specification.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if a key is missing or unknown, an id is used twice or names nothing, or the schema is another one.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no table specification at {path}; expected a file like experiments/qdmn_table5.yaml")
-    raw = yaml.safe_load(path.read_text())
-    if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
-        raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
-    for key, kind in (("stages", Stage), ("variants", Variant), ("rows", Row), ("floors", Row), ("references", Row)):
-        raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
-    raw["evaluate_on"] = {data: tuple(given) for data, given in (raw.get("evaluate_on") or {}).items()}
-    raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
-    spec = _build(Spec, raw, str(path))
-    _check(spec, path)
-    return spec
+def lent_to(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Ids of the rows and lenders whose trained weights these overrides name, `{weights.ID}`."""
+    return tuple(dict.fromkeys(id for text in overrides for id in WEIGHTS.findall(text)))
 
 
-def _build(kind: type, entry: Any, where: str) -> Any:
-    if not isinstance(entry, dict):
-        raise ValueError(f"{where}: expected a mapping, got {entry!r}")
-    entry = {("start" if kind is Stage and key == "from" else key): value for key, value in entry.items()}
-    known = kind.__dataclass_fields__
-    if unknown := set(entry) - set(known):
-        raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(known)}")
-    try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
-    except TypeError as error:
-        raise ValueError(f"{where}, entry {entry.get('id', '')!r}: {str(error).split('.__init__() ')[-1]}") from error
-
-
-def _sweep(entry: Any, where: str) -> Sweep:
-    curves = entry.get("curves") or () if isinstance(entry, dict) else ()
-    built = tuple(_build(Curve, curve, f"{where}, curves") for curve in curves)
-    return _build(Sweep, {**entry, "curves": built} if isinstance(entry, dict) else entry, where)
-
-
-def _check(spec: Spec, path: Path) -> None:
-    kinds = {
-        "row": spec.rows + spec.floors + spec.references,
-        "stage": spec.stages,
-        "variant": spec.variants,
-        "sweep": spec.sweeps,
-    }
-    for what, entries in kinds.items():
-        ids = [entry.id for entry in entries]
-        if twice := {id for id in ids if ids.count(id) > 1}:
-            raise ValueError(f"{path}: {what} id {sorted(twice)[0]!r} is used twice; give every {what} its own")
-    if spec.main_metric not in spec.metrics:
-        raise ValueError(f"{path}: main_metric {spec.main_metric!r} is not among metrics {', '.join(spec.metrics)}")
-    spec.row(spec.base)
-    for row in spec.rows + spec.floors:
-        for id in row.stages:
-            if (start := spec.stage(id).start) and start not in row.stages:
-                raise ValueError(f"{path}: row {row.id!r} runs stage {id!r} but not {start!r}, which it starts from")
-        for id in row.variants:
-            spec.variant(id)
-    for sweep in spec.sweeps:
-        _check_sweep(spec, sweep, f"{path}: sweep {sweep.id!r}")
-
-
-def _check_sweep(spec: Spec, sweep: Sweep, where: str) -> None:
-    for curve in sweep.curves:
-        if curve.variant and curve.variant not in spec.row(sweep.row).variants:
-            raise ValueError(f"{where}, curve {curve.id!r}: row {sweep.row!r} has no variant {curve.variant!r}")
-    if unknown := [name for name in sweep.also if name not in MEASURES]:
-        raise ValueError(f"{where}: unknown measure {unknown[0]!r}; known are {', '.join(MEASURES)}")
-    known = {"curve": [curve.id for curve in sweep.curves], "value": list(sweep.values)}
-    for key, wanted in sweep.against.items():
-        if wanted not in known.get(key, ()):
-            raise ValueError(
-                f"{where}: expected against {{curve: ID}} or {{value: V}} of its own, got {{{key}: {wanted}}}"
-            )
+def lend(overrides: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
+    """Overrides with `{weights.ID}` replaced by the value of the id."""
+    return [WEIGHTS.sub(lambda match: values[match[1]], text) for text in overrides]
 
 
 def _find(entries: tuple, id: str, what: str) -> Any:

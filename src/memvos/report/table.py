@@ -23,7 +23,8 @@ from memvos.report.content import (
 )
 from memvos.report.findings import find
 from memvos.report.results import Result, Results
-from memvos.report.spec import Row, Spec, load_spec
+from memvos.report.spec import Row, Spec
+from memvos.report.spec_file import load_spec
 from memvos.report.sweeps import points
 
 
@@ -63,14 +64,14 @@ def build(
 
 def _comparisons(spec: Spec, results: Results) -> Iterator[Comparison]:
     """Rows to the base row, gates on one network to no gate, trained rows to floors."""
-    metric, base = spec.main_metric, spec.row(spec.base)
+    metric = spec.main_metric
 
     def compare(kind: str, label: str, first: tuple, against: str, second: tuple) -> Comparison:
         return Comparison(kind, label, against, results.difference(first, second, metric), first)
 
     for row in spec.rows:
-        if row.id != spec.base:
-            yield compare(ROW, row.label, (row.id, None), base.label, (spec.base, None))
+        if base := spec.base_of(row):
+            yield compare(ROW, row.label, (row.id, None), base.label, (base.id, None))
     for row in spec.rows:
         ungated, oracle = spec.ungated(row), spec.oracle(row)
         if ungated:
@@ -91,6 +92,7 @@ def _line(spec: Spec, results: Results, kind: str, row: Row, variant: str | None
         printed = {} if variant else row.printed
         return Line(kind, row.id, variant, label, row.marks, printed)
     metric, here = spec.main_metric, (row.id, variant)
+    base = ((spec.base_of(row) or row).id, None)
     own = list(runs.values())
     names = sorted({name for run in own for name in run.content.get("attributes") or {}})
     return Line(
@@ -105,7 +107,7 @@ def _line(spec: Spec, results: Results, kind: str, row: Row, variant: str | None
         present=_values(own, [("attributes", name, f"{metric}_present") for name in names], 100, 1),
         quality={name: value.mean for name, value in _values(own, _QUALITY, 1).items()},
         interval=bootstrap(results.points(*here, metric)),
-        difference=None if here == (spec.base, None) else results.difference(here, (spec.base, None), metric),
+        difference=None if here == base else results.difference(here, base, metric),
         seeds=tuple(runs),
     )
 

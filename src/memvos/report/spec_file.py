@@ -1,0 +1,98 @@
+"""Reads and checks table files, experiments/*.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from memvos.report.spec import MEASURES, Curve, Row, Spec, Stage, Sweep, Variant, lent_to, merge
+
+SCHEMA = 1
+KINDS = {"stages": Stage, "variants": Variant, "rows": Row, "floors": Row, "lenders": Row, "references": Row}
+"""The lists of a table file, and what their entries are."""
+
+
+def load_spec(path: str | Path) -> Spec:
+    """Read and check a table specification.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a key is missing or unknown, an id is used twice or names nothing, or the schema is another one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no table specification at {path}; expected a file like experiments/qdmn_table5.yaml")
+    raw = yaml.safe_load(path.read_text())
+    if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
+        raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
+    for key, kind in KINDS.items():
+        raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
+    raw["evaluate_on"] = {data: tuple(given) for data, given in (raw.get("evaluate_on") or {}).items()}
+    raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
+    spec = _build(Spec, raw, str(path))
+    _check(spec, path)
+    return spec
+
+
+def _build(kind: type, entry: Any, where: str) -> Any:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where}: expected a mapping, got {entry!r}")
+    entry = {("start" if kind is Stage and key == "from" else key): value for key, value in entry.items()}
+    known = kind.__dataclass_fields__
+    if unknown := set(entry) - set(known):
+        raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(known)}")
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+    except TypeError as error:
+        raise ValueError(f"{where}, entry {entry.get('id', '')!r}: {str(error).split('.__init__() ')[-1]}") from error
+
+
+def _sweep(entry: Any, where: str) -> Sweep:
+    curves = entry.get("curves") or () if isinstance(entry, dict) else ()
+    built = tuple(_build(Curve, curve, f"{where}, curves") for curve in curves)
+    return _build(Sweep, {**entry, "curves": built} if isinstance(entry, dict) else entry, where)
+
+
+def _check(spec: Spec, path: Path) -> None:
+    rows = spec.rows + spec.floors + spec.lenders
+    unique = {
+        "row": rows + spec.references,
+        "stage": spec.stages,
+        "variant": spec.variants,
+        "sweep": spec.sweeps,
+    }
+    for what, entries in unique.items():
+        ids = [entry.id for entry in entries]
+        if twice := {id for id in ids if ids.count(id) > 1}:
+            raise ValueError(f"{path}: {what} id {sorted(twice)[0]!r} is used twice; give every {what} its own")
+    if spec.main_metric not in spec.metrics:
+        raise ValueError(f"{path}: main_metric {spec.main_metric!r} is not among metrics {', '.join(spec.metrics)}")
+    spec.row(spec.base)
+    for row in rows:
+        spec.base_of(row)
+        for id in lent_to(merge(row.evaluate, *(spec.variant(id).evaluate for id in row.variants))):
+            if not spec.row(id).stages:
+                raise ValueError(f"{path}: row {row.id!r} takes weights of {id!r}, which is not trained")
+        for id in row.stages:
+            if (start := spec.stage(id).start) and start not in row.stages:
+                raise ValueError(f"{path}: row {row.id!r} runs stage {id!r} but not {start!r}, which it starts from")
+        for id in row.variants:
+            spec.variant(id)
+    for sweep in spec.sweeps:
+        _check_sweep(spec, sweep, f"{path}: sweep {sweep.id!r}")
+
+
+def _check_sweep(spec: Spec, sweep: Sweep, where: str) -> None:
+    for curve in sweep.curves:
+        if curve.variant and curve.variant not in spec.row(sweep.row).variants:
+            raise ValueError(f"{where}, curve {curve.id!r}: row {sweep.row!r} has no variant {curve.variant!r}")
+    if unknown := [name for name in sweep.also if name not in MEASURES]:
+        raise ValueError(f"{where}: unknown measure {unknown[0]!r}; known are {', '.join(MEASURES)}")
+    known = {"curve": [curve.id for curve in sweep.curves], "value": list(sweep.values)}
+    for key, wanted in sweep.against.items():
+        if wanted not in known.get(key, ()):
+            raise ValueError(
+                f"{where}: expected against {{curve: ID}} or {{value: V}} of its own, got {{{key}: {wanted}}}"
+            )
