@@ -14,7 +14,7 @@ from memvos.report.compare import GAINS, LOSES, Interval
 from memvos.report.content import FLOOR, ROW, VARIANT, Table
 from memvos.report.quality_bins import EDGES, quality_bins
 from memvos.report.spec import MEASURES, Sweep
-from memvos.report.sweeps import value_text
+from memvos.report.sweeps import reference_label, value_text
 
 BLUE, GREEN, RED, GREY, LIGHT = "#2b6cb0", "#2f855a", "#c05621", "#8a8a84", "#a9c4e4"
 Painter = Callable[[Table], Figure | None]
@@ -136,7 +136,7 @@ def distribution(table: Table) -> Figure | None:
         axes.bar(middle + 0.01, 100 * row.true_frames, 0.02, color=GREEN, label="true IoU")
         axes.set(ylabel="frames, percent", xlim=(0, 1))
         axes.set_title(row.label, fontsize=10)
-    panels[0].legend(loc="upper left")
+    panels[0].legend(loc="best")
     panels[-1].set_xlabel("mean over the objects of a frame, in steps of 0.05")
     return figure
 
@@ -164,7 +164,11 @@ def course(table: Table, smooth: int = 51) -> Figure | None:
 
 
 def swept(table: Table, sweep: Sweep) -> Figure | None:
-    """Main metric over the swept setting, one curve per variant, with 95 % bands; further measures below."""
+    """Main metric over the swept setting, one curve per variant; further measures below.
+
+    Bars are the 95 % intervals of the differences to what the sweep is against, for those of the scores themselves are
+    mostly the spread of the clips.
+    """
     curves = {curve: [p for p in table.points(sweep.id, curve.id) if p.interval] for curve in sweep.curves}
     if not any(len(points) > 1 for points in curves.values()):
         return None
@@ -177,13 +181,15 @@ def swept(table: Table, sweep: Sweep) -> Figure | None:
     ):
         places = [p.value if numeric else sweep.values.index(p.value) for p in points]
         score.plot(places, [p.interval.mean for p in points], f"{mark}-", color=colour, label=curve.label)
-        low, high = ([getattr(p.interval, edge) for p in points] for edge in ("low", "high"))
-        score.fill_between(places, low, high, color=colour, alpha=0.12, lw=0)
+        spans = [(place, p) for place, p in zip(places, points, strict=True) if p.gain]
+        for place, p in spans:
+            score.errorbar(place, p.interval.mean, yerr=_whiskers(p.gain), color=colour, capsize=3, lw=1)
         for axes, name in zip(others, shown, strict=True):
             axes.plot(places, [p.measures.get(name, np.nan) for p in points], f"{mark}-", color=colour, ms=4)
             axes.set(ylabel=MEASURES[name][1].replace(", ", ",\n"), ylim=(0, None))
     score.set(ylabel=f"{table.spec.main_metric}, percent")
-    score.set_title(table.spec.row(sweep.row).label, fontsize=10)
+    bars = f"; bars: difference to {reference_label(sweep)}" if sweep.against else ""
+    score.set_title(f"{table.spec.row(sweep.row).label}{bars}", fontsize=10)
     last = (others or [score])[-1]
     last.set_xlabel(sweep.axis)
     last.set_xticks(sweep.values if numeric else range(len(sweep.values)), map(value_text, sweep.values))
