@@ -13,7 +13,8 @@ HELP = """usage: memvos data check NAME [root=PATH] [KEY=VALUE ...]
 check looks over every image and mask of a data set (NAME is a file of conf/data) and prints one line per kind of fault;
 the exit code is 1 if there are any. synthetic renders the embedded benchmark into the cache, which happens by itself
 where it is needed. KEY=VALUE are keys of the data set's configuration: resolution=240p, clips.train=50, ..."""
-TREES = "memvos.data.trees.", "memvos.data.synthetic."
+SYNTHETIC = "memvos.data.synthetic."
+TREES = "memvos.data.trees.", "memvos.data.youtube.", "memvos.data.static_sets.", SYNTHETIC
 
 
 def run(arguments: list[str]) -> int:
@@ -67,7 +68,7 @@ def trees(name: str, overrides: Sequence[str]) -> Iterator[tuple[Any, str]]:
         found.setdefault(provenance.digest(node), (node, []))[1].append(key)
     for node, keys in found.values():
         direct = [key for key in keys if "." not in key]
-        if direct or (name != "synthetic" and not node["_target_"].startswith(TREES[1])):
+        if direct if name == "synthetic" else not node["_target_"].startswith(SYNTHETIC):
             built = instantiate(node)
             for tree in built if isinstance(built, list) else [built]:
                 if tree.videos or tree.images:

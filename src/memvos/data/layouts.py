@@ -126,14 +126,14 @@ def video_folders(root: Path, images: str, masks: str) -> Iterator[tuple[str, tu
     base = root / images
     if list_images(base):
         yield root.name, (base, root / masks)
-    for folder in _subfolders(base):
+    for folder in subfolders(base):
         if list_images(folder):
             yield folder.name, (folder, root / masks / folder.name)
             continue
-        for inner in _subfolders(folder):
+        for inner in subfolders(folder):
             if list_images(inner):
                 yield inner.name, (inner, root / masks / folder.name / inner.name)
-    for folder in _subfolders(root):
+    for folder in subfolders(root):
         if list_images(folder / images):
             yield folder.name, (folder / images, folder / masks)
 
@@ -151,7 +151,8 @@ def list_images(folder: Path) -> list[Path]:
     return list_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else []
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder in natural order; none if it is missing."""
     found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     return sorted(found, key=lambda path: natural_key(path.name))
 
