@@ -32,47 +32,84 @@ def run(arguments: list[str]) -> int:
 
 def check(name: str, overrides: Sequence[str]) -> int:
     """Look over all trees of a data set and print what is wrong with them; 1 if anything is."""
+    from memvos.data.check import Fault
     from memvos.data.check import check as look_over
+    from memvos.data.layouts import NoRoot
 
     faulty = False
-    for tree, splits in trees(name, overrides):
-        faults = look_over(tree)
-        frames = sum(len(video) for video in tree.videos)
-        size = f"{len(tree.videos)} videos, {frames} frames" if tree.videos else f"{len(tree.images)} images"
-        print(f"{name} {splits}: {size}, {'no faults' if not faults else f'{len(faults)} kinds of fault'}")
-        for fault in faults:
-            print(f"  {fault}")
-        faulty = faulty or bool(faults)
+    for node, splits in nodes(name, overrides):
+        try:
+            found = build(node)
+        except NoRoot:
+            raise
+        except InputError as fault:
+            print(f"{name} {splits}: cannot be read, 1 kind of fault\n  {Fault('layout', str(fault), 1)}")
+            faulty = True
+            continue
+        for tree in found:
+            faults = look_over(tree)
+            frames = sum(len(video) for video in tree.videos)
+            size = f"{len(tree.videos)} videos, {frames} frames" if tree.videos else f"{len(tree.images)} images"
+            kinds = f"{len(faults)} kind{'s' * (len(faults) > 1)} of fault" if faults else "no faults"
+            print(f"{name} {splits}: {size}, {kinds}, fingerprint {tree.fingerprint()}")
+            for fault in faults:
+                print(f"  {fault}")
+            faulty = faulty or bool(faults)
     return int(faulty)
 
 
 def render(overrides: Sequence[str]) -> int:
     """Render every split of the embedded benchmark that is not there yet."""
-    for tree, splits in trees("synthetic", overrides):
-        print(f"synthetic {splits}: {len(tree.videos)} clips in {tree.root}")
+    for node, splits in nodes("synthetic", overrides):
+        for tree in build(node):
+            print(f"synthetic {splits}: {len(tree.videos)} clips in {tree.root}")
     return 0
 
 
-def trees(name: str, overrides: Sequence[str]) -> Iterator[tuple[Any, str]]:
-    """Every tree that a data configuration names, once, with the keys that name it.
+def settings(name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """A data configuration in plain containers.
 
     Raises:
-        InputError: if the configuration or a root does not exist.
+        InputError: if there is none of this name.
     """
-    from memvos.app import composition, provenance
-    from memvos.app.runs import instantiate
+    from memvos.app import composition
 
     config = composition.compose("train", [f"data={name}", *(f"data.{override}" for override in overrides)])
+    return composition.resolved(config)["data"]
+
+
+def nodes(name: str, overrides: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every tree that a data configuration names, once, as a configuration, with the keys that name it.
+
+    Raises:
+        InputError: if there is no such configuration.
+    """
+    from memvos.app import provenance
+
     found: dict[str, tuple[Any, list[str]]] = {}
-    for key, node in named(composition.resolved(config)["data"]):
+    for key, node in named(settings(name, overrides)):
         found.setdefault(provenance.digest(node), (node, []))[1].append(key)
     for node, keys in found.values():
         direct = [key for key in keys if "." not in key]
         if direct if name == "synthetic" else not node["_target_"].startswith(SYNTHETIC):
-            built = instantiate(node)
-            for tree in built if isinstance(built, list) else [built]:
-                if tree.videos or tree.images:
-                    yield tree, ", ".join(direct or keys)
+            yield node, ", ".join(direct or keys)
+
+
+def build(node: dict[str, Any]) -> list[Any]:
+    """The trees of a configuration that hold anything.
+
+    Raises:
+        InputError: if a root does not exist, or its layout is another.
+    """
+    from hydra.errors import InstantiationException
+
+    from memvos.app.runs import instantiate
+
+    try:
+        built = instantiate(node)
+    except InstantiationException as error:
+        raise (error.__cause__ if isinstance(error.__cause__, InputError) else error) from None
+    return [tree for tree in (built if isinstance(built, list) else [built]) if tree.videos or tree.images]
 
 
 def named(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

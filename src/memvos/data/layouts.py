@@ -10,17 +10,21 @@ from memvos.data.sequences import Video
 from memvos.errors import InputError
 
 
+class NoRoot(InputError):
+    """There is no data to look at, as opposed to data of another layout."""
+
+
 def existing_root(root: str | Path | None) -> Path:
     """The root as an absolute path.
 
     Raises:
-        InputError: if none is given or there is no such folder.
+        NoRoot: (an InputError) if none is given or there is no such folder.
     """
     if root is None:
-        raise InputError("got no data root; expected the folder of the data set; set data.root=PATH (or DAVIS_ROOT)")
+        raise NoRoot("got no data root; expected the folder of the data set; set data.root=PATH (or DAVIS_ROOT)")
     path = Path(root).expanduser().absolute()
     if not path.is_dir():
-        raise InputError(f"data root {path} is not a folder; expected the folder of the data set; set data.root=PATH")
+        raise NoRoot(f"data root {path} is not a folder; expected the folder of the data set; set data.root=PATH")
     return path
 
 

@@ -15,7 +15,8 @@ from memvos.data.sequences import Video
 from memvos.data.tree import Tree
 from memvos.errors import InputError
 
-VARIANTS = ("6fps", "all")
+VARIANTS = {"6fps": 5, "all": 1}
+"""Distance of the frames' numbers."""
 PARTS = ("train", "held_out")
 
 
@@ -87,7 +88,7 @@ class YouTubeTree(Tree):
             f"{root.name}/{split}", root, chosen, settings=settings, official=official, protocol=protocol, seen=known
         )
         self.meta = {name: objects[name] for name in names if name in objects}
-        self.frame_step = {"6fps": None, "all": 1}[frames]
+        self.frame_step = VARIANTS[frames]
 
 
 def _places(root: Path, split: str, folder: str, frames: str, masks: str | None, meta: str | None) -> _Places:
