@@ -1,19 +1,31 @@
-"""`memvos data check NAME root=PATH`: one line per kind of fault. `memvos data synthetic`: render the benchmark."""
+"""`memvos data`: its actions, of which `check` (one line per kind of fault) and `synthetic` are here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from memvos.errors import InputError
 
 HELP = """usage: memvos data check NAME [root=PATH] [KEY=VALUE ...]
+       memvos data score NAME FOLDER [root=PATH] [split=test] [workers=N] [output=FOLDER] [KEY=VALUE ...]
+       memvos data submission NAME FOLDER FILE.zip | FILE.zip [root=PATH] [split=test] [KEY=VALUE ...]
+       memvos data prepare NAME [root=PATH] [workers=N] [short_side=PIXELS] [KEY=VALUE ...]
+       memvos data fetch NAME|URL root=PATH [sha256=HASH] [keep=true]
        memvos data synthetic [difficulty=easy|normal|hard] [workers=N] [KEY=VALUE ...]
 
 check looks over every image and mask of a data set (NAME is a file of conf/data) and prints one line per kind of fault;
-the exit code is 1 if there are any. synthetic renders the embedded benchmark into the cache, which happens by itself
-where it is needed. KEY=VALUE are keys of the data set's configuration: resolution=240p, clips.train=50, ..."""
+the exit code is 1 if there are any. score compares masks, FOLDER/<video>/<frame>.png, with the ground truth, on all
+cores, by the data set's protocol; result.json and CSVs per object, sequence, attribute and category go to output.
+submission packs masks for a score server and looks over what it packed, or a zip of yours. prepare makes what a
+training reads: YouTube-VOS and BL30K at 480p, the small versions of BIG and HRSOD, masks of COCO; it goes on where it was
+interrupted. fetch downloads and unpacks a set whose terms allow it, and goes on too. synthetic renders the embedded
+benchmark into the cache, which happens by itself where it is needed. KEY=VALUE are keys of the data set's configuration:
+resolution=240p, clips.train=50, ..."""
 SYNTHETIC = "memvos.data.synthetic."
+PLACES = {"check": (1,), "score": (2,), "submission": (2, 3), "prepare": (1,), "fetch": (1,)}
+"""Action → how many arguments without a `=` it takes."""
+WITH_FOLDER = ("score", "submission")
 TREES = "memvos.data.trees.", "memvos.data.youtube.", "memvos.data.static_sets.", SYNTHETIC
 
 
@@ -25,9 +37,24 @@ def run(arguments: list[str]) -> int:
     action, *rest = arguments
     if action == "synthetic":
         return render(rest)
-    if action != "check" or not rest or "=" in rest[0]:
-        raise InputError("expected `memvos data check NAME root=PATH` or `memvos data synthetic`")
-    return check(rest[0], rest[1:])
+    places = next((k for k, entry in enumerate(rest) if "=" in entry), len(rest))
+    if action not in PLACES or places not in PLACES[action]:
+        raise InputError(f"got `memvos data {' '.join(arguments)}`; see `memvos data --help` for what it can do")
+    named_first = 2 if action in WITH_FOLDER else 1
+    return _action(action)(*rest[:named_first], rest[named_first:])
+
+
+def _action(name: str) -> Callable[..., int]:
+    """The function of an action; what it needs is imported only now."""
+    from memvos.app import data_prepare, data_score
+
+    return {
+        "check": check,
+        "score": data_score.score,
+        "submission": data_score.submission,
+        "prepare": data_prepare.prepare,
+        "fetch": data_prepare.fetch,
+    }[name]
 
 
 def check(name: str, overrides: Sequence[str]) -> int:
