@@ -42,7 +42,11 @@ def test_an_outer_folder_is_named(tree, masks, tmp_path):
 
 
 def test_every_other_fault_is_named(tree, masks, tmp_path):
-    for name, labels in {"00000": np.zeros((9, 9)), "00005": np.full((48, 64), 2), "00010": np.zeros((48, 64, 3))}.items():
+    for name, labels in {
+        "00000": np.zeros((9, 9)),
+        "00005": np.full((48, 64), 2),
+        "00010": np.zeros((48, 64, 3)),
+    }.items():
         Image.fromarray(labels.astype(np.uint8)).save(masks / f"v1/{name}.png")
     (masks / "v1/00015.png").write_text("no image")
     (masks / "v1/00020.png").rename(masks / "v1/00021.png")

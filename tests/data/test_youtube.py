@@ -24,7 +24,7 @@ def test_sizes_vary_from_video_to_video(root):
 
 
 def test_all_frames_have_masks_on_every_fifth(root):
-    tree = YouTubeTree(root, "valid", frames="all")
+    tree = YouTubeTree(root, "valid", variant="all")
     assert [len(video) for video in tree.videos] == [30, 30]
     assert tree.videos[0].annotated == (0, 5, 10, 15, 20, 25)
     assert tree.frame_step == 1
@@ -76,15 +76,15 @@ def test_the_parts_of_a_training_set_share_no_video(tiny_sets):
 
 
 def test_the_variant_changes_the_fingerprint(root):
-    marks = {YouTubeTree(root, "valid", frames=frames).fingerprint() for frames in ("6fps", "all")}
+    marks = {YouTubeTree(root, "valid", variant=variant).fingerprint() for variant in ("6fps", "all")}
     assert len(marks) == 2
 
 
 def test_missing_parts_are_named(root, tmp_path):
     with pytest.raises(InputError, match=r"found no folder .*train_all_frames/JPEGImages or .*unpack the split there"):
-        YouTubeTree(root, "train", frames="all")
-    with pytest.raises(InputError, match=r"got frames='30fps', part=None; expected 6fps or all"):
-        YouTubeTree(root, "train", frames="30fps")
+        YouTubeTree(root, "train", variant="all")
+    with pytest.raises(InputError, match=r"got variant='30fps', part=None; expected 6fps or all"):
+        YouTubeTree(root, "train", variant="30fps")
     with pytest.raises(InputError, match=r"part= needs the categories of a meta\.json"):
         YouTubeTree(root, "train", meta=None, part="train")
     with pytest.raises(InputError, match=r"found no .*other\.json"):

@@ -42,7 +42,11 @@ def test_a_folder_scores_as_its_arrays_do(tree, predict):
     for workers in (1, 2):
         scores = score_folder(tree, folder, workers)
         assert summarise(scores).scores == pytest.approx(summarise(expected).scores)
-    assert [(score.video, score.object, len(score.j)) for score in scores] == [("bird", 1, 4), ("cars", 1, 4), ("cars", 2, 4)]
+    assert [(score.video, score.object, len(score.j)) for score in scores] == [
+        ("bird", 1, 4),
+        ("cars", 1, 4),
+        ("cars", 2, 4),
+    ]
 
 
 def test_an_object_that_is_not_predicted_scores_zero_and_surplus_files_do_not_count(tree, predict):
@@ -66,7 +70,7 @@ def test_the_first_and_the_last_frame_need_no_prediction(tree, predict):
 
 def test_youtube_scores_every_frame_after_an_object_was_given(tiny_sets, predict):
     root = tiny_sets.make("youtube2019")[0].removeprefix("root=")
-    tree = YouTubeTree(root, "valid", frames="all", seen="train")
+    tree = YouTubeTree(root, "valid", variant="all", seen="train")
     scores = {(score.video, score.object): score for score in score_folder(tree, predict(tree), 1)}
     assert len(scores["v1", 1].j) == 5
     assert len(scores["v1", 2].j) == 3  # given in the third of six masks
@@ -112,7 +116,9 @@ def test_masks_that_were_read_as_input_are_not_scored(tree, predict):
     (folder / "cars/given.json").write_text(json.dumps({"00000": [1, 2]}))
     assert score_folder(tree, folder, 1)
     (folder / "cars/given.json").write_text(json.dumps({"00000": [1, 2], "00003": [2]}))
-    with pytest.raises(InputError, match=r"video 'cars': the masks of 1 frames after .*\(first: object 2 in frame 00003\)"):
+    with pytest.raises(
+        InputError, match=r"video 'cars': the masks of 1 frames after .*\(first: object 2 in frame 00003\)"
+    ):
         score_folder(tree, folder, 1)
     (folder / "cars/given.json").write_text("[")
     with pytest.raises(InputError, match=r"given\.json cannot be read"):

@@ -18,10 +18,10 @@ check looks over every image and mask of a data set (NAME is a file of conf/data
 the exit code is 1 if there are any. score compares masks, FOLDER/<video>/<frame>.png, with the ground truth, on all
 cores, by the data set's protocol; result.json and CSVs per object, sequence, attribute and category go to output.
 submission packs masks for a score server and looks over what it packed, or a zip of yours. prepare makes what a
-training reads: YouTube-VOS and BL30K at 480p, the small versions of BIG and HRSOD, masks of COCO; it goes on where it was
-interrupted. fetch downloads and unpacks a set whose terms allow it, and goes on too. synthetic renders the embedded
-benchmark into the cache, which happens by itself where it is needed. KEY=VALUE are keys of the data set's configuration:
-resolution=240p, clips.train=50, ..."""
+training reads: YouTube-VOS and BL30K at 480p, the small versions of BIG and HRSOD, masks of COCO; it goes on where it
+was interrupted. fetch downloads and unpacks a set whose terms allow it, and goes on too. synthetic renders the embedded
+benchmark into the cache, which happens by itself where it is needed. KEY=VALUE are keys of the data set's
+configuration: resolution=240p, clips.train=50, ..."""
 SYNTHETIC = "memvos.data.synthetic."
 PLACES = {"check": (1,), "score": (2,), "submission": (2, 3), "prepare": (1,), "fetch": (1,)}
 """Action → how many arguments without a `=` it takes."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memvos.app import data
+from memvos.app.data_prepare import split as split_options
 from memvos.errors import InputError
 
 OPTIONS = ("split", "workers", "output", "equal")
@@ -18,7 +19,7 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
     from memvos.lit.folder_scores import score_folder
     from memvos.lit.result_files import scores_of, write_scores
 
-    options, overrides = _options(arguments)
+    options, overrides = split_options(arguments, OPTIONS)
     split = options.get("split", "test")
     tree = _tree(name, split, overrides)
     equal = options.get("equal", "false").lower() == "true"
@@ -48,10 +49,10 @@ def submission(name: str, source: str, arguments: Sequence[str]) -> int:
     """Pack a folder of masks for a score server, or look over a packed one; 1 if anything is wrong with it."""
     from memvos.data.submission import pack, validate
 
-    options, overrides = _options([entry for entry in arguments if "=" in entry])
+    options, overrides = split_options([entry for entry in arguments if "=" in entry], OPTIONS)
     targets = [entry for entry in arguments if "=" not in entry]
-    if "frames" in data.settings(name, overrides):
-        overrides = [*overrides, "frames=6fps"]  # servers score the annotated rate
+    if "variant" in data.settings(name, overrides):
+        overrides = [*overrides, "variant=6fps"]  # servers score the annotated rate
     tree = _tree(name, options.get("split", "test"), overrides)
     file = Path(source)
     if file.is_dir():
@@ -63,13 +64,6 @@ def submission(name: str, source: str, arguments: Sequence[str]) -> int:
     for fault in faults:
         print(f"  {fault}")
     return int(bool(faults))
-
-
-def _options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The options of these commands, and what is left for the data configuration."""
-    pairs = [argument.partition("=") for argument in arguments]
-    options = {key: value for key, _, value in pairs if key in OPTIONS}
-    return options, [argument for argument in arguments if argument.partition("=")[0] not in OPTIONS]
 
 
 def _number(text: str) -> int:

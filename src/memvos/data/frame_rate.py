@@ -17,7 +17,7 @@ def variant(video: Video, step: int | None) -> str | None:
     got = _usual(steps)
     return (
         f"video {video.name!r} has every {_ordinal(got)} frame ({video.frame_names[0]}, {video.frame_names[1]}, …), "
-        f"expected every {_ordinal(step)}; choose frames=all or frames=6fps, or unpack the other variant"
+        f"expected every {_ordinal(step)}; choose variant=all or variant=6fps, or unpack the other variant"
     )
 
 

@@ -68,7 +68,10 @@ def _faults(tree: Tree, archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     if len(tops) == 1 and not names & wanted.keys():
         top = next(iter(tops))
         if {name.removeprefix(f"{top}/") for name in names} & wanted.keys():
-            yield "outer folder", f"everything lies in {top}/; expected <video>/<frame>.png at the top; pack its content"
+            yield (
+                "outer folder",
+                f"everything lies in {top}/; expected <video>/<frame>.png at the top; pack its content",
+            )
             return
     for name in wanted:
         if name not in names:

@@ -39,7 +39,7 @@ class YouTubeTree(Tree):
         root: str | Path | None,
         split: str = "train",
         folder: str | None = None,
-        frames: str = "6fps",
+        variant: str = "6fps",
         masks: str | None = None,
         meta: str | None = "meta.json",
         seen: str | Sequence[str] | None = None,
@@ -55,7 +55,7 @@ class YouTubeTree(Tree):
             root: the folder that holds train, valid, ….
             split: folder of the split below root.
             folder: another folder for frames and masks, e.g. train_480p; None is the split's.
-            frames: "6fps", the annotated rate, or "all": <split>_all_frames, as the papers evaluate.
+            variant: "6fps", the annotated rate, or "all": <split>_all_frames, as the papers evaluate.
             masks: another folder of masks below root, e.g. valid_truth/Annotations where the full truth lies apart.
             meta: name of the file of objects and categories, in the split's folder or in root; None reads none.
             seen: categories of the training set, or the split whose `meta` has them ("train"); None: no such scores.
@@ -69,9 +69,11 @@ class YouTubeTree(Tree):
             InputError: if a folder, meta.json or a video is missing, or an argument is none of the above.
         """
         root = layouts.existing_root(root)
-        if frames not in VARIANTS or part not in (None, *PARTS):
-            raise InputError(f"got frames={frames!r}, part={part!r}; expected 6fps or all, and train, held_out or null")
-        places = _places(root, split, folder or split, frames, masks, meta)
+        if variant not in VARIANTS or part not in (None, *PARTS):
+            raise InputError(
+                f"got variant={variant!r}, part={part!r}; expected 6fps or all, and train, held_out or null"
+            )
+        places = _places(root, split, folder or split, variant, masks, meta)
         objects = read_meta(places.meta) if places.meta else {}
         known = _seen(root, split, meta, seen)
         names = list(objects) if videos is None and objects else videos
@@ -83,17 +85,19 @@ class YouTubeTree(Tree):
         layouts.all_present(places.frames, names, places.meta or places.frames)
         reading = MaskFormat()
         chosen = [_video(name, places, reading, objects.get(name, {})) for name in names]
-        settings = f"youtube {frames} {reading} {protocol}"
+        settings = f"youtube {variant} {reading} {protocol}"
         super().__init__(
             f"{root.name}/{split}", root, chosen, settings=settings, official=official, protocol=protocol, seen=known
         )
         self.meta = {name: objects[name] for name in names if name in objects}
-        self.frame_step = VARIANTS[frames]
+        self.frame_step = VARIANTS[variant]
 
 
-def _places(root: Path, split: str, folder: str, frames: str, masks: str | None, meta: str | None) -> _Places:
+def _places(root: Path, split: str, folder: str, variant: str, masks: str | None, meta: str | None) -> _Places:
     pictures = (
-        [root / folder] if frames == "6fps" else [root / f"{split}_all_frames", root / f"all_frames/{split}_all_frames"]
+        [root / folder]
+        if variant == "6fps"
+        else [root / f"{split}_all_frames", root / f"all_frames/{split}_all_frames"]
     )
     chosen = next((path / "JPEGImages" for path in pictures if (path / "JPEGImages").is_dir()), None)
     labels = root / (masks or f"{folder}/Annotations")
@@ -101,7 +105,7 @@ def _places(root: Path, split: str, folder: str, frames: str, masks: str | None,
         missing = labels if chosen else " or ".join(str(path / "JPEGImages") for path in pictures)
         raise InputError(
             f"found no folder {missing}; expected frames in <split>/JPEGImages (or <split>_all_frames/JPEGImages) and "
-            f"masks in <split>/Annotations below {root}; unpack the split there, or set split=, frames= and masks="
+            f"masks in <split>/Annotations below {root}; unpack the split there, or set split=, variant= and masks="
         )
     return _Places(chosen, labels, None if meta is None else _meta_file(root, split, meta))
 

@@ -74,7 +74,15 @@ def evaluate(
     """
     _check(videos, workers, write_masks and output_dir is None)
     protocol = Protocol(
-        memory, gate, corruption_rate, corruption_seed, str(device), precision, short_side, scored, dict(overrides or {})
+        memory,
+        gate,
+        corruption_rate,
+        corruption_seed,
+        str(device),
+        precision,
+        short_side,
+        scored,
+        dict(overrides or {}),
     )
     folder = None if output_dir is None else Path(output_dir)
     key = f"{settings_key(model, protocol)}{'+masks' if write_masks else ''}"
@@ -144,7 +152,9 @@ def _score(
     with ProcessPoolExecutor(
         min(workers, len(videos)), get_context("spawn"), initializer=_start_worker, initargs=(model, protocol)
     ) as pool:
-        jobs = {pool.submit(_work, video, masks and masks / video.name, protocol.scored): video.name for video in videos}
+        jobs = {
+            pool.submit(_work, video, masks and masks / video.name, protocol.scored): video.name for video in videos
+        }
         try:
             for job in as_completed(jobs):
                 yield jobs[job], job.result()

@@ -81,9 +81,7 @@ def _jobs(tree: Tree, folder: Path, seen: Sequence[dict[int, int]]) -> list[_Job
         paths = [folder / video.name / f"{video.frame_names[t]}.png" for t in times]
         missing += [path for path in paths if not path.is_file()]
         total += len(paths)
-        jobs += [
-            (video, first, folder / video.name, tuple(times[k : k + CHUNK])) for k in range(0, len(times), CHUNK)
-        ]
+        jobs += [(video, first, folder / video.name, tuple(times[k : k + CHUNK])) for k in range(0, len(times), CHUNK)]
     if missing:
         raise InputError(
             f"{len(missing)} of {total} masks to score are missing in {folder} (first: {missing[0]}); expected "

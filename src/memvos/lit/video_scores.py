@@ -140,9 +140,7 @@ class VideoScores:
         return cls(**{**plain, "objects": objects, "quality": quality})
 
 
-def score_video(
-    segmenter: Segmenter, video: Video, masks_to: Path | None = None, scored: str = "davis"
-) -> VideoScores:
+def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None, scored: str = "davis") -> VideoScores:
     """Segment and score one video.
 
     Every object is given where it first appears in the ground truth (in the first frame, unless the tree says that

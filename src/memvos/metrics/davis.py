@@ -13,7 +13,6 @@ BOUNDARY_TOLERANCE = 0.008
 """Distance within which two boundaries match, as a ratio of the image diagonal."""
 
 
-
 def region_similarity(gt: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None) -> float | np.ndarray:
     """Intersection over union J; 1 where both masks are empty.
 

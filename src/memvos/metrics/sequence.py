@@ -75,7 +75,9 @@ def score_frame(
         ValueError: if the sizes differ.
     """
     if truth.shape != prediction.shape:
-        raise ValueError(f"got a prediction {prediction.shape}, expected the size of the truth {truth.shape}; resize it")
+        raise ValueError(
+            f"got a prediction {prediction.shape}, expected the size of the truth {truth.shape}; resize it"
+        )
     pairs = {id: MaskPair(truth == id, prediction == id) for id in objects if id not in skip}
     return {id: (pair.j, pair.f(), pair.present) for id, pair in pairs.items()}
 
