@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -106,3 +107,132 @@ def static_root(tmp_path: Path, write_video: Callable[..., None]) -> Path:
     root = tmp_path / "static"
     write_video(root / "images", root / "masks", frames=3, objects=2)
     return root
+
+
+class TinySets:
+    """Tiny made-up trees in the layouts of the published data sets, one folder each; `make(name)` for a data config."""
+
+    def __init__(self, folder: Path, write_video: Callable[..., None]) -> None:
+        self.folder, self.write = folder, write_video
+
+    def make(self, name: str) -> list[str]:
+        """Write what conf/data/<name>.yaml reads; its overrides (`root=…` first)."""
+        root = self.folder / name
+        return [f"root={root}", *(getattr(self, f"_{name}")(root) or [])]
+
+    def _videos(self, root: Path, names: dict[str, int], **settings) -> None:
+        for name, objects in names.items():
+            self.write(root / "JPEGImages" / name, root / "Annotations" / name, objects=objects, **settings)
+
+    def _davis2016(self, root: Path, year: int = 2016, val: str = "val", annotated=None) -> None:
+        for split, names in {"train": {"a": 1, "b": 2, "c": 1, "d": 1, "e": 1}, val: {"f": 2}}.items():
+            for video, objects in names.items():
+                homes = (root / kind / "480p" / video for kind in ("JPEGImages", "Annotations"))
+                self.write(*homes, objects=objects, annotated=annotated if split == val else None)
+            path = root / f"ImageSets/{year}/{split}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(f"{video}\n" for video in names))
+
+    def _davis2017(self, root: Path) -> None:
+        self._davis2016(root, 2017)
+
+    def _davis2017_testdev(self, root: Path) -> None:
+        self._davis2016(root, 2017, "test-dev", annotated=(0,))
+
+    def _folder(self, root: Path) -> None:
+        self._videos(root, {"a": 1, "b": 2})
+
+    _bl30k = _folder
+
+    def _long_videos(self, root: Path) -> None:
+        self._videos(root, {"blueboy": 1, "rat": 1}, frames=12, annotated=(0, 5, 10))
+
+    def _mose(self, root: Path) -> None:
+        self._videos(root / "train", {"0a": 2, "0b": 1})
+        self._videos(root / "valid", {"1a": 2}, annotated=(0,))
+
+    def youtube(self, folder: Path, videos: dict[str, str], step: int = 5, frames: int = 6, all_frames=None) -> None:
+        """A split: every video has object 1 from the start and object 2 from the third mask on; categories by video."""
+        meta = {}
+        for number, (name, category) in enumerate(videos.items()):
+            size = (48, 64) if number % 2 else (64, 48)  # sizes vary, portrait too
+            images, masks = folder / "JPEGImages" / name, folder / "Annotations" / name
+            self.write(images, masks, frames=frames, size=size, objects=2 if size[1] == 64 else 1)
+            for home in (images, masks):
+                for path in sorted(home.iterdir(), reverse=True):
+                    path.rename(path.with_stem(f"{step * int(path.stem):05d}"))
+            names = sorted(path.stem for path in masks.iterdir())
+            objects = {"1": {"category": category, "frames": names}}
+            if size[1] == 64:
+                objects["2"] = {"category": "hat", "frames": names[2:]}
+                for early in names[:2]:
+                    labels = np.array(Image.open(masks / f"{early}.png"))
+                    write_mask(masks / f"{early}.png", np.where(labels == 1, labels, 0).astype(np.uint8))
+            meta[name] = {"objects": objects}
+            if all_frames is not None:
+                self.write(all_frames / "JPEGImages" / name, folder / "unused", frames=step * frames, size=size)
+                shutil.rmtree(folder / "unused")
+        (folder / "meta.json").write_text(json.dumps({"videos": meta}))
+
+    def _youtube2019(self, root: Path) -> None:
+        self.youtube(root / "train", {"t0": "person", "t1": "person", "t2": "dog", "t3": "cat"})
+        self.youtube(root / "valid", {"v0": "person", "v1": "yak"}, all_frames=root / "valid_all_frames")
+
+    _youtube2018 = _youtube2019
+
+    def _youtube_held_out(self, root: Path) -> list[str]:
+        self.youtube(root / "train", {f"t{k}": "abcdefgh"[k // 2] for k in range(12)})
+        return ["held_out={videos: 4, unseen: 2, seed: 0}"]
+
+    def _lvos_v1(self, root: Path) -> None:
+        for split, names in {"train": {"t0": "dog"}, "val": {"v0": "dog", "v1": "yak"}}.items():
+            self.youtube(root / split, names)
+            meta = json.loads((root / split / "meta.json").read_text())
+            for video in meta["videos"].values():
+                for entry in video["objects"].values():
+                    names = entry.pop("frames")
+                    entry["frame_range"] = {"start": names[0], "end": names[-1], "frame_nums": len(names)}
+            (root / split / "meta.json").unlink()
+            (root / split / f"{split}_meta.json").write_text(json.dumps(meta))
+
+    _lvos_v2 = _lvos_v1
+
+    def stills(self, images: Path, masks: Path, endings=("", ""), mode: str = "L") -> None:
+        """Three images and their masks, JPEG and PNG."""
+        self.write(images, self.folder / "masks", frames=3, mode=mode)
+        masks.mkdir(parents=True, exist_ok=True)
+        for path in sorted(images.glob("0*.jpg")):
+            path.rename(path.with_stem(f"{images.name}_{path.stem}{endings[0]}"))
+        for path in sorted((self.folder / "masks").iterdir()):
+            path.rename(masks / f"{images.name}_{path.stem}{endings[1]}.png")
+
+    def _static(self, root: Path) -> None:
+        self.stills(root / "fss/abacus", root / "fss/abacus")
+        self.stills(root / "fss/zebra", root / "fss/zebra")
+        for name in ("DUTS-TR", "DUTS-TE"):
+            self.stills(root / f"{name}/{name}-Image", root / f"{name}/{name}-Mask")
+            for path in (root / f"{name}/{name}-Mask").iterdir():
+                path.rename(path.with_name(path.name.replace("Mask", "Image")))
+        self.stills(root / "ecssd/images", root / "ecssd/ground_truth_mask")
+        self.stills(root / "HRSOD/images", root / "HRSOD/masks")
+        self.stills(root / "BIG/val", root / "BIG/val", ("_im", "_gt"))
+
+    def _coco(self, root: Path) -> None:
+        self.stills(root / "train2017", root / "masks/train2017", mode="P")
+        self.write(root / "more", root / "unused", frames=1)
+        (root / "more/00000.jpg").rename(root / "train2017/without.jpg")
+
+    def _paper(self, root: Path) -> list[str]:
+        self._davis2017(root)
+        self._youtube2019(self.folder / "youtube")
+        (self.folder / "youtube/train").rename(self.folder / "youtube/train_480p")
+        (self.folder / "youtube/train").mkdir()
+        shutil.copy(self.folder / "youtube/train_480p/meta.json", self.folder / "youtube/train")
+        self._static(self.folder / "static")
+        return [f"youtube_root={self.folder / 'youtube'}", f"static_root={self.folder / 'static'}"]
+
+
+@pytest.fixture
+def tiny_sets(tmp_path: Path, write_video: Callable[..., None]) -> TinySets:
+    """Makes a tiny tree of every data set: `tiny_sets.make("mose")`."""
+    return TinySets(tmp_path / "sets", write_video)

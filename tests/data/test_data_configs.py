@@ -49,3 +49,37 @@ def test_a_data_set_can_be_sent_to_loading_processes(davis_root):
     dataset = instantiate(data["main"], batch_size=2).dataset
     copy = pickle.loads(pickle.dumps(dataset))
     assert (copy[3, 0.5].frames == dataset[3, 0.5].frames).all()
+
+
+SETS = sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml") if path.stem != "synthetic")
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_layout_of_every_data_set_gives_clips_and_videos(tiny_sets, name, monkeypatch, tmp_path):
+    monkeypatch.setenv("MEMVOS_CACHE", str(tmp_path / "cache"))
+    small = ["size=32", "num_workers=0"]
+    if name in ("static", "coco"):
+        small += ["clips={train: 2, val: 1, test: 1}", "frames=3", "frame_size=[48,48]"]
+    overrides = [f"data.{override}" for override in (*tiny_sets.make(name), *small)]
+    data = data_config("+model=qdmn", f"+data={name}", *overrides)
+    stages = [key for key in ("pretrain", "bl30k", "main") if key in data]
+    if "static_root" in data and name != "paper":
+        stages.remove("pretrain")  # renders the embedded benchmark: tests/data/test_synthetic.py
+    for stage in stages:
+        datamodule = instantiate(data[stage], batch_size=2)
+        assert next(iter(datamodule.train_dataloader())).frames.shape == (2, 3, 3, 32, 32)
+        assert datamodule.fingerprint()
+    for split in ("val", "test"):
+        assert all(video.object_ids for video in instantiate(data[split]).videos)
+
+
+def test_the_published_shares_and_curricula(tiny_sets):
+    data = data_config("+data=paper", *(f"data.{override}" for override in tiny_sets.make("paper")))
+    sources = instantiate(data["main"]).sources
+    assert [source.repeat for source in sources] == [5, 1]
+    assert [source.max_skip.at(0.65) for source in sources] == [10, 5]
+    assert [source.max_skip.at(0.5) for source in sources] == [10, 5]
+    assert [source.repeat for source in instantiate(data["pretrain"]).sources] == [1, 1, 1, 1, 5, 5]
+    assert len(instantiate(data["main"]).dataset) == 5 * 5 + 4
+    bl30k = data_config("+data=bl30k", *(f"data.{override}" for override in tiny_sets.make("bl30k")))
+    assert bl30k["bl30k"]["transforms"][0]["scale"] == [0.25, 1.0]

@@ -261,3 +261,12 @@ def test_the_real_folders_are_read(shared):
     assert (len(caps), caps.annotated, caps.size) == (87, (0, 14, 33, 43, 66), (853, 480))
     assert caps.first_seen == {1: 0, 2: 33}
     assert len(ImageTree(shared / "data/static_images").images) == 30
+
+
+def test_images_without_a_mask_may_be_left_out(static_root):
+    (static_root / "masks/00001.png").unlink()
+    assert [still.name for still in ImageTree(static_root, unmasked=True).images] == ["00000", "00002"]
+
+
+def test_a_folder_may_lie_below_the_root(davis_root, tmp_path):
+    assert len(FolderTree(tmp_path, folder="davis").videos) == 3

@@ -88,11 +88,11 @@ def test_finished_videos_are_skipped_after_an_interruption(tiny, make_videos, tm
     videos, seen = make_videos(3), []
     score_video = evaluation.score_video
 
-    def interrupted(segmenter, video, masks_to=None):
+    def interrupted(segmenter, video, masks_to, scored):
         if len(seen) == 2:
             raise KeyboardInterrupt
         seen.append(video.name)
-        return score_video(segmenter, video, masks_to)
+        return score_video(segmenter, video, masks_to, scored)
 
     monkeypatch.setattr(evaluation, "score_video", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -125,7 +125,7 @@ def test_other_weights_or_settings_start_anew(tiny, make_videos, tmp_path, monke
 
 def test_masks_are_written_in_the_size_of_the_frames(tiny, make_videos, tmp_path):
     evaluate(tiny, make_videos(1), output_dir=tmp_path, write_masks=True, **QUIET)
-    files = sorted((tmp_path / "masks" / "video0").iterdir())
+    files = sorted((tmp_path / "masks" / "video0").glob("*.png"))
     assert [file.name for file in files][:2] == ["00000.png", "00001.png"]
     assert len(files) == 12
     with Image.open(files[0]) as image:

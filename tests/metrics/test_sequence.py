@@ -66,7 +66,7 @@ def test_a_row_of_objects_csv_holds_every_measure_in_order():
     truth = clip(*[[(1, 2)]] * 4)
     (score,) = score_sequence(truth, truth, "square", attributes=("occlusion", "exit"))
     row = score.as_row()
-    assert tuple(row) == ("video", "object", "frames", *MEASURES, "attributes")
+    assert tuple(row) == ("video", "object", "frames", *MEASURES, "attributes", "category")
     assert (row["video"], row["object"], row["frames"], row["attributes"]) == ("square", 1, 2, "occlusion;exit")
 
 

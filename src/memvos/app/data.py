@@ -1,19 +1,32 @@
-"""`memvos data check NAME root=PATH`: one line per kind of fault. `memvos data synthetic`: render the benchmark."""
+"""`memvos data`: its actions, of which `check` (one line per kind of fault) and `synthetic` are here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from memvos.errors import InputError
 
 HELP = """usage: memvos data check NAME [root=PATH] [KEY=VALUE ...]
+       memvos data score NAME FOLDER [root=PATH] [split=test] [workers=N] [output=FOLDER] [KEY=VALUE ...]
+       memvos data submission NAME FOLDER FILE.zip | FILE.zip [root=PATH] [split=test] [KEY=VALUE ...]
+       memvos data prepare NAME [root=PATH] [workers=N] [short_side=PIXELS] [KEY=VALUE ...]
+       memvos data fetch NAME|URL root=PATH [sha256=HASH] [keep=true]
        memvos data synthetic [difficulty=easy|normal|hard] [workers=N] [KEY=VALUE ...]
 
 check looks over every image and mask of a data set (NAME is a file of conf/data) and prints one line per kind of fault;
-the exit code is 1 if there are any. synthetic renders the embedded benchmark into the cache, which happens by itself
-where it is needed. KEY=VALUE are keys of the data set's configuration: resolution=240p, clips.train=50, ..."""
-TREES = "memvos.data.trees.", "memvos.data.synthetic."
+the exit code is 1 if there are any. score compares masks, FOLDER/<video>/<frame>.png, with the ground truth, on all
+cores, by the data set's protocol; result.json and CSVs per object, sequence, attribute and category go to output.
+submission packs masks for a score server and looks over what it packed, or a zip of yours. prepare makes what a
+training reads: YouTube-VOS and BL30K at 480p, the small versions of BIG and HRSOD, masks of COCO; it goes on where it
+was interrupted. fetch downloads and unpacks a set whose terms allow it, and goes on too. synthetic renders the embedded
+benchmark into the cache, which happens by itself where it is needed. KEY=VALUE are keys of the data set's
+configuration: resolution=240p, clips.train=50, ..."""
+SYNTHETIC = "memvos.data.synthetic."
+PLACES = {"check": (1,), "score": (2,), "submission": (2, 3), "prepare": (1,), "fetch": (1,)}
+"""Action → how many arguments without a `=` it takes."""
+WITH_FOLDER = ("score", "submission")
+TREES = "memvos.data.trees.", "memvos.data.youtube.", "memvos.data.static_sets.", SYNTHETIC
 
 
 def run(arguments: list[str]) -> int:
@@ -24,54 +37,106 @@ def run(arguments: list[str]) -> int:
     action, *rest = arguments
     if action == "synthetic":
         return render(rest)
-    if action != "check" or not rest or "=" in rest[0]:
-        raise InputError("expected `memvos data check NAME root=PATH` or `memvos data synthetic`")
-    return check(rest[0], rest[1:])
+    places = next((k for k, entry in enumerate(rest) if "=" in entry), len(rest))
+    if action not in PLACES or places not in PLACES[action]:
+        raise InputError(f"got `memvos data {' '.join(arguments)}`; see `memvos data --help` for what it can do")
+    named_first = 2 if action in WITH_FOLDER else 1
+    return _action(action)(*rest[:named_first], rest[named_first:])
+
+
+def _action(name: str) -> Callable[..., int]:
+    """The function of an action; what it needs is imported only now."""
+    from memvos.app import data_prepare, data_score
+
+    return {
+        "check": check,
+        "score": data_score.score,
+        "submission": data_score.submission,
+        "prepare": data_prepare.prepare,
+        "fetch": data_prepare.fetch,
+    }[name]
 
 
 def check(name: str, overrides: Sequence[str]) -> int:
     """Look over all trees of a data set and print what is wrong with them; 1 if anything is."""
+    from memvos.data.check import Fault
     from memvos.data.check import check as look_over
+    from memvos.data.layouts import NoRoot
 
     faulty = False
-    for tree, splits in trees(name, overrides):
-        faults = look_over(tree)
-        frames = sum(len(video) for video in tree.videos)
-        size = f"{len(tree.videos)} videos, {frames} frames" if tree.videos else f"{len(tree.images)} images"
-        print(f"{name} {splits}: {size}, {'no faults' if not faults else f'{len(faults)} kinds of fault'}")
-        for fault in faults:
-            print(f"  {fault}")
-        faulty = faulty or bool(faults)
+    for node, splits in nodes(name, overrides):
+        try:
+            found = build(node)
+        except NoRoot:
+            raise
+        except InputError as fault:
+            print(f"{name} {splits}: cannot be read, 1 kind of fault\n  {Fault('layout', str(fault), 1)}")
+            faulty = True
+            continue
+        for tree in found:
+            faults = look_over(tree)
+            frames = sum(len(video) for video in tree.videos)
+            size = f"{len(tree.videos)} videos, {frames} frames" if tree.videos else f"{len(tree.images)} images"
+            kinds = f"{len(faults)} kind{'s' * (len(faults) > 1)} of fault" if faults else "no faults"
+            print(f"{name} {splits}: {size}, {kinds}, fingerprint {tree.fingerprint()}")
+            for fault in faults:
+                print(f"  {fault}")
+            faulty = faulty or bool(faults)
     return int(faulty)
 
 
 def render(overrides: Sequence[str]) -> int:
     """Render every split of the embedded benchmark that is not there yet."""
-    for tree, splits in trees("synthetic", overrides):
-        print(f"synthetic {splits}: {len(tree.videos)} clips in {tree.root}")
+    for node, splits in nodes("synthetic", overrides):
+        for tree in build(node):
+            print(f"synthetic {splits}: {len(tree.videos)} clips in {tree.root}")
     return 0
 
 
-def trees(name: str, overrides: Sequence[str]) -> Iterator[tuple[Any, str]]:
-    """Every tree that a data configuration names, once, with the keys that name it.
+def settings(name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """A data configuration in plain containers.
 
     Raises:
-        InputError: if the configuration or a root does not exist.
+        InputError: if there is none of this name.
     """
-    from memvos.app import composition, provenance
-    from memvos.app.runs import instantiate
+    from memvos.app import composition
 
     config = composition.compose("train", [f"data={name}", *(f"data.{override}" for override in overrides)])
+    return composition.resolved(config)["data"]
+
+
+def nodes(name: str, overrides: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every tree that a data configuration names, once, as a configuration, with the keys that name it.
+
+    Raises:
+        InputError: if there is no such configuration.
+    """
+    from memvos.app import provenance
+
     found: dict[str, tuple[Any, list[str]]] = {}
-    for key, node in named(composition.resolved(config)["data"]):
+    for key, node in named(settings(name, overrides)):
         found.setdefault(provenance.digest(node), (node, []))[1].append(key)
     for node, keys in found.values():
         direct = [key for key in keys if "." not in key]
-        if direct or (name != "synthetic" and not node["_target_"].startswith(TREES[1])):
-            built = instantiate(node)
-            for tree in built if isinstance(built, list) else [built]:
-                if tree.videos or tree.images:
-                    yield tree, ", ".join(direct or keys)
+        if direct if name == "synthetic" else not node["_target_"].startswith(SYNTHETIC):
+            yield node, ", ".join(direct or keys)
+
+
+def build(node: dict[str, Any]) -> list[Any]:
+    """The trees of a configuration that hold anything.
+
+    Raises:
+        InputError: if a root does not exist, or its layout is another.
+    """
+    from hydra.errors import InstantiationException
+
+    from memvos.app.runs import instantiate
+
+    try:
+        built = instantiate(node)
+    except InstantiationException as error:
+        raise (error.__cause__ if isinstance(error.__cause__, InputError) else error) from None
+    return [tree for tree in (built if isinstance(built, list) else [built]) if tree.videos or tree.images]
 
 
 def named(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -51,6 +51,8 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
         device=settings["device"],
         precision=settings["precision"],
         short_side=settings["short_side"],
+        scored=tree.protocol,
+        seen=tree.seen,
         workers=settings["workers"],
         write_masks=settings["write_masks"],
         progress=sys.stderr.isatty(),
@@ -73,5 +75,7 @@ def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | Non
 
 def summary(result: dict[str, Any], folder: Any) -> str:
     """One line: the scores in percent, and where the files are."""
-    scores = "  ".join(f"{name} {100 * result['scores'][name]:.1f}" for name in ("J&F", "J", "F", "J&F_present"))
+    known = {name: result["scores"][name] for name in ("J&F", "J", "F", "J&F_present")} | result.get("youtube", {})
+    scores = "  ".join(f"{name} {100 * value:.1f}" for name, value in known.items() if value is not None)
+    scores = scores or "not scored: no masks after the first"
     return f"{scores}  ({result['objects']} objects in {result['sequences']} videos, {folder})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,15 +54,18 @@ def data_of(settings: Mapping[str, Any], part: str) -> Any:
 
 
 def raise_data_faults(trees: Iterable[Any]) -> None:
-    """Look over trees before they are used.
+    """Look over trees before they are used; faults that stop nothing are noted on standard error.
 
     Raises:
-        InputError: for the first tree with a fault.
+        InputError: for the first tree with a fault that stops it.
     """
     from memvos.data.check import check, raise_faults
 
     for tree in trees:
-        raise_faults(tree, check(tree))
+        faults = check(tree)
+        raise_faults(tree, faults)
+        for fault in faults:
+            print(f"note: data {tree.name}: {fault}", file=sys.stderr)
 
 
 def is_first_rank() -> bool:

@@ -76,13 +76,16 @@ def segment(config: DictConfig) -> None:
     import torch
 
     from memvos.decode.video import follow, open_frames
-    from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter
+    from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
 
     settings = composition.resolved(config)
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
     frames = open_frames(settings["input"])
-    masks = read_masks(Path(settings["masks"]), frames)
+    given: dict[str, list[int]] = {}
+    masks = {
+        name: partial(noted, given, name, read) for name, read in read_masks(Path(settings["masks"]), frames).items()
+    }
     segmenter = build_segmenter(settings)
     folder = writable_folder(settings["output_dir"])
     video = Path(settings["input"]).stem
@@ -98,6 +101,7 @@ def segment(config: DictConfig) -> None:
             if overlay is not None:
                 overlay.write(frame, step.labels)
             count += 1
+    write_given(folder, given)
     print(f"{count} masks of objects {', '.join(map(str, segmenter.ids))} and quality.csv in {folder}")
 
 
@@ -139,6 +143,15 @@ def read_masks(path: Path, frames: Any) -> dict[str, Callable[[], Any]]:
         found = {path.stem if path.stem in names else names[0]: partial(reader.read, path)}
     next(iter(found.values()))()
     return found
+
+
+def noted(given: dict[str, list[int]], name: str, read: Callable[[], Any]) -> Any:
+    """Read a mask, and note the ids it gives at this frame."""
+    import numpy as np
+
+    labels = read()
+    given[name] = [int(value) for value in np.unique(labels) if value]
+    return labels
 
 
 def _is_override(argument: str) -> bool:

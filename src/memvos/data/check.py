@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from memvos.data.files import probe, read_image
+from memvos.data import copies
+from memvos.data.files import MaskFault, probe, read_image
+from memvos.data.frame_rate import uneven, variant
+from memvos.data.mask_ids import differs_from_meta, present, suspicious
 from memvos.data.sequences import StaticImage, Video
 from memvos.data.trees import Tree
 from memvos.errors import InputError
 
 DECODED_AT_MOST = 6000
 """Files up to which `check` decodes all of a tree by default: a few seconds."""
+
+NOTES = ("count", "duplicated file", "frame-rate variant", "missing frames", "ids differ from meta.json")
+"""Kinds that do not keep a run from starting: what is there can be used, though it is not what was published."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,11 @@ class Fault:
     def __str__(self) -> str:
         return f"{self.kind} ({self.count}×): {self.example}"
 
+    @property
+    def stops(self) -> bool:
+        """Can nothing be made of the data?"""
+        return self.kind not in NOTES
+
 
 def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
     """Return the faults of a tree, in the order in which their kinds were first met; an empty list if there are none.
@@ -35,8 +44,11 @@ def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
     The header and the end of every file are read, and every first mask is decoded. `thorough` decodes every file, which
     also finds damage in the middle of a file and unknown object ids; None does so for at most `DECODED_AT_MOST` files.
 
-    The kinds: "unreadable file"; "sizes differ" (a mask and its image, or the frames of a video); "no first mask"; "no
-    object"; "unknown object id" (one that the first mask lacks, in a tree where objects may not enter late).
+    The kinds: "unreadable file"; "sizes differ" (a mask and its image, or the frames of a video); "no mask" (a video
+    without any), "no first mask", "no object"; "unknown object id" (one that the first mask lacks, in a tree where
+    objects may not enter late); "no palette" (a mask in colours, or in the grey values of a palette's colours),
+    "smoothed mask" (anti-aliased edges), "255 beside ids"; and those of `NOTES`. Faults of the layout ("layout" in
+    `memvos data check`) are raised when a tree is made.
     """
     if thorough is None:
         thorough = len(tree.files()) <= DECODED_AT_MOST
@@ -47,11 +59,12 @@ def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
 
 
 def raise_faults(tree: Tree, faults: list[Fault]) -> None:
-    """End a run on a tree that has faults.
+    """End a run on a tree that has faults which stop it.
 
     Raises:
-        InputError: with the first fault, and the number of further kinds.
+        InputError: with the first of them, and the number of further kinds.
     """
+    faults = [fault for fault in faults if fault.stops]
     if faults:
         more = "" if len(faults) == 1 else f" (and {len(faults) - 1} more kinds of fault: memvos data check lists them)"
         raise InputError(f"data {tree.name}: {faults[0]}{more}")
@@ -61,13 +74,27 @@ _Found = Iterator[tuple[str, Path, str]]  # kind, the file at fault, message
 
 
 def _faults(tree: Tree, thorough: bool) -> _Found:
+    objects = 0
     for video in tree.videos:
         yield from _file_faults(video)
-        yield from _mask_faults(video, thorough)
+        ids = yield from _mask_faults(tree, video, thorough)
+        objects += len(tree.meta.get(video.name, ids))
+        yield from _name_faults(tree, video)
         for path in video.image_paths if thorough else ():
-            yield from _unreadable(path, lambda path=path: read_image(path))
+            yield from _unreadable(path)
     for still in tree.images:
         yield from _still_faults(still, thorough)
+    for copy, original in copies.find(tree):
+        message = f"{copy} has the content of {original}; expected different pictures; remove one of the two"
+        yield "duplicated file", copy, message
+    counts = {"videos": len(tree.videos), "images": len(tree.images), "objects": objects}
+    for what, expected in tree.official.items():
+        if counts[what] != expected:
+            message = (
+                f"{tree.root} has {counts[what]:,} {what} of {tree.name}, the published set {expected:,}; complete it, "
+                "or set official=null in its configuration if this is all you want"
+            )
+            yield "count", tree.root / what, message
 
 
 def _file_faults(video: Video) -> _Found:
@@ -89,25 +116,34 @@ def _file_faults(video: Video) -> _Found:
                 yield "sizes differ", path, message
 
 
-def _mask_faults(video: Video, thorough: bool) -> _Found:
-    """What the masks hold: all of them if thorough, otherwise the first one."""
+def _mask_faults(tree: Tree, video: Video, thorough: bool):
+    """What the masks hold: all of them if thorough, otherwise the first one. Returns the ids seen."""
     if 0 not in video.annotated:
-        yield "no first mask", video.image_paths[0], video.no_first_mask
-        return
-    known: set[int] | None = None
+        yield "no first mask" if video.annotated else "no mask", video.image_paths[0], video.no_first_mask
+        return {}
+    known: set[int] = set()
+    first: dict[int, str] = {}
     for t in video.annotated if thorough else video.annotated[:1]:
-        path = video.mask_paths[video.frame_names[t]]
+        name = video.frame_names[t]
+        path = video.mask_paths[name]
         try:
-            ids = {int(value) for value in np.unique(video.mask_format.read(path)) if value}
+            ids = present(video.mask_format, path)
         except InputError as fault:
-            yield "unreadable file", path, str(fault)
+            yield _kind(fault), path, str(fault)
             continue
         if t == 0 and not ids and not video.late_objects:
             yield "no object", path, f"first mask {path} is empty; expected at least one object id above 0; draw one"
         if t == 0:
             known = ids
+            yield from ((kind, path, message) for kind, message in suspicious(video.mask_format, path))
         elif known and not video.late_objects and ids - known:
             yield "unknown object id", path, _unknown_id(path, ids, known)
+        first.update((key, name) for key in ids - first.keys())
+    if video.name in tree.meta:
+        message = differs_from_meta(video, first, tree.meta[video.name], thorough and len(video.annotated) > 1)
+        if message:
+            yield "ids differ from meta.json", video.mask_paths[video.frame_names[0]], message
+    return first
 
 
 def _unknown_id(path: Path, ids: set[int], known: set[int]) -> str:
@@ -118,31 +154,46 @@ def _unknown_id(path: Path, ids: set[int], known: set[int]) -> str:
     )
 
 
+def _name_faults(tree: Tree, video: Video) -> _Found:
+    """Whether the numbers of the frames are those of the wanted frame rate, without gaps."""
+    for kind, message in (("frame-rate variant", variant(video, tree.frame_step)), ("missing frames", uneven(video))):
+        if message:
+            yield kind, video.image_paths[0], message
+            return
+
+
 def _still_faults(still: StaticImage, thorough: bool) -> _Found:
-    try:
-        sizes = probe(still.image_path), probe(still.mask_path)
-    except InputError as fault:
-        yield "unreadable file", still.image_path, str(fault)
-        return
-    if sizes[0] != sizes[1]:
-        (height, width), (rows, columns) = sizes
+    for path in (still.image_path, still.mask_path):
+        try:
+            probe(path)
+        except InputError as fault:
+            yield "unreadable file", path, str(fault)
+            return
+    (rows, columns), (height, width) = probe(still.mask_path), probe(still.image_path)
+    if (rows, columns) != (height, width):
         message = f"mask {still.mask_path} is {columns}×{rows} pixels, its image {width}×{height}; resize the mask"
         yield "sizes differ", still.mask_path, message
     elif thorough:
-        yield from _unreadable(still.image_path, still.image)
+        yield from _unreadable(still.image_path)
         try:
-            if not still.labels().any():
-                yield (
-                    "no object",
-                    still.mask_path,
-                    f"mask {still.mask_path} is empty; draw an object or remove the pair",
-                )
+            empty = not still.labels().any()
         except InputError as fault:
-            yield "unreadable file", still.mask_path, str(fault)
+            yield _kind(fault), still.mask_path, str(fault)
+            return
+        yield from (
+            (kind, still.mask_path, message) for kind, message in suspicious(still.mask_format, still.mask_path)
+        )
+        if empty:
+            message = f"mask {still.mask_path} is empty; draw an object or remove the pair"
+            yield "no object", still.mask_path, message
 
 
-def _unreadable(path: Path, read: Callable[[], object]) -> _Found:
+def _kind(fault: InputError) -> str:
+    return fault.kind if isinstance(fault, MaskFault) else "unreadable file"
+
+
+def _unreadable(path: Path) -> _Found:
     try:
-        read()
+        read_image(path)
     except InputError as fault:
         yield "unreadable file", path, str(fault)

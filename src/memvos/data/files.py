@@ -17,6 +17,18 @@ MASK_SUFFIX = ".png"
 _JPEG_START, _JPEG_END, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND"
 
 
+SMOOTH_FROM = 8
+"""Different values beside 0 and 255 from which a mask is taken for one with smoothed edges."""
+
+
+class MaskFault(InputError):
+    """A mask that can be decoded, but not understood. Attribute kind: what is wrong, as `memvos data check` says it."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 def read_image(path: Path) -> np.ndarray:
     """Decode an image file to RGB uint8 (H, W, 3).
 
@@ -83,13 +95,15 @@ class MaskFormat:
         """Decode a mask file to a label map, uint8 (H, W), 0 = background.
 
         Raises:
-            InputError: if the file is missing or corrupt, is not of mode P, L or LA, or mixes 255 with other ids.
+            InputError: if the file is missing or corrupt.
+            MaskFault: (an InputError) if it is not of mode P, L or LA, or mixes 255 with other ids.
         """
         image = _decode(path, "mask")
         if image.mode not in ("P", "L", "LA"):
-            raise InputError(
+            raise MaskFault(
+                "no palette",
                 f"mask {path} has mode {image.mode}; expected a palette (P) or grey (L) PNG whose values are object "
-                "ids (or 0 and 255); convert it, e.g. by thresholding and saving as grey"
+                "ids (or 0 and 255); convert it, e.g. by thresholding and saving as grey",
             )
         labels = np.array(image.getchannel("L") if image.mode == "LA" else image)
         if self.threshold:
@@ -105,9 +119,10 @@ class MaskFormat:
         if (labels + np.uint8(1) > 1).any():  # 255 wraps round to 0: anything above 1 is neither 0 nor 255
             others = [int(value) for value in np.unique(labels) if value not in (0, 255)]
             listed = ", ".join(map(str, others[:5])) + (", …" if len(others) > 5 else "")
-            raise InputError(
+            raise MaskFault(
+                "smoothed mask" if len(others) >= SMOOTH_FROM else "255 beside ids",
                 f"mask {path} holds 255 beside {len(others)} other values ({listed}); expected object ids, or 0 and "
-                "255 only; set ignore=[255] if 255 means void, threshold=true if edges are smoothed (128 is the limit)"
+                "255 only; set ignore=[255] if 255 means void, threshold=true if edges are smoothed (128 is the limit)",
             )
         return (labels > 0).astype(np.uint8)
 

@@ -10,17 +10,21 @@ from memvos.data.sequences import Video
 from memvos.errors import InputError
 
 
+class NoRoot(InputError):
+    """There is no data to look at, as opposed to data of another layout."""
+
+
 def existing_root(root: str | Path | None) -> Path:
     """The root as an absolute path.
 
     Raises:
-        InputError: if none is given or there is no such folder.
+        NoRoot: (an InputError) if none is given or there is no such folder.
     """
     if root is None:
-        raise InputError("got no data root; expected the folder of the data set; set data.root=PATH (or DAVIS_ROOT)")
+        raise NoRoot("got no data root; expected the folder of the data set; set data.root=PATH (or DAVIS_ROOT)")
     path = Path(root).expanduser().absolute()
     if not path.is_dir():
-        raise InputError(f"data root {path} is not a folder; expected the folder of the data set; set data.root=PATH")
+        raise NoRoot(f"data root {path} is not a folder; expected the folder of the data set; set data.root=PATH")
     return path
 
 
@@ -126,14 +130,14 @@ def video_folders(root: Path, images: str, masks: str) -> Iterator[tuple[str, tu
     base = root / images
     if list_images(base):
         yield root.name, (base, root / masks)
-    for folder in _subfolders(base):
+    for folder in subfolders(base):
         if list_images(folder):
             yield folder.name, (folder, root / masks / folder.name)
             continue
-        for inner in _subfolders(folder):
+        for inner in subfolders(folder):
             if list_images(inner):
                 yield inner.name, (inner, root / masks / folder.name / inner.name)
-    for folder in _subfolders(root):
+    for folder in subfolders(root):
         if list_images(folder / images):
             yield folder.name, (folder / images, folder / masks)
 
@@ -151,7 +155,8 @@ def list_images(folder: Path) -> list[Path]:
     return list_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else []
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder in natural order; none if it is missing."""
     found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     return sorted(found, key=lambda path: natural_key(path.name))
 

@@ -47,6 +47,7 @@ class Video:
         attributes: what makes the sequence hard ("occlusion", ...), where the data set says so.
         annotated: indices of the frames that have a mask file.
         late_objects: objects may enter after the first mask.
+        categories: what the objects are ("person", ...) by id, where the data set says so.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Video:
         mask_format: MaskFormat = _PLAIN,
         attributes: Sequence[str] = (),
         late_objects: bool = False,
+        categories: Mapping[int, str] | None = None,
     ) -> None:
         """Take the frames in order and the masks by frame name; `late_objects`: ids may enter after the first mask."""
         self.name = name
@@ -65,6 +67,7 @@ class Video:
         self.mask_paths = dict(mask_paths)
         self.attributes = tuple(attributes)
         self.late_objects = late_objects
+        self.categories = dict(categories or {})
         self.annotated = tuple(t for t, frame in enumerate(self.frame_names) if frame in self.mask_paths)
         self.mask_format = mask_format
 

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from memvos.data.sequences import StaticImage, Video
 
 
 class Tree:
-    """A set of sequences or static images. Attributes: name, root, videos, images."""
+    """A set of sequences or static images.
+
+    Attributes:
+        name, root, videos, images: what it is, and what it holds.
+        official: how many "videos", "images" or "objects" the published set has; empty where that is not known.
+        protocol: how sequences are scored, "davis" (without the first and the last frame) or "youtube" (all).
+        seen: categories of the training set, where scores tell seen from unseen ones; empty elsewhere.
+        meta: what a meta.json says of the videos, by name.
+        frame_step: distance of the frames' numbers, where the variant demands one.
+    """
+
+    meta: Mapping[str, Any] = MappingProxyType({})
+    frame_step: int | None = None
 
     def __init__(
         self,
@@ -19,12 +33,18 @@ class Tree:
         videos: Sequence[Video] = (),
         images: Sequence[StaticImage] = (),
         settings: str = "",
+        official: Mapping[str, int] | None = None,
+        protocol: str = "davis",
+        seen: Sequence[str] = (),
     ) -> None:
         """`settings` says how files are read (split, merging, ...); it enters the fingerprint."""
         self.name = name
         self.root = Path(root)
         self.videos = list(videos)
         self.images = list(images)
+        self.official = dict(official or {})
+        self.protocol = protocol
+        self.seen = tuple(seen)
         self._settings = settings
 
     def __repr__(self) -> str:

@@ -34,6 +34,7 @@ class DavisTree(Tree):
         threshold: bool = False,
         ignore: Sequence[int] = (),
         attributes: Mapping[str, Sequence[str]] | None = None,
+        official: Mapping[str, int] | None = None,
     ) -> None:
         """Find the videos of a split.
 
@@ -48,6 +49,7 @@ class DavisTree(Tree):
             threshold: grey values of 128 and more are one object.
             ignore: mask values read as background, e.g. [255] for void.
             attributes: attributes of the videos by name.
+            official: how many videos and objects the split should have, for `memvos data check`; not with a subset.
 
         Raises:
             InputError: if the root, the split's list or a video's frames are missing, or the split is empty.
@@ -66,7 +68,13 @@ class DavisTree(Tree):
             )
             for name in names
         ]
-        super().__init__(f"{root.name}/{split}", root, videos, settings=f"{resolution} {reading} late={late_objects}")
+        super().__init__(
+            f"{root.name}/{split}",
+            root,
+            videos,
+            settings=f"{resolution} {reading} late={late_objects}",
+            official=None if subset else official,
+        )
 
 
 class FolderTree(Tree):
@@ -85,6 +93,8 @@ class FolderTree(Tree):
         merge_objects: bool = False,
         threshold: bool = False,
         ignore: Sequence[int] = (),
+        folder: str = ".",
+        official: Mapping[str, int] | None = None,
     ) -> None:
         """Find the videos.
 
@@ -96,11 +106,13 @@ class FolderTree(Tree):
             merge_objects: make all objects one.
             threshold: grey values of 128 and more are one object.
             ignore: mask values read as background, e.g. [255] for void.
+            folder: where below root to look, e.g. "valid" (MOSE).
+            official: how many videos there should be, for `memvos data check`; not with `videos`.
 
         Raises:
             InputError: if the root is missing, no frames are found, or a name in `videos` is not there.
         """
-        root = layouts.existing_root(root)
+        root = layouts.existing_root(layouts.existing_root(root) / folder)
         found: dict[str, tuple[Path, Path]] = {}
         for name, folders in layouts.video_folders(root, images, masks):
             if name in found:
@@ -125,7 +137,9 @@ class FolderTree(Tree):
             layouts.folder_video(n, *found[n], reading, late_objects=True)
             for n in (found if videos is None else videos)
         ]
-        super().__init__(root.name, root, chosen, settings=f"folder {reading}")
+        super().__init__(
+            root.name, root, chosen, settings=f"folder {reading}", official=official if videos is None else None
+        )
 
 
 class ImageTree(Tree):
@@ -140,6 +154,8 @@ class ImageTree(Tree):
         mask_ending: str = "",
         threshold: bool = False,
         ignore: Sequence[int] = (),
+        unmasked: bool = False,
+        official: Mapping[str, int] | None = None,
     ) -> None:
         """Find the pairs.
 
@@ -151,9 +167,11 @@ class ImageTree(Tree):
             mask_ending: what ends the stem of masks only, e.g. "_gt".
             threshold: grey values of 128 and more are one object (DUTS, ECSSD and other saliency sets).
             ignore: mask values read as background.
+            unmasked: images without a mask are left out; otherwise they are an error.
+            official: how many images there should be, for `memvos data check`.
 
         Raises:
-            InputError: if a folder is missing, or no image has a mask, or an image has none.
+            InputError: if a folder is missing, or no image has a mask, or (unless `unmasked`) an image has none.
         """
         root = layouts.existing_root(root)
         for folder in (root / images, root / masks):
@@ -166,6 +184,8 @@ class ImageTree(Tree):
         pictures = layouts.by_stem(root / images, suffixes, image_ending)
         labels = layouts.by_stem(root / masks, (MASK_SUFFIX,), mask_ending)
         alone = [stem for stem in pictures if stem not in labels]
+        if unmasked and len(alone) < len(pictures):
+            pictures, alone = {stem: path for stem, path in pictures.items() if stem in labels}, []
         if alone or not pictures:
             got = f"{len(alone)} of {len(pictures)} images without a mask (first: {alone[0]})" if alone else "no image"
             raise InputError(
@@ -174,7 +194,7 @@ class ImageTree(Tree):
             )
         reading = MaskFormat(threshold=threshold, ignore=tuple(ignore))
         pairs = [StaticImage(stem, path, labels[stem], reading) for stem, path in pictures.items()]
-        super().__init__(root.name, root, images=pairs, settings=f"images {reading}")
+        super().__init__(root.name, root, images=pairs, settings=f"images {reading}", official=official)
 
 
 def image_trees(roots: str | Path | Sequence[str | Path], **options: Any) -> Tree:

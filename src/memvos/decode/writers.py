@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from memvos.decode.masks import davis_palette
 from memvos.decode.propagate import Step
 from memvos.errors import InputError
 
+GIVEN = "given.json"
 QUALITY_COLUMNS = ("video", "frame", "object", "quality", "iou", "stored", "evicted")
 
 
@@ -44,6 +46,11 @@ class MaskWriter:
             image = Image.fromarray(labels.astype(np.uint16))
         image.save(path)
         return path
+
+
+def write_given(folder: str | Path, given: Mapping[str, Sequence[int]]) -> None:
+    """Write given.json beside masks: the objects whose masks were read as input, by frame. Scores are refused by it."""
+    (_writable(folder) / GIVEN).write_text(json.dumps({name: list(ids) for name, ids in given.items()}) + "\n")
 
 
 class OverlayWriter:

@@ -36,12 +36,14 @@ def evaluate(
     precision: str = "auto",
     short_side: int | None = None,
     overrides: Mapping[str, Any] | None = None,
+    scored: str = "davis",
+    seen: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
     workers: int = 1,
     write_masks: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Segment every video from its first masks and score it by the official DAVIS protocol.
+    """Segment every video from its first masks and score it by the official protocol.
 
     Scores of a finished video are kept in `output_dir`/videos: when a call was interrupted, the next one with the same
     model and settings does only what is missing.
@@ -57,6 +59,8 @@ def evaluate(
         device: `auto`, `cpu`, `cuda`, …
         precision: `auto`, `float32` or `bf16`.
         short_side: scale larger frames down to this many pixels; scores are taken in the frame's own size.
+        scored: the frames that count, "davis" or "youtube" (`memvos.metrics.SCORED`).
+        seen: categories of the training set; where given, scores of seen and unseen ones and G are there too.
         facts: entries of result.json that the caller knows (row, seed, split, scale, data, difficulty, provenance).
         workers: processes that share the videos; each uses one thread.
         write_masks: write label images to `output_dir`/masks/<video>/.
@@ -70,7 +74,15 @@ def evaluate(
     """
     _check(videos, workers, write_masks and output_dir is None)
     protocol = Protocol(
-        memory, gate, corruption_rate, corruption_seed, str(device), precision, short_side, dict(overrides or {})
+        memory,
+        gate,
+        corruption_rate,
+        corruption_seed,
+        str(device),
+        precision,
+        short_side,
+        scored,
+        dict(overrides or {}),
     )
     folder = None if output_dir is None else Path(output_dir)
     key = f"{settings_key(model, protocol)}{'+masks' if write_masks else ''}"
@@ -87,7 +99,7 @@ def evaluate(
     parts = [done[video.name] for video in videos]
     known = dict(facts or {})
     proof = {"provenance": known.pop("provenance")} if "provenance" in known else {}
-    result = {"schema": 1, **known, **summary_of(parts, has_quality_head(model)), **proof}
+    result = {"schema": 1, **known, **summary_of(parts, has_quality_head(model), seen), **proof}
     if folder is not None:
         write_results(folder, result, parts)
     return result
@@ -135,12 +147,14 @@ def _score(
     if workers == 1 or len(videos) < 2:
         segmenter = protocol.segmenter(model)
         for video in videos:
-            yield video.name, score_video(segmenter, video, masks and masks / video.name)
+            yield video.name, score_video(segmenter, video, masks and masks / video.name, protocol.scored)
         return
     with ProcessPoolExecutor(
         min(workers, len(videos)), get_context("spawn"), initializer=_start_worker, initargs=(model, protocol)
     ) as pool:
-        jobs = {pool.submit(_work, video, masks and masks / video.name): video.name for video in videos}
+        jobs = {
+            pool.submit(_work, video, masks and masks / video.name, protocol.scored): video.name for video in videos
+        }
         try:
             for job in as_completed(jobs):
                 yield jobs[job], job.result()
@@ -157,5 +171,5 @@ def _start_worker(model: VOSModel, protocol: Protocol) -> None:
     _segmenter = protocol.segmenter(model)
 
 
-def _work(video: Video, masks_to: Path | None) -> VideoScores:
-    return score_video(_segmenter, video, masks_to)
+def _work(video: Video, masks_to: Path | None, scored: str) -> VideoScores:
+    return score_video(_segmenter, video, masks_to, scored)

@@ -7,36 +7,44 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from memvos.lit.video_scores import VideoScores
-from memvos.metrics import MEASURES, calibration, pearson, spearman, summarise
+from memvos.metrics import MEASURES, ObjectScore, calibration, pearson, seen_unseen, spearman, summarise
 
-OBJECT_COLUMNS = ("video", "object", "frames", *MEASURES, "attributes")
+OBJECT_COLUMNS = ("video", "object", "frames", *MEASURES, "attributes", "category")
 QUALITY_COLUMNS = ("video", "frame", "object", "quality", "iou", "stored", "evicted")
 FRAME_COLUMNS = ("video", "frame", "seconds", "memory_frames", "memory_mib", "resident_mib")
 OF_ATTRIBUTES = ("J&F", "J&F_present", "objects")
 
 
-def summary_of(parts: Sequence[VideoScores], predicts_quality: bool) -> dict[str, Any]:
+def scores_of(objects: Iterable[ObjectScore], seen: Sequence[str] = ()) -> dict[str, Any]:
+    """The entries of result.json that follow from the objects' scores; `seen`: categories of the training set."""
+    objects = list(objects)
+    summary = summarise(objects)
+    groups = {"attributes": summary.attributes, "categories": summary.categories}
+    parts = {
+        kind: {name: {m: values[m] for m in OF_ATTRIBUTES} for name, values in found.items()}
+        for kind, found in groups.items()
+        if found or kind == "attributes"
+    }
+    youtube = {"youtube": seen_unseen(objects, seen)} if seen else {}
+    return {"scores": summary.scores, **youtube, **parts, "objects": summary.objects, "frames": summary.frames}
+
+
+def summary_of(parts: Sequence[VideoScores], predicts_quality: bool, seen: Sequence[str] = ()) -> dict[str, Any]:
     """Everything in result.json that follows from the videos' scores; ratios, None where nothing is defined."""
-    summary = summarise(score for part in parts for score in part.objects)
     seconds, frames = sum(part.seconds for part in parts), sum(part.frames for part in parts)
     spreads = [part.logit_std for part in parts if part.logit_std is not None]
     held = sum(part.memory_frames * part.frames for part in parts)
     return _without_nan(
         {
-            "scores": summary.scores,
-            "attributes": {
-                name: {measure: values[measure] for measure in OF_ATTRIBUTES}
-                for name, values in summary.attributes.items()
-            },
+            **scores_of((score for part in parts for score in part.objects), seen),
             "sequences": len(parts),
-            "objects": summary.objects,
-            "frames": summary.frames,
             "quality": _quality(parts, predicts_quality),
             "memory": {"logit_std": float(np.mean(spreads)) if spreads else None, "frames_mean": held / frames},
             "speed": {"fps": frames / seconds if seconds else None},
@@ -69,7 +77,6 @@ def _quality(parts: Sequence[VideoScores], predicted: bool) -> dict[str, float |
 
 def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoScores]) -> None:
     """Write the files, result.json last: where it is, the evaluation is complete."""
-    objects = (score.as_row() for part in parts for score in part.objects)
     quality = (
         {**vars(line), "stored": int(line.stored), "evicted": ";".join(map(str, line.evicted))}
         for part in parts
@@ -81,8 +88,27 @@ def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoSco
         for index, line in enumerate(part.course)
     )
     _replace(folder / "frames.csv", lambda file: _write_csv(file, FRAME_COLUMNS, frames))
-    _replace(folder / "objects.csv", lambda file: _write_csv(file, OBJECT_COLUMNS, objects))
     _replace(folder / "quality.csv", lambda file: _write_csv(file, QUALITY_COLUMNS, quality))
+    write_scores(folder, result, [score for part in parts for score in part.objects])
+
+
+def write_scores(folder: Path, result: dict[str, Any], scores: Sequence[ObjectScore]) -> None:
+    """Write objects.csv, sequences.csv, attributes.csv and categories.csv (where there are any), and result.json."""
+    rows = [score.as_row() for score in scores]
+    _replace(folder / "objects.csv", lambda file: _write_csv(file, OBJECT_COLUMNS, rows))
+    summary = summarise(scores)
+    sequences = {name: {"objects": "", **values} for name, values in summary.sequences.items()}
+    for row in rows:
+        sequences[row["video"]]["objects"] = int(sequences[row["video"]]["objects"] or 0) + 1
+    tables = {
+        "sequences.csv": ("sequence", sequences),
+        "attributes.csv": ("attribute", summary.attributes),
+        "categories.csv": ("category", summary.categories),
+    }
+    for name, (kind, table) in tables.items():
+        if table:
+            lines = [{kind: entry, **values} for entry, values in table.items()]
+            _replace(folder / name, partial(_write_csv, columns=(kind, "objects", *MEASURES), rows=lines))
     _replace(folder / "result.json", lambda file: file.write(json.dumps(_without_nan(result), indent=2) + "\n"))
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from memvos.data.trees import Video
 from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, PredictedQuality, Segmenter, Step
 from memvos.decode.masks import davis_palette
+from memvos.decode.writers import write_given
 from memvos.errors import InputError
 from memvos.lit.read_watch import ReadWatch
 from memvos.metrics import ObjectScore, SequenceScorer, SpeedMeter, resident_mib
@@ -36,6 +37,7 @@ class Protocol:
         device: see `Segmenter`.
         precision: see `Segmenter`.
         short_side: see `Segmenter`; pixels.
+        scored: the frames that count, a name of `memvos.metrics.SCORED`.
         overrides: `sigma`, `beta`, `every`, `top_k`, `kernel`.
 
     Raises:
@@ -49,6 +51,7 @@ class Protocol:
     device: str = "auto"
     precision: str = "auto"
     short_side: int | None = None
+    scored: str = "davis"
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,6 +145,7 @@ class VideoScores:
                 np.array(entry["f"], float),
                 np.array(entry["present"], bool),
                 tuple(entry["attributes"]),
+                entry["category"],
             )
             for entry in plain["objects"]
         ]
@@ -150,20 +154,21 @@ class VideoScores:
         return cls(**{**plain, "objects": objects, "quality": quality, "course": course})
 
 
-def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None) -> VideoScores:
+def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None, scored: str = "davis") -> VideoScores:
     """Segment and score one video.
 
     Every object is given where it first appears in the ground truth (in the first frame, unless the tree says that
-    objects may enter late) and predicted from then on; no later ground truth reaches the model. The first and the last
-    frame do not count, nor does the frame on which an object is given.
+    objects may enter late) and predicted from then on; no later ground truth reaches the model. The frame on which an
+    object is given does not count; `scored` says which others do.
 
     Args:
         segmenter: the stepper; it is reset.
         video: with masks at least on the first frame.
-        masks_to: folder for label images (palette PNG, one per frame); None writes none.
+        masks_to: folder for label images (palette PNG, one per frame) and given.json; None writes none.
+        scored: a name of `memvos.metrics.SCORED`.
     """
     segmenter.reset()
-    scorer = SequenceScorer(video.name, video.object_ids, video.attributes)
+    scorer = SequenceScorer(video.name, video.object_ids, video.attributes, video.categories, scored)
     result = VideoScores([], frames=len(video))
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
     waiting, held = set(video.object_ids), 0
@@ -186,6 +191,11 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
                 _write_labels(masks_to / f"{video.frame_names[time]}.png", step.labels)
     result.objects, result.seconds, result.memory_frames = scorer.scores(), meter.seconds, held / len(video)
     result.logit_std = watch.mean
+    if masks_to is not None:
+        names = {video.frame_names[t]: [] for t in video.first_seen.values()}
+        for key, t in video.first_seen.items():
+            names[video.frame_names[t]].append(key)
+        write_given(masks_to, names)
     return result
 
 

@@ -2,11 +2,26 @@
 
 from memvos.metrics.davis import boundary_accuracy, region_similarity, statistics
 from memvos.metrics.quality import calibration, pearson, spearman
-from memvos.metrics.sequence import MEASURES, ObjectScore, SequenceScorer, Summary, score_sequence, summarise
+from memvos.metrics.sequence import (
+    MEASURES,
+    SCORED,
+    FrameScores,
+    ObjectScore,
+    SequenceScorer,
+    Summary,
+    score_frame,
+    score_sequence,
+    summarise,
+    unknown_id,
+)
 from memvos.metrics.speed import SpeedMeter, resident_mib
+from memvos.metrics.youtube import YOUTUBE_MEASURES, seen_unseen
 
 __all__ = [
     "MEASURES",
+    "SCORED",
+    "YOUTUBE_MEASURES",
+    "FrameScores",
     "ObjectScore",
     "SequenceScorer",
     "SpeedMeter",
@@ -16,8 +31,11 @@ __all__ = [
     "pearson",
     "region_similarity",
     "resident_mib",
+    "score_frame",
     "score_sequence",
+    "seen_unseen",
     "spearman",
     "statistics",
     "summarise",
+    "unknown_id",
 ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from memvos.metrics.davis import boundary_accuracy, nanmean, region_similarity, statistics
+from memvos.metrics.davis import MaskPair, nanmean, statistics
 
 MEASURES = ("J", "J_recall", "J_decay", "F", "F_recall", "F_decay", "J&F", "J_present", "F_present", "J&F_present")
 """What is reported of every object, in the order of objects.csv; ratios."""
+
+SCORED = {"davis": slice(1, -1), "youtube": slice(None)}
+"""The frames that count: without the first and the last (the DAVIS toolkit, semi-supervised), or all (YouTube-VOS)."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class ObjectScore:
         j, f: (frames,) per scored frame, in order of time.
         present: (frames,) bool, where the object is visible in the ground truth.
         attributes: attributes of the sequence.
+        category: what the object is, "" where unknown.
     """
 
     video: str
@@ -31,6 +35,7 @@ class ObjectScore:
     f: np.ndarray
     present: np.ndarray
     attributes: tuple[str, ...] = ()
+    category: str = ""
 
     def measures(self) -> dict[str, float]:
         """The values of `MEASURES`; NaN where no frame counts (`_present`: frames where the object is visible)."""
@@ -40,39 +45,77 @@ class ObjectScore:
         return dict(zip(MEASURES, values, strict=True))
 
     def as_row(self) -> dict[str, object]:
-        """One line of objects.csv: video, object, frames, the measures, attributes joined by `;`."""
+        """One line of objects.csv: video, object, frames, the measures, attributes joined by `;`, category."""
         head = {"video": self.video, "object": self.object, "frames": len(self.j)}
-        return {**head, **self.measures(), "attributes": ";".join(self.attributes)}
+        return {**head, **self.measures(), "attributes": ";".join(self.attributes), "category": self.category}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Means over objects: of all (`scores`), of each sequence, and of each attribute (with the number of objects)."""
+    """Means over objects: of all (`scores`), of each sequence, attribute and category (with the number of objects)."""
 
     scores: dict[str, float]
     sequences: dict[str, dict[str, float]]
     attributes: dict[str, dict[str, float]]
     objects: int
     frames: int
+    categories: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+FrameScores = Mapping[int, tuple[float, float, bool]]
+"""J, F and whether the object is visible in the ground truth, by object id; of the objects that count on a frame."""
+
+
+def score_frame(
+    truth: np.ndarray, prediction: np.ndarray, objects: Iterable[int], skip: Collection[int] = ()
+) -> FrameScores:
+    """Score label maps, integer (H, W), of one frame; objects in `skip` do not count.
+
+    Raises:
+        ValueError: if the sizes differ.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(
+            f"got a prediction {prediction.shape}, expected the size of the truth {truth.shape}; resize it"
+        )
+    pairs = {id: MaskPair(truth == id, prediction == id) for id in objects if id not in skip}
+    return {id: (pair.j, pair.f(), pair.present) for id, pair in pairs.items()}
+
+
+def unknown_id(prediction: np.ndarray, objects: Collection[int]) -> int | None:
+    """The smallest id of a label map (H, W) that is no object; None if all are."""
+    covered = np.count_nonzero(prediction == 0) + sum(np.count_nonzero(prediction == id) for id in objects)
+    if covered == prediction.size:
+        return None
+    return min(set(np.unique(prediction).tolist()) - {0, *objects})
 
 
 class SequenceScorer:
     """Scores one sequence frame by frame, so that no more than one frame is held.
 
-    The first and the last frame added do not count (the toolkit's semi-supervised protocol); frames without ground
-    truth and objects listed in `skip` do not either.
+    Which frames count is said by `SCORED`; frames without ground truth and objects listed in `skip` never do.
 
     Args:
         video: name of the sequence.
         objects: ids of the objects to score.
         attributes: attributes of the sequence.
+        categories: categories of the objects by id.
+        protocol: a name of `SCORED`.
     """
 
-    def __init__(self, video: str, objects: Iterable[int], attributes: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        video: str,
+        objects: Iterable[int],
+        attributes: Iterable[str] = (),
+        categories: Mapping[int, str] | None = None,
+        protocol: str = "davis",
+    ) -> None:
         self.video, self.objects, self.attributes = video, tuple(objects), tuple(attributes)
+        self.categories, self._scored = dict(categories or {}), SCORED[protocol]
         if not self.objects or any(not 0 < id <= 255 for id in self.objects):
             raise ValueError(f"{video}: expected object ids in 1..255, got {self.objects or 'none'}")
-        self._frames: list[dict[int, tuple[float, float, bool]]] = []
+        self._frames: list[FrameScores] = []
 
     def add(
         self, truth: np.ndarray | None, prediction: np.ndarray, skip: Collection[int] = ()
@@ -90,30 +133,27 @@ class SequenceScorer:
         Raises:
             ValueError: if the sizes differ or the prediction holds an id that is not an object of the sequence.
         """
-        frame = {}
-        covered = prediction.size - np.count_nonzero(prediction)
-        for id in self.objects:
-            mask = prediction == id
-            covered += np.count_nonzero(mask)
-            if truth is not None and id not in skip:
-                wanted = truth == id
-                frame[id] = (region_similarity(wanted, mask), boundary_accuracy(wanted, mask), bool(wanted.any()))
-        if covered != prediction.size:
-            extra = sorted(set(np.unique(prediction).tolist()) - {0, *self.objects})
+        extra = unknown_id(prediction, self.objects)
+        if extra is not None:
             raise ValueError(
-                f"{self.video}, frame {len(self._frames)}: the prediction holds id {extra[0]}, which is no object "
+                f"{self.video}, frame {len(self._frames)}: the prediction holds id {extra}, which is no object "
                 f"of the sequence ({', '.join(map(str, self.objects))}); check the annotation set and the palette"
             )
+        self.append({} if truth is None else score_frame(truth, prediction, self.objects, skip))
+        return {id: (j, f) for id, (j, f, _) in self._frames[-1].items()}
+
+    def append(self, frame: FrameScores) -> None:
+        """Add what `score_frame` said of the next frame."""
         self._frames.append(frame)
-        return {id: (j, f) for id, (j, f, _) in frame.items()}
 
     def scores(self) -> list[ObjectScore]:
-        """Scores of the frames added so far, without the first and the last."""
+        """Scores of those frames added so far that count."""
         scored = []
         for id in self.objects:
-            values = [frame[id] for frame in self._frames[1:-1] if id in frame]
+            values = [frame[id] for frame in self._frames[self._scored] if id in frame]
             j, f, present = (np.array([value[k] for value in values], dtype=(float, float, bool)[k]) for k in range(3))
-            scored.append(ObjectScore(self.video, id, j, f, present, self.attributes))
+            category = self.categories.get(id, "")
+            scored.append(ObjectScore(self.video, id, j, f, present, self.attributes, category))
         return scored
 
 
@@ -157,22 +197,28 @@ def summarise(scores: Iterable[ObjectScore]) -> Summary:
     if not scores:
         raise ValueError("no object was scored; expected at least one (is the split empty?)")
     rows = [(score, score.measures()) for score in scores]
-    videos: dict[str, list] = {}
-    attributes: dict[str, list] = {}
+    videos, attributes, categories = ({} for _ in range(3))
     for score, values in rows:
         videos.setdefault(score.video, []).append(values)
+        categories.setdefault(score.category, []).append(values)
         for attribute in score.attributes:
             attributes.setdefault(attribute, []).append(values)
+    categories.pop("", None)
     frames = {score.video: 0 for score in scores}
     for score in scores:
         frames[score.video] = max(frames[score.video], len(score.j))
     return Summary(
         scores=_mean([values for _, values in rows]),
         sequences={video: _mean(values) for video, values in videos.items()},
-        attributes={name: {**_mean(values), "objects": len(values)} for name, values in sorted(attributes.items())},
+        attributes=_counted(attributes),
+        categories=_counted(categories),
         objects=len(scores),
         frames=sum(frames.values()),
     )
+
+
+def _counted(groups: Mapping[str, list[Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    return {name: {**_mean(values), "objects": len(values)} for name, values in sorted(groups.items())}
 
 
 def _mean(rows: list[Mapping[str, float]]) -> dict[str, float]:

@@ -1,0 +1,82 @@
+"""`memvos data score` and `memvos data submission`: what to do with a folder of predicted masks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from memvos.app import data
+from memvos.app.data_prepare import split as split_options
+from memvos.errors import InputError
+
+OPTIONS = ("split", "workers", "output", "equal")
+
+
+def score(name: str, folder: str, arguments: Sequence[str]) -> int:
+    """Score a folder of masks on a split of a data set, print the scores and write them as JSON and CSV."""
+    from memvos.lit.folder_scores import score_folder
+    from memvos.lit.result_files import scores_of, write_scores
+
+    options, overrides = split_options(arguments, OPTIONS)
+    split = options.get("split", "test")
+    tree = _tree(name, split, overrides)
+    equal = options.get("equal", "false").lower() == "true"
+    workers = _number(options["workers"]) if "workers" in options else None
+    objects = score_folder(tree, folder, workers, equal, progress=sys.stderr.isatty())
+    result = {"data": name, "split": split, "fingerprint": tree.fingerprint(), "predictions": str(folder)}
+    result |= {"protocol": tree.protocol, "sequences": len(tree.videos), **scores_of(objects, tree.seen)}
+    output = Path(options.get("output", f"{folder.rstrip('/')}_scores"))
+    write_scores(output, result, objects)
+    print(lines(result, output))
+    return 0
+
+
+def lines(result: dict[str, Any], output: Path) -> str:
+    """The scores in percent, and where the files are."""
+    rows = [("mean", "J&F", "J", "F"), ("recall", None, "J_recall", "F_recall"), ("decay", None, "J_decay", "F_decay")]
+    table = [f"{'':8}{'J&F':>8}{'J':>8}{'F':>8}"]
+    for title, *keys in rows:
+        table.append(f"{title:8}" + "".join(f"{100 * result['scores'][key]:8.2f}" if key else " " * 8 for key in keys))
+    if "youtube" in result:
+        table.append("  ".join(f"{key} {100 * value:.2f}" for key, value in result["youtube"].items()))
+    counts = f"{result['objects']} objects in {result['sequences']} videos of {result['data']} {result['split']}"
+    return "\n".join([*table, f"{counts}, fingerprint {result['fingerprint']}; files in {output}"])
+
+
+def submission(name: str, source: str, arguments: Sequence[str]) -> int:
+    """Pack a folder of masks for a score server, or look over a packed one; 1 if anything is wrong with it."""
+    from memvos.data.submission import pack, validate
+
+    options, overrides = split_options([entry for entry in arguments if "=" in entry], OPTIONS)
+    targets = [entry for entry in arguments if "=" not in entry]
+    if "variant" in data.settings(name, overrides):
+        overrides = [*overrides, "variant=6fps"]  # servers score the annotated rate
+    tree = _tree(name, options.get("split", "test"), overrides)
+    file = Path(source)
+    if file.is_dir():
+        if len(targets) != 1:
+            raise InputError("expected memvos data submission NAME FOLDER FILE.zip, to pack FOLDER into FILE.zip")
+        file = pack(tree, file, targets[0])
+    faults = validate(tree, file)
+    print(f"{file}: {'ready to send' if not faults else f'{len(faults)} kinds of fault'}")
+    for fault in faults:
+        print(f"  {fault}")
+    return int(bool(faults))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise InputError(f"got workers={text}; expected a number of processes")
+    return int(text)
+
+
+def _tree(name: str, split: str, overrides: Sequence[str]) -> Any:
+    from memvos.app.runs import data_of
+
+    config = data.settings(name, overrides)
+    found = data.build(data_of({"data": config, "split": split}, "split"))
+    if not found or not found[0].videos:
+        raise InputError(f"data {name} has no videos in {split}; choose another split=")
+    return found[0]

@@ -1,0 +1,76 @@
+"""Masks of COCO instances: polygons and run lengths drawn as label maps, one PNG for every image that has any."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from memvos.data.prepare import Job
+from memvos.errors import InputError
+
+MOST = 254
+"""Objects of an image that fit a label map."""
+
+
+def instance_masks(annotations: Path, target: Path) -> list[Job]:
+    """Jobs that draw the masks of instances_*.json into `target`/<image>.png; crowds are left out.
+
+    Raises:
+        InputError: if the file is missing or is none of COCO's.
+    """
+    try:
+        content = json.loads(annotations.read_text(encoding="utf-8"))
+        sizes = {entry["id"]: (entry["file_name"], entry["height"], entry["width"]) for entry in content["images"]}
+        found: dict[int, list[Any]] = {}
+        for entry in content["annotations"]:
+            if not entry.get("iscrowd"):
+                found.setdefault(entry["image_id"], []).append(entry["segmentation"])
+        return [
+            (partial(draw, shapes, sizes[key][1:]), target / f"{Path(sizes[key][0]).stem}.png")
+            for key, shapes in found.items()
+        ]
+    except FileNotFoundError as fault:
+        raise InputError(f"found no {annotations}; expected the instances of COCO; unpack its annotations") from fault
+    except (ValueError, KeyError, TypeError) as fault:
+        raise InputError(f"{annotations} is no instances file of COCO ({fault!r}); download it again") from fault
+
+
+def draw(shapes: Sequence[Any], size: tuple[int, int], target: Path) -> None:
+    """Draw objects on a label map (H, W) = `size`, larger ones first, and save it."""
+    masks = sorted((rasterise(shape, size) for shape in shapes), key=np.count_nonzero, reverse=True)
+    labels = np.zeros(size, np.uint8)
+    for key, mask in enumerate(masks[:MOST], start=1):
+        labels[mask] = key
+    image = Image.fromarray(labels)
+    image.putpalette([value for key in range(256) for value in (key * 67 % 256, key * 29 % 256, key * 151 % 256)])
+    image.save(target, "PNG")
+
+
+def rasterise(shape: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
+    """A mask, bool (H, W), from polygons [x, y, x, y, …] in pixels, or run lengths by columns ({"counts": [...]})."""
+    if isinstance(shape, Mapping):
+        runs = np.asarray(shape["counts"])
+        return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size[::-1]).T
+    mask = np.zeros(size, bool)
+    for polygon in shape:
+        mask |= _inside(np.asarray(polygon, float).reshape(-1, 2), size)
+    return mask
+
+
+def _inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The pixels whose centre lies in a polygon (points, 2) of x and y: an odd number of its sides lies left of them."""
+    height, width = size
+    crossings = np.zeros((height, width + 1), np.int64)
+    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
+        (top, left), (bottom, right) = sorted([(y0, x0), (y1, x1)])
+        rows = np.arange(max(0, np.ceil(top - 0.5)), min(height, np.ceil(bottom - 0.5)), dtype=int)
+        if rows.size:
+            at = left + (rows + 0.5 - top) * (right - left) / (bottom - top)
+            crossings[rows, np.clip(np.ceil(at - 0.5), 0, width).astype(int)] += 1
+    return crossings.cumsum(axis=1)[:, :-1] % 2 == 1

@@ -1,0 +1,108 @@
+"""`memvos data score`, `submission`, `prepare` and `fetch` on tiny sets."""
+
+import csv
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from memvos.data import DavisTree
+from memvos.data.youtube import YouTubeTree
+
+
+def predict(tree, folder):
+    for video in tree.videos:
+        for t in video.annotated:
+            path = folder / video.name / f"{video.frame_names[t]}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.roll(video.labels(t), 2, 1)).save(path)
+    return str(folder)
+
+
+@pytest.fixture
+def youtube(tiny_sets):
+    return tiny_sets.make("youtube2019")[0]
+
+
+def test_a_folder_is_scored_and_written_as_csv(memvos, home, youtube):
+    folder = predict(YouTubeTree(youtube.removeprefix("root="), "valid"), home / "masks")
+    code, output, error = memvos("data", "score", "youtube2019", folder, youtube, "workers=1")
+    assert code == 0, error
+    assert "G " in output
+    assert "3 objects in 2 videos of youtube2019 test, fingerprint" in output
+    result = json.loads((home / "masks_scores/result.json").read_text())
+    assert result["fingerprint"] in output
+    assert set(result["youtube"]) == {"G", "J_seen", "F_seen", "J_unseen", "F_unseen"}
+    tables = {path.stem: list(csv.DictReader(path.open())) for path in (home / "masks_scores").glob("*.csv")}
+    assert {name: len(rows) for name, rows in tables.items()} == {"objects": 3, "sequences": 2, "categories": 3}
+    assert tables["objects"][1]["category"] == "yak"
+    assert {row["category"] for row in tables["categories"]} == {"person", "yak", "hat"}
+
+
+def test_a_folder_is_not_scored_against_itself(memvos, davis_root):
+    masks = davis_root / "Annotations/480p"
+    code, _, error = memvos("data", "score", "davis2017", str(masks), f"root={davis_root}", "workers=1")
+    assert code == 2
+    assert "is the ground truth itself" in error
+
+
+def test_a_submission_is_packed_and_looked_over(memvos, home, youtube):
+    folder = predict(YouTubeTree(youtube.removeprefix("root="), "valid"), home / "masks")
+    code, output, _ = memvos("data", "submission", "youtube2019", folder, str(home / "send.zip"), youtube)
+    assert (code, "ready to send" in output) == (0, True)
+    with zipfile.ZipFile(home / "send.zip", "a") as archive:
+        archive.writestr("v0/surplus.png", "x")
+    code, output, _ = memvos("data", "submission", "youtube2019", str(home / "send.zip"), youtube)
+    assert code == 1
+    assert "surplus file (1×): v0/surplus.png" in output
+
+
+def test_a_layout_that_is_another_is_a_fault_and_no_root_is_bad_input(memvos, davis_root):
+    code, output, _ = memvos("data", "check", "mose", f"root={davis_root}")
+    assert code == 2  # there is no folder train or valid to look at
+    shutil.rmtree(davis_root / "ImageSets")
+    code, output, _ = memvos("data", "check", "davis2017", f"root={davis_root}")
+    assert code == 1
+    assert "layout (1×):" in output
+    assert memvos("data", "check", "davis2017", "root=/nowhere")[0] == 2
+
+
+def test_a_set_is_prepared_and_taken_up(memvos, home, youtube):
+    command = ("data", "prepare", "youtube2019", youtube, "short_side=24", "workers=1")
+    assert "train_24p: 49 files, 49 of them made now" in memvos(*command)[1]
+    assert "train_24p: 49 files, 0 of them made now" in memvos(*command)[1]
+    code, _, error = memvos("data", "prepare", "mose", "root=.")
+    assert code == 2
+    assert "there is nothing to prepare of mose; expected one of bl30k, coco, static" in error
+
+
+def test_an_archive_is_fetched_by_its_address(memvos, home):
+    with zipfile.ZipFile(home / "set.zip", "w") as archive:
+        archive.writestr("DAVIS/a.txt", "a")
+    command = ("data", "fetch", f"file://{home / 'set.zip'}", f"root={home / 'data'}")
+    code, output, _ = memvos(*command)
+    assert code == 0
+    assert "set.zip: 1 files written" in output
+    assert (home / "data/DAVIS/a.txt").read_text() == "a"
+    assert "was fetched and unpacked before" in memvos(*command)[1]
+    code, _, error = memvos("data", "fetch", "mose", "root=.")
+    assert code == 2
+    assert "mose cannot be fetched: its terms ask for a form or a login" in error
+
+
+@pytest.mark.parametrize("arguments", [["score", "davis2017"], ["check"], ["submission", "a", "b", "c", "d"], ["sing"]])
+def test_wrong_arguments_point_to_the_help(memvos, arguments):
+    code, _, error = memvos("data", *arguments)
+    assert code == 2
+    assert "memvos data --help" in error
+
+
+def test_a_prediction_of_the_davis_task_is_scored(memvos, home, davis_root):
+    folder = predict(DavisTree(davis_root, "val"), home / "masks")
+    code, output, _ = memvos("data", "score", "davis2017", folder, f"root={davis_root}", "workers=1", "output=scores")
+    assert code == 0
+    assert output.splitlines()[1].startswith("mean")
+    assert (home / "scores/objects.csv").is_file()

@@ -1,0 +1,165 @@
+"""Against a server on this machine that breaks off, cannot go on, or holds archives nobody should unpack."""
+
+import hashlib
+import io
+import os
+import stat
+import tarfile
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from memvos.data.fetch import download, unpack
+from memvos.errors import InputError
+
+CONTENT = os.urandom(3_000_000)
+HASH = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """/file goes on where asked; /plain never does; /broken ends after a third, each time; /gone is not there."""
+
+    requests: list[tuple[str, str | None]]
+
+    def do_GET(self):
+        wanted = self.headers.get("Range")
+        self.server.seen.append((self.path, wanted))
+        if self.path == "/gone":
+            return self.send_error(404)
+        start = int(wanted.split("=")[1].split("-")[0]) if wanted and self.path != "/plain" else 0
+        if start >= len(CONTENT):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
+            self.end_headers()
+            return None
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        stop = start + len(CONTENT) // 3 + 1 if self.path == "/broken" else None
+        self.wfile.write(CONTENT[start:stop])
+        return None
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.seen = []
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    made.address = f"http://127.0.0.1:{made.server_port}"
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_a_file_is_fetched_once_and_checked(server, tmp_path):
+    target = tmp_path / "new/file"
+    assert download(f"{server.address}/file", target, HASH).read_bytes() == CONTENT
+    download(f"{server.address}/file", target, HASH)
+    assert len(server.seen) == 1
+    assert not target.with_name("file.part").exists()
+
+
+def test_a_broken_connection_goes_on_where_it_ended(server, tmp_path):
+    target = download(f"{server.address}/broken", tmp_path / "file", HASH, pause=0)
+    assert target.read_bytes() == CONTENT
+    starts = [None if wanted is None else int(wanted[6:-1]) for _, wanted in server.seen]
+    assert starts == [None, 1000001, 2000002]
+
+
+def test_an_earlier_call_is_taken_up(server, tmp_path):
+    (tmp_path / "file.part").write_bytes(CONTENT[:1234])
+    assert download(f"{server.address}/file", tmp_path / "file", HASH).read_bytes() == CONTENT
+    assert server.seen == [("/file", "bytes=1234-")]
+    (tmp_path / "whole.part").write_bytes(CONTENT)
+    assert download(f"{server.address}/file", tmp_path / "whole", HASH, pause=0).read_bytes() == CONTENT
+
+
+def test_a_server_that_cannot_go_on_sends_everything_again(server, tmp_path):
+    (tmp_path / "file.part").write_bytes(b"other")
+    assert download(f"{server.address}/plain", tmp_path / "file", HASH).read_bytes() == CONTENT
+
+
+def test_another_hash_is_refused_and_the_file_removed(server, tmp_path):
+    with pytest.raises(InputError, match=r"has the SHA-256 .*, expected 00ff; it was removed: fetch it again"):
+        download(f"{server.address}/file", tmp_path / "file", "00ff")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_there_is_not_asked_for_again(server, tmp_path):
+    with pytest.raises(InputError, match=r"cannot download .*/gone \(HTTP Error 404.*check the address"):
+        download(f"{server.address}/gone", tmp_path / "file", pause=0)
+    assert len(server.seen) == 1
+
+
+def make_zip(path, entries):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return path
+
+
+def make_tar(path, name, kind=tarfile.REGTYPE, link=""):
+    with tarfile.open(path, "w:gz") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname, entry.size = kind, link, 3 if kind == tarfile.REGTYPE else 0
+        archive.addfile(entry, io.BytesIO(b"abc"))
+    return path
+
+
+def test_zips_and_tars_are_unpacked_and_taken_up(tmp_path):
+    archive = make_zip(tmp_path / "a.zip", [("DAVIS/x.txt", "one"), ("DAVIS/sub/y.txt", "two"), ("empty/", "")])
+    assert unpack(archive, tmp_path / "out") == 2
+    (tmp_path / "out/DAVIS/x.txt").unlink()
+    assert unpack(archive, tmp_path / "out") == 1
+    assert (tmp_path / "out/DAVIS/x.txt").read_text() == "one"
+    assert (tmp_path / "out/empty").is_dir()
+    assert unpack(make_tar(tmp_path / "a.tgz", "b/c.txt"), tmp_path / "out") == 1
+    assert (tmp_path / "out/b/c.txt").read_text() == "abc"
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "..\\evil", "C:\\evil"])
+def test_no_path_leaves_the_folder(tmp_path, name):
+    archive = make_zip(tmp_path / "a.zip", [("good", "good")])
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr(zipfile.ZipInfo(name), "evil")
+    with pytest.raises(InputError, match="a path out of the folder; nothing was unpacked"):
+        unpack(archive, tmp_path / "in/out")
+    with pytest.raises(InputError, match="a path out of the folder; nothing was unpacked"):
+        unpack(make_tar(tmp_path / "a.tgz", name), tmp_path / "in/out")
+    assert not (tmp_path / "in").exists()
+
+
+def test_links_and_devices_are_not_unpacked(tmp_path):
+    info = zipfile.ZipInfo("link")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive = make_zip(tmp_path / "a.zip", [(info, "/etc/passwd")])
+    with pytest.raises(InputError, match="holds 'link', a link or device; nothing was unpacked"):
+        unpack(archive, tmp_path / "out")
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
+        with pytest.raises(InputError, match="a link or device"):
+            unpack(make_tar(tmp_path / "a.tgz", "x", kind, "/etc/passwd"), tmp_path / "out")
+
+
+def test_a_link_in_the_target_does_not_lead_out(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/DAVIS").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="a path out of the folder"):
+        unpack(make_zip(tmp_path / "a.zip", [("DAVIS/x", "x")]), tmp_path / "out")
+
+
+def test_what_is_no_archive_or_damaged_is_named(tmp_path):
+    (tmp_path / "page.zip").write_text("<html>please log in</html>")
+    with pytest.raises(InputError, match="is neither a zip nor a tar"):
+        unpack(tmp_path / "page.zip", tmp_path / "out")
+    archive = make_zip(tmp_path / "a.zip", [("x", "x" * 1000)])
+    content = bytearray(archive.read_bytes())
+    content[100] ^= 255
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.zip cannot be unpacked .*fetch it again"):
+        unpack(archive, tmp_path / "out")

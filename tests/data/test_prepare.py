@@ -1,0 +1,119 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from memvos.data import prepare
+from memvos.data.coco import draw, instance_masks, rasterise
+from memvos.data.static_sets import static_set
+from memvos.data.youtube import YouTubeTree
+from memvos.errors import InputError
+
+
+@pytest.fixture
+def root(tiny_sets, tmp_path):
+    tiny_sets.make("youtube2019")
+    return tmp_path / "sets/youtube2019"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_training_set_is_made_smaller(root, workers):
+    jobs = prepare.resized_videos(root / "train", root / "train_24p", 24)
+    assert prepare.run(jobs, workers) == 4 * 12 + 1
+    before, after = (YouTubeTree(root, "train", folder=folder) for folder in ("train", "train_24p"))
+    assert [video.size for video in after.videos] == [(32, 24), (24, 32)] * 2
+    for old, new in zip(before.videos, after.videos, strict=True):
+        assert old.object_ids == new.object_ids
+        assert (old.labels(3)[::2, ::2].astype(bool) != new.labels(3).astype(bool)).mean() < 0.05
+        assert abs(old.image(0).mean() - new.image(0).mean()) < 2
+
+
+def test_what_is_there_is_not_made_again(root):
+    jobs = prepare.resized_videos(root / "train", root / "small", 24)
+    prepare.run(jobs)
+    kept, lost = root / "small/JPEGImages/t0/00000.jpg", root / "small/JPEGImages/t0/00005.jpg"
+    kept.write_text("kept")
+    lost.unlink()
+    assert prepare.run(jobs) == 1
+    assert kept.read_text() == "kept"
+    assert lost.is_file()
+
+
+def test_an_interruption_leaves_no_half_files(root):
+    broken = root / "train/JPEGImages/t1/00010.jpg"
+    content = broken.read_bytes()
+    broken.write_bytes(content[:300])
+    jobs = prepare.resized_videos(root / "train", root / "small", 24)
+    with pytest.raises(InputError, match=r"cannot make .*small/JPEGImages/t1/00010\.jpg"):
+        prepare.run(jobs)
+    assert not [path for path in (root / "small").rglob("*") if path.name.startswith(".")]
+    broken.write_bytes(content)
+    assert 0 < prepare.run(jobs) < len(jobs)
+    assert len(list((root / "small").rglob("*.jpg"))) == 24
+
+
+def test_smaller_pictures_are_copied_as_they_are(root):
+    prepare.run(prepare.resized_videos(root / "train", root / "same", 480))
+    path = "JPEGImages/t0/00000.jpg"
+    assert (root / "same" / path).read_bytes() == (root / "train" / path).read_bytes()
+
+
+def test_the_small_version_of_a_static_set_is_found_first(tiny_sets, tmp_path):
+    tiny_sets.stills(tmp_path / "BIG/val", tmp_path / "BIG/val", ("_im", "_gt"))
+    prepare.run(prepare.small_set(tmp_path / "BIG", tmp_path / "BIG_small", ("_im", "_gt"), 24))
+    tree = static_set(tmp_path, "BIG")
+    assert [image.image().shape for image in tree.images] == [(24, 32, 3)] * 3
+    assert "BIG_small" in str(tree.images[0].image_path)
+    assert set(np.unique(tree.images[0].labels())) == {0, 1}
+
+
+def test_sources_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"found no folder .*JPEGImages; expected the published frames"):
+        prepare.resized_videos(tmp_path, tmp_path / "small")
+    with pytest.raises(InputError, match=r"found no pair \*_im\.jpg and \*_gt\.png below"):
+        prepare.small_set(tmp_path, tmp_path / "small", ("_im", "_gt"), 24)
+
+
+def test_instances_become_label_maps_with_small_ones_on_top(tmp_path):
+    large, small = [[0, 0, 8, 0, 8, 6, 0, 6]], [[2, 2, 4, 2, 4, 4, 2, 4]]
+    draw([small, large], (6, 8), tmp_path / "m.png")
+    labels = np.array(Image.open(tmp_path / "m.png"))
+    assert labels.shape == (6, 8)
+    assert (labels == 2).sum() == 4  # pixels 2 and 3 of rows 2 and 3
+    assert labels[2, 2] == labels[3, 3] == 2
+    assert (labels == 1).sum() == 48 - 4
+
+
+def test_run_lengths_go_down_the_columns():
+    mask = rasterise({"counts": [1, 2, 3]}, (3, 2))
+    assert mask.T.ravel().tolist() == [False, True, True, False, False, False]
+
+
+def test_an_instances_file_is_drawn_without_its_crowds(tmp_path):
+    square = [[0, 0, 4, 0, 4, 4, 0, 4]]
+    content = {
+        "images": [{"id": k, "file_name": f"{k}.jpg", "height": 6, "width": 8} for k in (1, 2)],
+        "annotations": [
+            {"image_id": 1, "segmentation": square, "iscrowd": 0},
+            {"image_id": 2, "segmentation": {"counts": [48]}, "iscrowd": 1},
+        ],
+    }
+    file = tmp_path / "instances.json"
+    file.write_text(json.dumps(content))
+    assert prepare.run(instance_masks(file, tmp_path / "masks")) == 1
+    assert (np.array(Image.open(tmp_path / "masks/1.png")) == 1).sum() == 16
+    with pytest.raises(InputError, match="found no .*other.json; expected the instances of COCO"):
+        instance_masks(tmp_path / "other.json", tmp_path)
+    file.write_text("{}")
+    with pytest.raises(InputError, match=r"instances\.json is no instances file of COCO"):
+        instance_masks(file, tmp_path)
+
+
+def test_a_pixel_is_inside_where_its_centre_is():
+    triangle = [[1, 0, 6, 5, 1, 5]]  # the right angle below on the left
+    mask = rasterise(triangle, (6, 8))
+    assert mask.sum(axis=1).tolist() == [0, 1, 2, 3, 4, 0]  # centres on the slope itself are outside
+    assert not mask[:, 0].any()
+    hole = rasterise([[0, 0, 6, 0, 6, 6, 0, 6, 0, 0, 2, 2, 2, 4, 4, 4, 4, 2, 2, 2]], (6, 8))
+    assert hole.sum() == 36 - 4

@@ -1,0 +1,96 @@
+import shutil
+
+import pytest
+
+from memvos.data.full_video import FullVideo
+from memvos.data.youtube import YouTubeTree
+from memvos.errors import InputError
+
+
+@pytest.fixture
+def root(tiny_sets):
+    return tiny_sets.make("youtube2019")[0].removeprefix("root=")
+
+
+def test_a_video_has_its_categories_and_objects_that_enter_late(root):
+    video = YouTubeTree(root, "valid", seen="train").videos[1]
+    assert video.frame_names == ("00000", "00005", "00010", "00015", "00020", "00025")
+    assert video.first_seen == {1: 0, 2: 2}
+    assert video.categories == {1: "yak", 2: "hat"}
+
+
+def test_sizes_vary_from_video_to_video(root):
+    assert [video.size for video in YouTubeTree(root, "valid").videos] == [(64, 48), (48, 64)]
+
+
+def test_all_frames_have_masks_on_every_fifth(root):
+    tree = YouTubeTree(root, "valid", variant="all")
+    assert [len(video) for video in tree.videos] == [30, 30]
+    assert tree.videos[0].annotated == (0, 5, 10, 15, 20, 25)
+    assert tree.frame_step == 1
+    given = [frame.index for frame in FullVideo(tree.videos[1]) if frame.masks is not None]
+    assert given == [0, 10]
+
+
+def test_the_seen_categories_are_those_of_the_training_set(root):
+    assert YouTubeTree(root, "valid", seen="train").seen == ("cat", "dog", "hat", "person")
+    assert YouTubeTree(root, "valid", seen=["person"]).seen == ("person",)
+    assert YouTubeTree(root, "valid").seen == ()
+
+
+def test_what_comes_before_the_first_mask_is_left_out(root, tmp_path):
+    masks = tmp_path / "sets/youtube2019/valid/Annotations/v0"
+    (masks / "00000.png").unlink()
+    video = YouTubeTree(root, "valid").videos[0]
+    assert video.frame_names[0] == "00005"
+    assert video.first_seen == {1: 0}
+
+
+def test_masks_may_lie_apart(root, tmp_path):
+    home = tmp_path / "sets/youtube2019"
+    shutil.copytree(home / "valid/Annotations", home / "truth")
+    for path in (home / "valid/Annotations").rglob("*.png"):
+        if path.stem != "00000":
+            path.unlink()
+    assert [len(video.annotated) for video in YouTubeTree(root, "valid").videos] == [1, 1]
+    assert [len(video.annotated) for video in YouTubeTree(root, "valid", masks="truth").videos] == [6, 6]
+
+
+def test_lvos_has_another_name_and_form_of_meta(tiny_sets):
+    root = tiny_sets.make("lvos_v2")[0].removeprefix("root=")
+    tree = YouTubeTree(root, "val", meta="val_meta.json", seen="train", protocol="davis")
+    assert tree.protocol == "davis"
+    assert tree.seen == ("dog",)
+    assert tree.videos[1].categories == {1: "yak", 2: "hat"}
+
+
+def test_the_parts_of_a_training_set_share_no_video(tiny_sets):
+    root = tiny_sets.make("youtube_held_out")[0].removeprefix("root=")
+    settings = {"videos": 4, "unseen": 2}
+    train, held_out = (YouTubeTree(root, part=part, hold_out=settings) for part in ("train", "held_out"))
+    names = [{video.name for video in tree.videos} for tree in (train, held_out)]
+    assert not names[0] & names[1]
+    assert len(names[1]) == 4
+    assert held_out.seen == train.seen
+    assert {kind for video in held_out.videos for kind in video.categories.values()} - set(held_out.seen)
+
+
+def test_the_variant_changes_the_fingerprint(root):
+    marks = {YouTubeTree(root, "valid", variant=variant).fingerprint() for variant in ("6fps", "all")}
+    assert len(marks) == 2
+
+
+def test_missing_parts_are_named(root, tmp_path):
+    with pytest.raises(InputError, match=r"found no folder .*train_all_frames/JPEGImages or .*unpack the split there"):
+        YouTubeTree(root, "train", variant="all")
+    with pytest.raises(InputError, match=r"got variant='30fps', part=None; expected 6fps or all"):
+        YouTubeTree(root, "train", variant="30fps")
+    with pytest.raises(InputError, match=r"part= needs the categories of a meta\.json"):
+        YouTubeTree(root, "train", meta=None, part="train")
+    with pytest.raises(InputError, match=r"found no .*other\.json"):
+        YouTubeTree(root, "train", meta="other.json")
+    home = tmp_path / "sets/youtube2019/train"
+    shutil.rmtree(home / "JPEGImages/t0")
+    with pytest.raises(InputError, match=r"1 of 4 videos of .*meta\.json have no frames in .* \(first: 't0'\)"):
+        YouTubeTree(root, "train")
+    assert len(YouTubeTree(root, "train", videos=["t1"]).videos) == 1

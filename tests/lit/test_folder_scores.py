@@ -1,0 +1,146 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from memvos.data import DavisTree, FolderTree
+from memvos.data.youtube import YouTubeTree
+from memvos.errors import InputError
+from memvos.lit.folder_scores import score_folder
+from memvos.metrics import score_sequence, summarise
+
+
+@pytest.fixture
+def predict(tmp_path):
+    """A function that writes predictions for a tree, each the truth moved to the right; gives their folder."""
+
+    def write(tree, shift=2, name="predictions") -> Path:
+        for video in tree.videos:
+            for t in video.annotated:
+                path = tmp_path / name / video.name / f"{video.frame_names[t]}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.roll(video.labels(t), shift, 1)).save(path)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def tree(davis_root):
+    return DavisTree(davis_root, "train")
+
+
+def test_a_folder_scores_as_its_arrays_do(tree, predict):
+    folder = predict(tree)
+    expected = []
+    for video in tree.videos:
+        truth = np.stack([video.labels(t) for t in range(len(video))])
+        expected += score_sequence(truth, np.roll(truth, 2, 2), video.name)
+    for workers in (1, 2):
+        scores = score_folder(tree, folder, workers)
+        assert summarise(scores).scores == pytest.approx(summarise(expected).scores)
+    assert [(score.video, score.object, len(score.j)) for score in scores] == [
+        ("bird", 1, 4),
+        ("cars", 1, 4),
+        ("cars", 2, 4),
+    ]
+
+
+def test_an_object_that_is_not_predicted_scores_zero_and_surplus_files_do_not_count(tree, predict):
+    folder = predict(tree)
+    for path in sorted((folder / "cars").iterdir()):
+        labels = np.array(Image.open(path))
+        Image.fromarray(np.where(labels == 2, 0, labels).astype(np.uint8)).save(path)
+    (folder / "cars/00099.png").write_text("surplus")
+    (folder / "other").mkdir()
+    scores = {(score.video, score.object): score.j.mean() for score in score_folder(tree, folder, 1)}
+    assert scores["cars", 2] == 0
+    assert scores["cars", 1] > 0.5
+
+
+def test_the_first_and_the_last_frame_need_no_prediction(tree, predict):
+    folder = predict(tree)
+    for name in ("00000", "00005"):
+        (folder / f"cars/{name}.png").unlink()
+    assert len(score_folder(tree, folder, 1)) == 3
+
+
+def test_youtube_scores_every_frame_after_an_object_was_given(tiny_sets, predict):
+    root = tiny_sets.make("youtube2019")[0].removeprefix("root=")
+    tree = YouTubeTree(root, "valid", variant="all", seen="train")
+    scores = {(score.video, score.object): score for score in score_folder(tree, predict(tree), 1)}
+    assert len(scores["v1", 1].j) == 5
+    assert len(scores["v1", 2].j) == 3  # given in the third of six masks
+    assert scores["v1", 2].category == "hat"
+
+
+def test_sparse_masks_are_scored_where_they_are(tiny_sets, predict):
+    root = tiny_sets.make("long_videos")[0].removeprefix("root=")
+    tree = FolderTree(root)
+    assert [len(score.j) for score in score_folder(tree, predict(tree), 1)] == [2, 2]
+
+
+def test_the_ground_truth_is_not_scored_against_itself(tree, davis_root, tmp_path):
+    truth = davis_root / "Annotations/480p"
+    with pytest.raises(InputError, match=r"bird/00000\.png is the ground truth itself .*says nothing"):
+        score_folder(tree, truth, 1)
+    (tmp_path / "link").symlink_to(truth)
+    with pytest.raises(InputError, match="is the ground truth itself"):
+        score_folder(tree, tmp_path / "link", 1)
+
+
+def test_a_copy_of_the_ground_truth_is_refused_unless_wanted(tree, davis_root, tmp_path):
+    copy = shutil.copytree(davis_root / "Annotations/480p", tmp_path / "copy")
+    with pytest.raises(InputError, match=r"video 'bird': 4 of 4 predictions equal the ground truth to the last pixel"):
+        score_folder(tree, copy, 1)
+    assert summarise(score_folder(tree, copy, 1, equal=True)).scores["J&F"] == 1
+
+
+def test_one_large_mask_that_was_copied_is_enough(tree, predict):
+    for video in tree.videos[:1]:
+        for t in range(6):
+            Image.fromarray(np.pad(np.ones((30, 40 + t), np.uint8), ((0, 18), (0, 24 - t)))).save(
+                video.mask_paths[video.frame_names[t]]
+            )
+    folder = predict(tree)
+    shutil.copy(tree.videos[0].mask_paths["00003"], folder / "bird/00003.png")
+    with pytest.raises(InputError, match=r"video 'bird': 1 of 4 predictions equal .*\(first: frame 00003\)"):
+        score_folder(tree, folder, 1)
+
+
+def test_masks_that_were_read_as_input_are_not_scored(tree, predict):
+    folder = predict(tree)
+    (folder / "cars/given.json").write_text(json.dumps({"00000": [1, 2]}))
+    assert score_folder(tree, folder, 1)
+    (folder / "cars/given.json").write_text(json.dumps({"00000": [1, 2], "00003": [2]}))
+    with pytest.raises(
+        InputError, match=r"video 'cars': the masks of 1 frames after .*\(first: object 2 in frame 00003\)"
+    ):
+        score_folder(tree, folder, 1)
+    (folder / "cars/given.json").write_text("[")
+    with pytest.raises(InputError, match=r"given\.json cannot be read"):
+        score_folder(tree, folder, 1)
+
+
+def test_what_is_wrong_with_predictions_is_named(tree, predict, davis_root, tmp_path):
+    with pytest.raises(InputError, match="is no folder; expected <video>/<frame>"):
+        score_folder(tree, tmp_path / "nowhere", 1)
+    folder = predict(tree)
+    path = folder / "cars/00002.png"
+    Image.open(path).resize((32, 24)).save(path)
+    with pytest.raises(InputError, match=r"00002\.png is 32×24 pixels, its frame 64×48"):
+        score_folder(tree, folder, 1)
+    Image.fromarray(np.full((48, 64), 7, np.uint8)).save(path)
+    with pytest.raises(InputError, match=r"00002\.png holds id 7, which is no object of video 'cars' \(1, 2\)"):
+        score_folder(tree, folder, 1)
+    path.unlink()
+    with pytest.raises(InputError, match=r"1 of 8 masks to score are missing .*cars/00002\.png"):
+        score_folder(tree, folder, 1)
+    for mask in (davis_root / "Annotations").rglob("*.png"):
+        if mask.stem != "00000":
+            mask.unlink()
+    with pytest.raises(InputError, match="has no ground truth after the first masks"):
+        score_folder(DavisTree(davis_root, "train"), folder, 1)
