@@ -156,3 +156,9 @@ def test_results_of_others_are_printed_and_never_missing(spec, tmp_path, result)
     assert (table.line("stm").kind, table.line("stm").printed) == (REFERENCE, {"J&F": 81.8})
     assert "STM" not in dict(table.findings)["Not run:"]
     assert "| STM |" in to_markdown(table, {})
+
+
+def test_seen_and_unseen_categories_are_measures_too(spec, tmp_path, result):
+    result(tmp_path / "qam", "qam", 0, scores(0.5), youtube={"G": 0.625, "J_seen": 0.75})
+    found = build(spec, tmp_path).line("qam").scores
+    assert (found["G"].mean, found["J_seen"].mean, found["J&F"].mean) == (62.5, 75.0, 50.0)

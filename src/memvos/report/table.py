@@ -102,7 +102,9 @@ def _line(spec: Spec, results: Results, kind: str, row: Row, variant: str | None
         label=label,
         marks=row.marks,
         printed={} if variant else row.printed,
-        scores=_values(own, [("scores", name) for name in own[0].scores], 100),
+        scores=_values(
+            own, [(part, name) for part in ("scores", "youtube") for name in own[0].content.get(part) or {}], 100
+        ),
         attributes=_values(own, [("attributes", name, metric) for name in names], 100, 1),
         present=_values(own, [("attributes", name, f"{metric}_present") for name in names], 100, 1),
         quality={name: value.mean for name, value in _values(own, _QUALITY, 1).items()},
