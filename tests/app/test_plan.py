@@ -91,9 +91,10 @@ def test_a_floor_is_not_told_of_what_its_model_has_not(plan):
 
 
 def test_a_floor_stays_itself_whatever_model_is_chosen(plan):
-    jobs = {job.name: job for job in build(plan(evaluate=["model=qdmn_medium"]), ["plain", "copy_first"], [0])}
-    assert "model=qdmn_medium" in jobs["evaluate plain seed 0"].arguments
-    assert "model=qdmn_medium" not in jobs["evaluate copy_first seed 0"].arguments
+    given = ["model=qdmn_medium", "experiment=real_video"]
+    jobs = {job.name: job for job in build(plan(evaluate=given), ["plain", "copy_first"], [0])}
+    assert set(given) <= set(jobs["evaluate plain seed 0"].arguments)
+    assert not set(given) & set(jobs["evaluate copy_first seed 0"].arguments)
 
 
 def test_other_data_means_other_jobs(plan):

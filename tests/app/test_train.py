@@ -92,7 +92,7 @@ def test_floors_need_no_weights(memvos, tiny, home):
     assert json.loads((home / "e" / "result.json").read_text())["scores"]["J"] > 0.05
 
 
-@pytest.mark.parametrize("model", ["matching", "qdmn_small"])
+@pytest.mark.parametrize("model", ["matching_small", "qdmn_small"])
 def test_untrained_networks_must_be_asked_for(memvos, tiny, model):
     code, _, error = memvos("evaluate", *tiny, f"model={model}", "memory=first", "output_dir=e")
     assert code == 2

@@ -143,10 +143,10 @@ class Plan:
     def _for_model(self, row: Row) -> list[str]:
         """The user's overrides for an evaluation; a floor keeps its model and takes only what that knows."""
         given = self.overrides["evaluate"]
-        return [o for o in given if row.stages or not o.startswith("model") or self._takes(row, o)]
+        return [o for o in given if row.stages or not o.startswith(("model", "experiment=")) or self._takes(row, o)]
 
     def _takes(self, row: Row, override: str) -> bool:
-        if override.startswith("model="):
+        if override.startswith(("model=", "experiment=")):
             return False
         try:
             composition.compose("evaluate", [*row.overrides, override])
