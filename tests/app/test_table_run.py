@@ -18,6 +18,20 @@ def test_an_override_that_nobody_knows_is_told():
         split(["data=davis2016", "data.rot=/x"])
 
 
+@pytest.mark.parametrize("given", [["--config-dir", "mine"], ["--config-dir=mine"]])
+def test_a_folder_of_configurations_is_passed_on_to_the_jobs(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    options = Options.parse([*given, "qdmn_table5", "scale=smoke"])
+    assert options.name == "qdmn_table5"
+    assert options.overrides == [f"hydra.searchpath=['file://{tmp_path / 'mine'}']", "scale=smoke"]
+
+
+def test_a_folder_of_configurations_that_is_not_there_is_told():
+    with pytest.raises(InputError, match="--config-dir: no folder 'nowhere'; give one of the form of conf/"):
+        Options.parse(["qdmn_table5", "--config-dir", "nowhere"])
+
+
 def test_options_of_the_runner_and_overrides_of_the_jobs_are_kept_apart():
     options = Options.parse(
         ["qdmn_table5", "scale=mini", "seeds=3", "jobs=4", "rows=qam,both", "output=there", "seed=1"]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from memvos.errors import InputError
-from memvos.model.checkpoints import load_weights, save_model
+from memvos.model.checkpoints import load_model, load_weights, save_model
 from memvos.model.composition import build, compose, without_sources
 from memvos.model.floors import CopyFirst
 from memvos.model.interface import Memory
@@ -157,3 +157,12 @@ def test_quality_loss_may_reach_the_network_through_the_feature(tiny_mivos):
     plugin = QAMPlugin(tiny_mivos(), partial(QualityHead, norm="group"), grid=4)
     plugin.memorize(plugin.query(IMAGE), MASKS).quality.sum().backward()
     assert plugin.network.memory_encoder.trunk.conv1.weight.grad is not None
+
+
+def test_a_saved_plugin_comes_back_by_name_with_the_network_it_was_on(tmp_path):
+    configuration = compose("qam_plugin_small", {"network": compose("stcn_small", {}), "grid": 4})
+    plugin = build(without_sources(configuration))
+    save_model(plugin, tmp_path / "w.safetensors", configuration)
+    loaded = load_model("qam_plugin", tmp_path / "w.safetensors")
+    assert type(loaded.network).__name__ == "STCN"
+    assert torch.equal(loaded.quality.fc1.weight, plugin.quality.fc1.weight)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from memvos.errors import InputError
 
+CONFIG_DIR = "--config-dir"
 HELP = """usage: memvos reproduce NAME [scale=SCALE] [data=DATA] [OPTION=VALUE ...] [HYDRA OVERRIDES ...]
 
 Trains and evaluates every row of experiments/NAME.yaml (or of a file NAME), and writes runs/NAME/table.csv, .md, .html.
@@ -21,6 +22,7 @@ What is done already is not done again; after Ctrl-C the same command goes on.
   jobs=    how many jobs at a time (default: one per CUDA device, or per core)
   rows=    only these, e.g. rows=baseline,qam (floors by their names, too)
   output=  where everything goes (default: runs/NAME)
+  --config-dir FOLDER   configurations of your own, in a folder of the form of conf/ (models, data sets)
 
 Everything else goes to the jobs, to train or evaluate or both, wherever it is a key of theirs.
 Tables: {names}"""
@@ -42,12 +44,13 @@ class Options:
         """Read the command line.
 
         Raises:
-            InputError: if there is no name, or an option is not a number.
+            InputError: if there is no name, an option is not a number, or a folder of configurations is not there.
         """
+        arguments, overrides = _own_configs(arguments)
         names = [argument for argument in arguments if "=" not in argument and not argument.startswith("~")]
         if len(names) != 1 or names[0].startswith("-"):
             raise InputError(f"expected one table, got {' '.join(names) or 'none'}; tables are {', '.join(tables())}")
-        options = cls(names[0])
+        options = cls(names[0], overrides=overrides)
         for argument in arguments:
             key, _, value = argument.partition("=")
             if key in ("seeds", "jobs"):
@@ -115,6 +118,21 @@ def only_one(folder: Path) -> Iterator[None]:
                 "wait for it, stop it, or give output=FOLDER"
             ) from error
         yield
+
+
+def _own_configs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without `--config-dir FOLDER`, and the override by which the jobs find that folder."""
+    rest, folder = list(arguments), None
+    for index, argument in enumerate(arguments):
+        if argument.partition("=")[0] == CONFIG_DIR:
+            given = argument.partition("=")[2] or "".join(arguments[index + 1 : index + 2])
+            folder = Path(given)
+            del rest[index : index + (1 if "=" in argument else 2)]
+    if folder is None:
+        return rest, []
+    if not folder.is_dir():
+        raise InputError(f"{CONFIG_DIR}: no folder {str(folder)!r}; give one of the form of conf/")
+    return rest, [f"hydra.searchpath=['file://{folder.resolve()}']"]
 
 
 def _count(key: str, value: str) -> int:
