@@ -159,7 +159,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
             given = {} if truth is None else {key: truth == key for key in sorted(waiting) if (truth == key).any()}
             watch.listening = time % READ_EVERY == READ_EVERY // 2
             with meter.frame():
-                step = segmenter.step(image, given or None, truth=truth)
+                step = segmenter.step(image, given or None, truth=truth, name=(video.name, video.frame_names[time]))
             scorer.add(truth, step.labels, skip=waiting)
             waiting -= set(given)
             held += len(segmenter.bank)
