@@ -167,3 +167,7 @@ class VOSModel(nn.Module, ABC):
             memory: the frames to read.
             previous: (B, N, H, W) aggregated probabilities of frame t-1; used by models with a prior.
         """
+
+    def follow(self, query: Query, memory: Memory, previous: Tensor) -> tuple[Tensor, Any]:
+        """As `segment`, for training: the logits, and what else the model found that a loss may supervise, or None."""
+        return self.segment(query, memory, previous), None

@@ -40,12 +40,14 @@ class Match(NamedTuple):
         similarity: (B, N, K) in [-1, 1] of objects and proposals; None where no proposals are used.
         weights: (B, N, K) assignment; None where no proposals are used.
         proposals: of the frame; None where no proposals are used.
+        masks: (B, K, h, w) the proposals' masks on that grid; None where no proposals are used.
     """
 
     coarse: Tensor
     similarity: Tensor | None = None
     weights: Tensor | None = None
     proposals: Proposals | None = None
+    masks: Tensor | None = None
 
 
 class AlignedMatcher(nn.Module):
@@ -99,7 +101,7 @@ class AlignedMatcher(nn.Module):
         weights = self.solver(self._mixed(similarity, targets.previous, masks), targets.active, proposals.valid)
         used = self.assignment(weights).to(masks.dtype)
         coarse = torch.einsum("bnk,bkhw->bnhw", used, masks).clamp(0, 1)
-        return Match(coarse, similarity, weights, proposals)
+        return Match(coarse, similarity, weights, proposals, masks)
 
     def compare(self, templates: Tensor, proposals: Tensor) -> Tensor:
         """Similarities (B, N, K) of templates (B, N, C, r, r) and proposals (B, K, C, r, r)."""

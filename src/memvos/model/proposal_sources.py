@@ -54,7 +54,6 @@ class DetectorProposals:
         self.make, self.checkpoint, self.most, self.overlap = detector, checkpoint, most, overlap
         self._detector: torch.nn.Module | None = None
 
-    @torch.no_grad()
     def __call__(self, image: Tensor, place: Place) -> Proposals:
         """Proposals of images (B, 3, H, W), found in the part that shows the frame.
 
@@ -63,15 +62,7 @@ class DetectorProposals:
         """
         if self._detector is None:
             self._detector = self._load()
-        detector = self._detector.to(image.device)
-        x0, y0, x1, y1 = (0, 0, image.shape[3], image.shape[2]) if place.window is None else map(int, place.window)
-        with torch.autocast(image.device.type, enabled=False):
-            found = detector(list(in_unit_range(image[:, :, y0:y1, x0:x1].float())))
-        chosen = [
-            select(Proposals.of_image(one["boxes"], one["masks"].squeeze(1), one["scores"]), self.most, self.overlap)
-            for one in found
-        ]
-        return Proposals.join(chosen).moved((1.0, 1.0), (float(x0), float(y0)))
+        return detect(self._detector.to(image.device), image, place, self.most, self.overlap)
 
     def __getstate__(self) -> dict[str, Any]:
         """For worker processes: the detector is loaded anew there."""
@@ -117,6 +108,18 @@ class CachedProposals:
             chosen = select(self._videos[video][frame], self.most, self.overlap)
             found.append(placed(chosen, self._sizes[video], image, place))
         return Proposals.join(found).to(image.device)
+
+
+@torch.no_grad()
+def detect(detector: torch.nn.Module, image: Tensor, place: Place, most: int = 30, overlap: float = 0.4) -> Proposals:
+    """Run a detector on normalised images (B, 3, H, W), where `place` shows the frame, and select of what it finds."""
+    x0, y0, x1, y1 = (0, 0, image.shape[3], image.shape[2]) if place.window is None else map(int, place.window)
+    with torch.autocast(image.device.type, enabled=False):
+        found = detector(list(in_unit_range(image[:, :, y0:y1, x0:x1].float())))
+    chosen = [
+        select(Proposals.of_image(one["boxes"], one["masks"].squeeze(1), one["scores"]), most, overlap) for one in found
+    ]
+    return Proposals.join(chosen).moved((1.0, 1.0), (float(x0), float(y0)))
 
 
 def in_unit_range(image: Tensor) -> Tensor:
