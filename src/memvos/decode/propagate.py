@@ -149,6 +149,11 @@ class Segmenter:
         self.time += 1
         return self._result(probabilities, quality, decision, corrupted)
 
+    @property
+    def frame_size(self) -> FrameSize | None:
+        """The sizes of the video's frames; None before the first."""
+        return self._size
+
     def save(self, path: str | Path) -> None:
         """Write everything needed to go on bit-equal, as plain tensors and values.
 

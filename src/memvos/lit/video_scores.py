@@ -16,6 +16,7 @@ from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, Predicted
 from memvos.decode.masks import davis_palette
 from memvos.errors import InputError
 from memvos.lit.read_watch import ReadWatch
+from memvos.lit.recall_watch import LEAST, RecallWatch
 from memvos.metrics import ObjectScore, SequenceScorer, SpeedMeter
 from memvos.model.interface import VOSModel
 
@@ -98,6 +99,8 @@ class VideoScores:
         seconds: spent in the stepper.
         memory_frames: mean number of frames that a read sees.
         logit_std: mean deviation of the read's logits; None where the model has no such read.
+        covered: true objects that a proposal of the model covers at mask IoU .5 and .7, over all predicted frames.
+        coverable: all true objects in frames with proposals; 0 where the model has none.
     """
 
     objects: list[ObjectScore]
@@ -109,6 +112,8 @@ class VideoScores:
     seconds: float = 0.0
     memory_frames: float = 0.0
     logit_std: float | None = None
+    covered: tuple[int, ...] = (0,) * len(LEAST)
+    coverable: int = 0
 
     def as_plain(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -133,7 +138,7 @@ class VideoScores:
             for entry in plain["objects"]
         ]
         quality = [FrameQuality(**{**line, "evicted": tuple(line["evicted"])}) for line in plain["quality"]]
-        return cls(**{**plain, "objects": objects, "quality": quality})
+        return cls(**{**plain, "objects": objects, "quality": quality, "covered": tuple(plain["covered"])})
 
 
 def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None) -> VideoScores:
@@ -153,7 +158,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     result = VideoScores([], frames=len(video))
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
     waiting, held = set(video.object_ids), 0
-    with ReadWatch(segmenter.model) as watch:
+    with ReadWatch(segmenter.model) as watch, RecallWatch(segmenter.model) as proposals:
         for time in range(len(video)):
             image, truth = video.image(time), video.labels(time)
             given = {} if truth is None else {key: truth == key for key in sorted(waiting) if (truth == key).any()}
@@ -161,6 +166,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
             with meter.frame():
                 step = segmenter.step(image, given or None, truth=truth, name=(video.name, video.frame_names[time]))
             scorer.add(truth, step.labels, skip=waiting)
+            proposals.compare(truth, segmenter.ids, segmenter.frame_size)
             waiting -= set(given)
             held += len(segmenter.bank)
             if not given:
@@ -169,6 +175,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
                 _write_labels(masks_to / f"{video.frame_names[time]}.png", step.labels)
     result.objects, result.seconds, result.memory_frames = scorer.scores(), meter.seconds, held / len(video)
     result.logit_std = watch.mean
+    result.covered, result.coverable = tuple(proposals.covered), proposals.objects
     return result
 
 
