@@ -92,3 +92,16 @@ def test_the_fixed_template_is_the_first_frame_that_an_object_is_valid_in():
     assert torch.equal(template[0, 1], features[1, 0, 1])
     never = Memory(memory.key, memory.value, torch.zeros(1, 2, 3, dtype=torch.bool))
     assert not net.template(features[0], 1, never, MemoryRead()).any()
+
+
+def test_matched_keys_tell_positions_apart_from_the_start():
+    net, feature = network(position=NoPosition), torch.randn(4, 1, C, 8, 8).relu()
+    with torch.no_grad():
+        net.match_keys(feature, 3.0)
+    query = net.query_projection(feature.flatten(0, 1)).flatten(2)
+    key = net.remember(feature, torch.zeros(4, 1, 1, 8, 8), 0)[0].flatten(0, 1).flatten(2)
+    logits = query.transpose(1, 2) @ key / 2  # √(C/4)
+    assert logits.std(dim=-1).mean().item() == pytest.approx(3, rel=1e-4)
+    own = logits.diagonal(dim1=1, dim2=2)
+    assert (own.mean() - logits.mean()).item() > 3  # a deviation above the rest
+    assert FirstFrameTemplate().match_keys(feature, 3.0) is None

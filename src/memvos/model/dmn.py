@@ -86,6 +86,25 @@ class DynamicMemory(nn.Module):
         query = self.query_projection(self.position(feature, time).flatten(0, 1))
         return read(query.unflatten(0, feature.shape[:2]), memory)
 
+    def match_keys(self, feature: Tensor, deviation: float) -> None:
+        """Give fresh keys the weights of the query, centred on features (B, N, C, h, w) and scaled.
+
+        Args:
+            feature: of any images.
+            deviation: that similarities over positions then have, on average.
+        """
+        query, key = self.query_projection, self.memory_projection.key
+        feature = feature.flatten(0, 1)
+        query.bias.sub_(query(feature).mean(dim=(0, 2, 3)))
+        key.weight[:, : query.in_channels] = query.weight
+        key.bias.copy_(query.bias)
+        seen = query(feature).flatten(2)
+        similarity = seen.transpose(1, 2) @ seen / seen.shape[1] ** 0.5
+        scale = (deviation / similarity.std(dim=-1).mean()).sqrt()
+        for convolution in (query, key):
+            convolution.weight.mul_(scale)
+            convolution.bias.mul_(scale)
+
 
 class FirstFrameTemplate(nn.Module):
     """No memory network: the template is the object feature of the first frame, fixed (rows A1 and A3)."""
@@ -108,3 +127,6 @@ class FirstFrameTemplate(nn.Module):
         index = first[:, :, None, None, None, None].expand(-1, -1, memory.value.shape[2], 1, *memory.value.shape[4:])
         chosen = memory.value.gather(3, index).squeeze(3)
         return chosen * memory.valid.any(dim=2)[:, :, None, None, None]
+
+    def match_keys(self, feature: Tensor, deviation: float) -> None:
+        """Nothing to do: there are no keys."""

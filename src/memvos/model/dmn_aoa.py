@@ -15,6 +15,7 @@ from memvos.model.matcher import Match, Targets
 from memvos.model.memory_read import MemoryRead
 from memvos.model.proposals import ProposalSource
 from memvos.model.regions import RegionFeatures, boxes_of, enlarge, group_norm, jitter, pool_masks
+from memvos.model.start import AsIs
 
 
 class Segmentation(NamedTuple):
@@ -44,6 +45,7 @@ class DMNAOA(VOSModel):
         margin: factor by which an object's box is enlarged.
         shift: largest shift of the query's box while training, in shares of its sides.
         scale: range of factors of the query's box while training.
+        start: what is done to fresh weights: AsIs or MatchedTemplates.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class DMNAOA(VOSModel):
         margin: float = 1.2,
         shift: float = 0.1,
         scale: tuple[float, float] = (0.9, 1.3),
+        start: Callable[[DMNAOA], None] = AsIs(),  # noqa: B008 (stateless)
     ) -> None:
         super().__init__()
         levels = tuple(level_channels)
@@ -81,6 +84,7 @@ class DMNAOA(VOSModel):
         self.read = read
         self.proposals = proposals
         self.grid, self.margin, self.shift, self.scale = grid, margin, shift, tuple(scale)
+        start(self)
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:
         """Base features (B, C_i, h_i, w_i) of (B, 3, H, W), fine to coarse, shared by all objects."""
