@@ -60,7 +60,7 @@ smoke: $(STAMP) ## the whole of Table 5 in about a minute of work: is everything
 	$(BIN)/memvos reproduce qdmn_table5 scale=smoke $(ARGS)
 
 reproduce-speed: $(STAMP) ## what QDMN's modules cost in time
-	$(BIN)/memvos bench modules scale=$(SCALE) $(ARGS)
+	$(BIN)/memvos bench speed scale=$(SCALE) $(ARGS)
 
 reproduce-%: $(STAMP) FORCE ## train, evaluate and print a table, figure or experiment of PAPER: table5, figure6, long_video
 	$(BIN)/memvos reproduce $(PAPER)_$* $(RUN_ARGS)

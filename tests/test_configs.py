@@ -22,11 +22,12 @@ def choices(group: str) -> list[str]:
 
 def settings(*overrides: str, primary: str = "train") -> dict:
     """A composed configuration in plain containers."""
-    composed = composition.compose(primary, ["scale=smoke", *overrides, "output_dir=out"])
+    scale = [] if any(override.startswith("scale=") for override in overrides) else ["scale=smoke"]
+    composed = composition.compose(primary, [*scale, *overrides, "output_dir=out"])
     return composition.resolved(composed)
 
 
-def network(config: dict) -> VOSModel:
+def network(config: dict) -> torch.nn.Module:
     """The model without storage: its parts must fit each other, its weights do not matter here."""
     with torch.device("meta"):
         return build_model(config["model"], weights="none are fetched")
@@ -91,12 +92,31 @@ def test_the_qam_plugin_fits_every_kind_of_network(inner):
 
 @pytest.mark.parametrize(
     ("part", "choice"),
-    [(p, c) for p in ("backbone", "prior", "quality", "read", "start") for c in choices(f"model/{p}")],
+    [(p, c) for p in ("backbone", "prior", "quality", "read") for c in choices(f"model/{p}")]
+    + [("start", c) for c in choices("model/start") if c != "matched_templates"],  # that one: every_part_of_dmn_aoa
 )
 def test_every_part_of_a_model_is_built(part, choice):
     config = settings(f"model/{part}={choice}")
     assert instantiate({key: None if key == "weights" else value for key, value in config["model"][part].items()})
     assert isinstance(network(config), VOSModel)
+
+
+@pytest.mark.parametrize(
+    ("part", "choice"),
+    [(p, c) for p in ("template", "matcher", "refine", "proposals") for c in choices(f"model/{p}")]
+    + [("start", c) for c in ("as_is", "matched_templates")]
+    + [(f"{p}@model.matcher.{p}", c) for p in ("alignment", "solver", "assignment") for c in choices(f"model/{p}")],
+)
+def test_every_part_of_dmn_aoa_is_built(part, choice):
+    assert isinstance(network(settings("experiment=dmn_aoa", f"model/{part}={choice}")), VOSModel)
+
+
+def test_every_detector_is_built():
+    for detector in choices("model/detector"):
+        config = settings(
+            "experiment=dmn_aoa", "model/proposals=detector", f"model/detector@model.proposals.detector={detector}"
+        )
+        assert instantiate({**config["model"]["proposals"]["detector"], "_partial_": False}).load
 
 
 @pytest.mark.parametrize("losses", choices("losses"))
@@ -112,7 +132,7 @@ def test_every_optimizer_and_schedule_is_built(optimizer, scheduler):
     assert instantiate(config["lit"]["scheduler"])(made).get_last_lr()[0] <= config["learning_rate"]["main"]
 
 
-@pytest.mark.parametrize("lit", choices("lit"))
+@pytest.mark.parametrize("lit", sorted(set(choices("lit")) - {"proposals"}))  # that one: test_every_experiment
 def test_every_module_is_built(lit):
     config = settings(f"lit={lit}")
     assert instantiate({**config["lit"], "model": None}, model=network(config)).model is not None
@@ -142,8 +162,11 @@ def test_every_trainer_is_built(trainer):
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_experiment_is_built(experiment):
-    config = settings(f"experiment={experiment}")
-    assert isinstance(network(config), VOSModel)
+    for scale in SCALES:
+        config = settings(f"scale={scale}", f"experiment={experiment}")
+        module = instantiate({**config["lit"], "model": None}, model=network(config))
+        assert module.configure_optimizers()["lr_scheduler"]["interval"] == "step"
+        assert all(instantiate(entry) for entry in config["callbacks"].values() if entry is not None)
 
 
 @pytest.mark.parametrize("data", choices("data"))

@@ -171,3 +171,51 @@ def test_the_fingerprint_of_lent_weights_counts_not_their_place(plan, tmp_path):
         job = {job.name: job for job in build(made, ["lent"])}["evaluate lent seed 0"]
         marks.append(next(part for part in job.arguments if part.startswith("fingerprint=")))
     assert marks[0] == marks[1] != marks[2]
+
+
+PROPOSALS = Stage("proposals", ("experiment=proposals", "stage=pretrain"), gives="model.proposals.checkpoint")
+TUNED = Stage("tuned", ("experiment=proposals", "stage=main"), "proposals", gives="model.proposals.checkpoint")
+MATCHING = ("experiment=dmn_aoa", "model/proposals=detector")
+
+
+@pytest.fixture
+def matching(tmp_path, composed):
+    """Plan a table whose rows are trained with one proposal detector and scored with it, or with another."""
+
+    def make(*mine: str) -> Plan:
+        rows = (
+            Row("own", "own", MATCHING, ("memory=first",), ("proposals", "pretrain")),
+            Row("other", "other", MATCHING, ("memory=first",), ("proposals", "pretrain", "tuned")),
+            Row("again", "again", MATCHING, ("memory=first",), ("proposals", "tuned", "pretrain", "proposals")),
+        )
+        table = Spec("m", "M", "here", "none", ("J&F",), "J&F", "own", rows, (), (*STAGES, PROPOSALS, TUNED))
+        given = {command: ["scale=smoke", *mine] for command in ("train", "evaluate")}
+        return Plan(table, tmp_path, tmp_path / "results", given, lambda c, **a: "d", _configs=composed)
+
+    return make
+
+
+def told(job) -> str | None:
+    key = "model.proposals.checkpoint="
+    return next((a.removeprefix(key).strip("'") for a in reversed(job.arguments) if a.startswith(key)), None)
+
+
+def test_what_a_stage_gives_is_told_to_all_that_follows(matching):
+    plan = matching()
+    jobs = {job.name: job for job in build(plan, ["own", "other", "again"], [0, 1])}
+    detectors = [name for name in jobs if name.startswith("m ")]
+    assert detectors == ["m proposals seed 0", "m tuned seed 0"]  # once for all rows and seeds
+    first, tuned = (str(jobs[name].folder / FINAL) for name in detectors)
+    assert told(jobs["own pretrain seed 1"]) == first
+    assert told(jobs["evaluate own seed 0"]) == first
+    assert told(jobs["evaluate other seed 0"]) == tuned
+    assert "other pretrain seed 0" not in jobs  # the training is that of `own`; only the evaluation differs
+    assert set(jobs["evaluate other seed 0"].needs) == {"own pretrain seed 0", "m tuned seed 0"}
+    assert (told(jobs["again pretrain seed 0"]), told(jobs["evaluate again seed 0"])) == (tuned, first)
+    assert f"weights='{first}'" in jobs["m tuned seed 0"].arguments
+
+
+def test_a_detector_of_the_users_own_takes_the_place_of_the_stages(matching):
+    jobs = {job.name: job for job in build(matching("model.proposals.checkpoint=mine.ckpt"), ["own"])}
+    assert set(jobs) == {"own pretrain seed 0", "evaluate own seed 0"}
+    assert told(jobs["evaluate own seed 0"]) == "mine.ckpt"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -46,3 +48,9 @@ def test_labels_are_slots_from_1_and_the_later_slot_wins():
 def test_parts_that_do_not_fit_are_refused(frames, masks, valid, message):
     with pytest.raises(ValueError, match=message):
         Clip(torch.zeros(frames), torch.zeros(masks), valid, "x")
+
+
+def test_a_batch_knows_the_times_of_its_frames():
+    batch = ClipBatch.collate([clip(), replace(clip(), times=torch.tensor([0, 5]))])
+    assert batch.time(1).tolist() == [1, 5]
+    assert ClipBatch(batch.frames, batch.masks, batch.valid).time(1) == 1

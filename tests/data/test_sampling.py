@@ -80,7 +80,7 @@ def test_a_clip_holds_the_chosen_objects_and_nothing_else():
     images = np.random.default_rng(0).integers(0, 255, (2, 4, 5, 3), np.uint8)
     labels = np.zeros((2, 4, 5), np.uint8)
     labels[0, 0], labels[1, 1], labels[:, 3] = 4, 4, 7
-    clip = make_clip(images, labels, [4], 2, "here")
+    clip = make_clip(images, labels, [4], 2, "here", range(len(labels)))
     assert clip.masks.shape == (2, 2, 4, 5)
     assert clip.masks[0, 0, 0].tolist() == [1] * 5
     assert clip.masks.sum() == 10  # object 7 is background
@@ -115,3 +115,8 @@ def test_a_source_is_made_of_a_tree_or_of_a_configuration(static_root):
         Source.of({"tree": tree, "weight": 2})
     with pytest.raises(InputError, match=r"got repeat=0 for static; expected 1 or more"):
         Source.of({"tree": tree, "repeat": 0})
+
+
+def test_a_clip_keeps_how_far_its_frames_are_apart():
+    images, labels = np.zeros((3, 4, 4, 3), np.uint8), np.zeros((3, 4, 4), np.uint8)
+    assert make_clip(images, labels, [], 1, "here", [9, 5, 4]).times.tolist() == [0, 4, 5]

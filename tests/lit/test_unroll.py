@@ -49,7 +49,9 @@ def test_the_last_frame_is_memorised_only_for_its_score(tiny, batch):
 
 
 def test_clips_of_any_length_are_unrolled(tiny, batch):
-    longer = replace(batch, frames=batch.frames.repeat(1, 2, 1, 1, 1), masks=batch.masks.repeat(1, 2, 1, 1, 1))
+    longer = replace(
+        batch, frames=batch.frames.repeat(1, 2, 1, 1, 1), masks=batch.masks.repeat(1, 2, 1, 1, 1), times=None
+    )
     assert len(unroll(tiny, longer)) == 5
 
 

@@ -99,7 +99,7 @@ def test_a_stem_with_more_channels_than_the_network_is_refused(tmp_path):
 
 
 def test_unknown_depth_and_stride_are_refused():
-    with pytest.raises(InputError, match=r"unknown ResNet depth 19; expected one of \[18, 34, 50\]"):
+    with pytest.raises(InputError, match=r"unknown ResNet depth 19; expected one of \[18, 34, 50, 101\]"):
         ResNet(19)
     with pytest.raises(InputError, match="unknown output_stride 4; expected 8 or 16"):
         ResNet(18, output_stride=4)

@@ -1,126 +1,123 @@
-"""`memvos bench modules`: what QAM and PEM cost in time. QDMN §5.3, speed analysis: from 8.6 to 7.8 FPS."""
+"""`memvos bench modules`: seconds per frame of each module of DMN-AOA, beside those of its Table 4."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import time
+from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from memvos.app import bench, composition
-from memvos.app.runs import instantiate, writable_folder
+from memvos.app import provenance
+from memvos.app.runs import instantiate
+from memvos.errors import InputError
 
-HELP = """usage: memvos bench modules [scale=SCALE] [rounds=7] [output=runs/qdmn_speed] [HYDRA OVERRIDES ...]
-
-Times a frame of the four networks of Table 5, untrained, all with the same frames in memory. The networks take turns
-clip by clip, so that a busy machine slows all of them alike. Writes speed.csv and speed.png."""
-
-NETWORKS = {
-    "baseline": ("model/quality=none", "model/prior=none"),
-    "QAM": ("model/prior=none",),
-    "PEM": ("model/quality=none", "model/prior=weak"),
-    "QAM + PEM": ("model/prior=weak",),
+PRINTED = {
+    "base features (BFE)": 0.009,
+    "templates (OTG)": 0.015,
+    "aligned matcher (AM)": 0.044,
+    "RefineNet (MRN)": 0.066,
 }
-PAPER = {"baseline": 8.6, "QAM + PEM": 7.8}
-"""Frames per second printed in QDMN §5.3 (DAVIS 2017 val, one GTX 1080 Ti)."""
-FRAMES = 12
-"""Frames per network and round; every fifth is memorised."""
-COLUMNS = (
-    "network",
-    "ms_per_frame",
-    "frames_per_second",
-    "time_to_baseline",
-    "least",
-    "most",
-    "paper_time_to_baseline",
-)
+"""Seconds per frame on a V100, DAVIS 2017 val; proposals (.020) are given here."""
+SIZE, OBJECTS, PROPOSALS, MEMORY = (480, 864), 2, 30, 9
+LAYER = "  of which the matching layer"
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line."""
-    if {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return 0
-    own = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("rounds=", "output=")))
-    overrides = [argument for argument in arguments if argument.split("=")[0] not in own]
-    folder = writable_folder(own.get("output", "runs/qdmn_speed"))
-    rows = compare(overrides, bench.rounds_of(own.get("rounds", "7")))
-    write(rows, folder)
-    for row in rows:
-        print(
-            f"{row['network']:12}{row['ms_per_frame']:9.1f} ms{row['frames_per_second']:8.1f} frames/s   "
-            f"× {row['time_to_baseline']:.3f} [{row['least']:.3f}, {row['most']:.3f}]"
-        )
-    print(f"written: {folder / 'speed.csv'}, {folder / 'speed.png'}")
-    return 0
+def table(settings: dict[str, Any], rounds: int, size: tuple[int, int] = SIZE) -> Iterator[str]:
+    """The lines of the table: 480p, two objects, 30 given proposals, nine frames in memory (the mean of DAVIS val).
 
-
-def compare(overrides: Sequence[str], rounds: int) -> list[dict[str, Any]]:
-    """Per network: milliseconds and frames per second (medians), time relative to the baseline, over `rounds` rounds.
-
-    `least` and `most` are the extremes of the ratio over rounds; a round's ratio is of two times taken side by side.
+    Raises:
+        InputError: if the configured network is not DMN-AOA.
     """
     import torch
 
-    settings = {
-        name: composition.resolved(composition.compose("train", [*overrides, *parts, "output_dir=unused"]))
-        for name, parts in NETWORKS.items()
-    }
-    torch.set_num_threads(settings["baseline"]["threads"])
-    works = {name: [_clip(config)] for name, config in settings.items()}
-    seconds = {name: times for name, (times,) in bench.alternate_all(works, rounds).items()}
-    base = seconds["baseline"]
-    rows = []
-    for name, times in seconds.items():
-        ratios = [time / other for time, other in zip(times, base, strict=True)]
-        printed = PAPER["baseline"] / PAPER[name] if name in PAPER else None
-        frame = median(times) / FRAMES
-        numbers = (1000 * frame, 1 / frame, median(ratios), min(ratios), max(ratios), printed)
-        rows.append(dict(zip(COLUMNS, (name, *numbers), strict=True)))
-    return rows
+    from memvos.decode.precision import autocast, choose_device, choose_precision
+    from memvos.model.dmn_aoa import DMNAOA
 
-
-def write(rows: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Write speed.csv and speed.png."""
-    from matplotlib.figure import Figure
-
-    with (folder / "speed.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    figure = Figure(figsize=(6.2, 2.8))
-    axes = figure.subplots()
-    for y, row in enumerate(rows):
-        ratio = row["time_to_baseline"]
-        axes.barh(y, ratio, 0.6, color="#2b6cb0", xerr=[[ratio - row["least"]], [row["most"] - ratio]], capsize=3)
-        if row["paper_time_to_baseline"]:
-            axes.plot(row["paper_time_to_baseline"], y, "o", mfc="white", mec="#222", label=None if y else "paper")
-    axes.set_yticks(range(len(rows)), [row["network"] for row in rows])
-    axes.invert_yaxis()
-    axes.set_xlabel("time per frame, relative to the baseline")
-    axes.legend(loc="lower right")
-    figure.savefig(folder / "speed.png", bbox_inches="tight", dpi=150, metadata={"Software": None})
-
-
-def _clip(config: dict[str, Any]) -> Callable[[], None]:
-    """A clip of FRAMES random frames with one object, through the stepper, every fifth frame memorised."""
-    import numpy as np
-
-    from memvos import Segmenter
-    from memvos.decode.precision import choose_device
-
-    size = config["data"]["size"]
+    torch.set_num_threads(settings["threads"])
     device = choose_device("auto")
-    segmenter = Segmenter(instantiate(config["model"]), "every_5", device)
-    frames = np.random.default_rng(0).integers(0, 255, (FRAMES, size, size, 3), dtype=np.uint8)
-    mask = np.zeros((size, size), np.uint8)
-    mask[size // 4 : size // 2, size // 4 : size // 2] = 1
+    model = instantiate(settings["model"])
+    if not isinstance(model, DMNAOA):
+        raise InputError(f"bench modules times DMN-AOA, got a {type(model).__name__}; give model=dmn_aoa or a preset")
+    model = model.to(device).eval()
+    model.proposals = _given(size, device)
+    with torch.inference_mode(), autocast(device, choose_precision("auto", device)):
+        seconds = _measure(model, device, size, rounds)
+    total = sum(value for name, value in seconds.items() if name != LAYER)
+    yield f"{provenance.device_name(str(device))}, {torch.get_num_threads()} thread, median of {rounds} frames"
+    yield f"{size[0]}×{size[1]} pixels, {OBJECTS} objects, {PROPOSALS} given proposals, {MEMORY} frames in memory"
+    yield f"{'module':32}{'s/frame':>10}{'share':>8}{'paper':>8}"
+    for name, value in seconds.items():
+        printed = f"{PRINTED[name]:8.3f}" if name in PRINTED else ""
+        yield f"{name:32}{value:10.4f}{value / total:8.1%}{printed}"
+    yield f"{'all':32}{total:10.4f}"
 
-    def clip() -> None:
-        segmenter.reset()
-        for index, frame in enumerate(frames):
-            segmenter.step(frame, None if index else mask)
-        bench.wait_for(device)
 
-    return clip
+def _given(size: tuple[int, int], device: Any) -> Any:
+    """A source that has its proposals already."""
+    import torch
+
+    from memvos.model.proposals import Proposals
+
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(PROPOSALS, 2, generator=generator) * torch.tensor([size[1] * 0.7, size[0] * 0.7])
+    sides = torch.rand(PROPOSALS, 2, generator=generator) * torch.tensor([size[1] * 0.25, size[0] * 0.25]) + 16
+    masks = torch.rand(PROPOSALS, 28, 28, generator=generator)
+    boxes = torch.cat([corner, corner + sides], dim=1)
+    proposals = Proposals.of_image(boxes, masks, torch.ones(PROPOSALS)).to(device)
+    return lambda image, place: proposals
+
+
+def _measure(model: Any, device: Any, size: tuple[int, int], rounds: int) -> dict[str, float]:
+    """Median seconds of each module on one frame, after a round to warm up."""
+    import torch
+
+    from memvos.model.interface import Memory, Place
+
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    masks = torch.zeros(1, OBJECTS, *size, device=device)
+    for n in range(OBJECTS):
+        masks[:, n, 100 * n + 20 : 100 * n + 100, 200 * n + 20 : 200 * n + 150] = 1
+    images = torch.randn(2, 1, 3, *size, device=device)
+    first = model.memorize(model.query(images[0], Place(0)), masks)
+    memory = Memory.stack([first] * MEMORY)
+    grid = (size[0] // model.refine.mask_stride, size[1] // model.refine.mask_stride)
+    seen: dict[str, list[float]] = {}
+    layer: list[float] = []
+    hooks = _listen(getattr(model.matcher, "solver", None), layer, now)
+    for turn in range(rounds + 1):
+        marks = [now()]
+        query = model.query(images[1], Place(MEMORY))
+        query.features  # noqa: B018 (computed when first asked for)
+        marks.append(now())
+        targets = model.targets(query, memory, masks)
+        marks.append(now())
+        match = model.matcher(targets, query, model.regions, model.proposals, grid)
+        marks.append(now())
+        model.refine(query, match.coarse, memory)
+        marks.append(now())
+        model.memorize(query, masks)
+        marks.append(now())
+        if turn:
+            names = (*PRINTED, "memory encoding")
+            for name, start, end in zip(names, marks[:-1], marks[1:], strict=True):
+                seen.setdefault(name, []).append(end - start)
+            if layer:
+                seen.setdefault(LAYER, []).append(layer[-1])
+    for hook in hooks:
+        hook.remove()
+    return {name: median(values) for name, values in seen.items()}
+
+
+def _listen(solver: Any, seconds: list[float], now: Any) -> list[Any]:
+    """Time every call of the matching layer."""
+    if solver is None:
+        return []
+    started: list[float] = []
+    return [
+        solver.register_forward_pre_hook(lambda *_: started.append(now())),
+        solver.register_forward_hook(lambda *_: seconds.append(now() - started.pop())),
+    ]

@@ -86,30 +86,45 @@ class Plan:
             (folder / RESULT).replace(folder / f"stale_{RESULT}")
         return found
 
-    def _train(self, row: Row, seed: int) -> Trained | None:
-        """Plan the stages of a row, and return the last."""
+    def _train(self, row: Row, seed: int) -> tuple[Trained | None, dict[str, Trained]]:
+        """Plan the stages of a row; return the last, and what stages of other networks give, by configuration key."""
         made: dict[str, Trained] = {}
+        given: dict[str, Trained] = {}
+        last = None
         for stage in map(self.spec.stage, row.stages):
-            made[stage.id] = self._train_stage(row, stage, seed, made.get(stage.start))
-        return made[row.stages[-1]] if made else None
+            if stage.gives is None:
+                last = made[stage.id] = self._train_stage(row, stage, seed, made.get(stage.start), given)
+            elif not self._user_gives(stage.gives):
+                made[stage.id] = given[stage.gives] = self._train_stage(None, stage, 0, made.get(stage.start), {})
+        return last, given
 
-    def _train_stage(self, row: Row, stage: Stage, seed: int, start: Trained | None) -> Trained:
+    def _train_stage(
+        self, row: Row | None, stage: Stage, seed: int, start: Trained | None, given: Mapping[str, Trained]
+    ) -> Trained:
         """Plan one stage; where another row, or another table, has the same one, that is used."""
-        overrides = [*row.overrides, *stage.overrides, *self.overrides["train"], f"seed={seed}"]
+        mine = self.overrides["train"]
+        if row is None:  # another network, which the row's and the user's settings of the model are not for
+            mine = [override for override in mine if not override.startswith(("model", "experiment"))]
+        overrides = [*(row.overrides if row else ()), *stage.overrides, *mine, f"seed={seed}"]
         config = self._config("train", overrides)
         data = self.data_fingerprint(data_of(config, "stage"), batch_size=1)
-        mark = provenance.of_training(config, data, start and start.fingerprint)
+        mark = provenance.of_training(config, data, _origin(start, given))
         folder = self._stage_folder(stage.id, mark)
         same = next((job.name for job in self.jobs.values() if job.folder == folder), None)
-        name = same or f"{row.id} {stage.id} seed {seed}"
+        owner = row.id if row else self.spec.name
+        name = same or f"{owner} {stage.id} seed {seed}"
         if same is None:
             weights = [f"weights={composition.quoted(start.weights)}"] if start else []
-            target = [*weights, *self._told(mark, folder, "-".join([row.id, stage.id, str(seed)]))]
+            target = [*weights, *_told_of(given), *self._told(mark, folder, "-".join([owner, stage.id, str(seed)]))]
             done = partial(is_trained, folder, mark)
-            needs = (start.job,) if start else ()
+            needs = tuple(dict.fromkeys(one.job for one in (start, *given.values()) if one))
             self.models |= {} if start else {name: config["model"]}
             self.jobs[name] = Job(name, stage.id, ("train", *overrides, *target), folder, done, needs)
         return Trained(name, mark, folder / FINAL)
+
+    def _user_gives(self, key: str) -> bool:
+        """Does the user's command line set this key, so that no stage need be trained for it?"""
+        return any(composition.key_of(override) == key for override in self.overrides["train"])
 
     def _stage_folder(self, stage: str, mark: str) -> Path:
         """In this table's folder, unless the same has been trained for another table."""
@@ -119,8 +134,8 @@ class Plan:
 
     def _evaluate(self, evaluation: Evaluation, seed: int) -> None:
         row = self.spec.row(evaluation.row)
-        trained = self._train(row, seed)
-        lenders = {id: self._train(self.spec.row(id), seed) for id in lent_to(evaluation.overrides)}
+        trained, given = self._train(row, seed)
+        lenders = {id: self._train(self.spec.row(id), seed)[0] for id in lent_to(evaluation.overrides)}
         marks, paths = (
             [*lend(evaluation.overrides, values), *self._for_model(row), f"seed={seed}"]
             for values in (
@@ -130,13 +145,13 @@ class Plan:
         )
         config = self._config("evaluate", marks)
         data = self.data_fingerprint(data_of(config, "split"))
-        mark = provenance.of_evaluation(config, data, trained and trained.fingerprint)
+        mark = provenance.of_evaluation(config, data, _origin(trained, given))
         folder = evaluation.folder(self.results, seed)
         weights = f"weights={composition.quoted(trained.weights)}" if trained else "untrained=true"
-        target = [weights, *self._told(mark, folder, row.id)]
+        target = [weights, *_told_of(given), *self._told(mark, folder, row.id)]
         name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
         done = partial(is_evaluated, folder, mark)
-        needs = tuple(dict.fromkeys(one.job for one in (trained, *lenders.values()) if one))
+        needs = tuple(dict.fromkeys(one.job for one in (trained, *given.values(), *lenders.values()) if one))
         self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *paths, *target), folder, done, needs)
         self.scored[name] = (row.id, seed)
 
@@ -164,6 +179,17 @@ class Plan:
         if key not in self._configs:
             self._configs[key] = composition.resolved(composition.compose(primary, [*overrides, "output_dir=planned"]))
         return self._configs[key]
+
+
+def _origin(start: Trained | None, given: Mapping[str, Trained]) -> str | None:
+    """Identity of all weights that go into a job; None if there are none."""
+    parts = [start.fingerprint] if start else []
+    return " ".join([*parts, *(f"{key}={trained.fingerprint}" for key, trained in sorted(given.items()))]) or None
+
+
+def _told_of(given: Mapping[str, Trained]) -> list[str]:
+    """Overrides that tell a job where weights of other networks are."""
+    return [f"{key}={composition.quoted(trained.weights)}" for key, trained in given.items()]
 
 
 def is_trained(folder: Path, mark: str) -> bool:

@@ -40,12 +40,14 @@ class Clip:
         masks: (T, N, H, W) float32 in [0, 1]; the slots of absent objects are zero.
         valid: (N,) bool, which slots hold an object.
         name: where the clip comes from, for messages.
+        times: (T,) int64, offsets of the frames to the first in frames of the video; None is 0 … T-1.
     """
 
     frames: Tensor
     masks: Tensor
     valid: Tensor
     name: str = ""
+    times: Tensor | None = None
 
     def __post_init__(self) -> None:
         frames, masks, valid = self.frames, self.masks, self.valid
@@ -64,12 +66,13 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """B clips of equal size: frames (B, T, 3, H, W), masks (B, T, N, H, W), valid (B, N), names (B)."""
+    """B clips of equal size: frames (B, T, 3, H, W), masks (B, T, N, H, W), valid (B, N), names (B), times (B, T)."""
 
     frames: Tensor
     masks: Tensor
     valid: Tensor
     names: tuple[str, ...] = ()
+    times: Tensor | None = None
 
     @classmethod
     def collate(cls, clips: list[Clip]) -> ClipBatch:
@@ -79,7 +82,12 @@ class ClipBatch:
             torch.stack([clip.masks for clip in clips]),
             torch.stack([clip.valid for clip in clips]),
             tuple(clip.name for clip in clips),
+            torch.stack([torch.arange(len(clip.frames)) if clip.times is None else clip.times for clip in clips]),
         )
+
+    def time(self, frame: int) -> int | Tensor:
+        """Offsets of a frame to the first frame of each clip, (B,) or one for all, in frames of the video."""
+        return frame if self.times is None else self.times[:, frame]
 
     @property
     def labels(self) -> Tensor:

@@ -16,6 +16,8 @@ from memvos.errors import InputError
 
 TRIES = 5
 ITEMS = 20
+LONGEST_STEP = 5
+"""Largest time between two frames that a pseudo-video pretends to, in frames (DMN-AOA §4.1: skips of 1 to 5)."""
 
 
 class PseudoVideos(Dataset):
@@ -65,8 +67,15 @@ class PseudoVideos(Dataset):
                 images, masks = self._augment(image[None], labels[None], rng)
                 ids = choose_objects(masks[0], self._max_objects, self._min_pixels, rng)
                 if ids:
-                    return make_clip(images, masks, ids, self._max_objects, still.name)
+                    return make_clip(
+                        images, masks, ids, self._max_objects, still.name, self._times(number, len(images))
+                    )
         raise _no_object(still)
+
+    def _times(self, number: int, frames: int) -> list[int]:
+        """Times that a clip pretends to, with steps of 1 … `LONGEST_STEP`, drawn apart from everything else."""
+        steps = np.random.default_rng([self._seed, 3, number]).integers(1, LONGEST_STEP + 1, frames - 1)
+        return [0, *np.cumsum(steps).tolist()]
 
 
 def _no_object(still: StaticImage) -> InputError:

@@ -138,7 +138,9 @@ def choose_objects(labels: np.ndarray, most: int, least_pixels: int, rng: np.ran
     return [int(value) for value in rng.permutation(present)[:most]]
 
 
-def make_clip(images: np.ndarray, labels: np.ndarray, ids: Sequence[int], slots: int, name: str) -> Clip:
+def make_clip(
+    images: np.ndarray, labels: np.ndarray, ids: Sequence[int], slots: int, name: str, times: Sequence[int]
+) -> Clip:
     """Put frames and the masks of the chosen objects into a clip; other objects are background.
 
     Args:
@@ -147,12 +149,14 @@ def make_clip(images: np.ndarray, labels: np.ndarray, ids: Sequence[int], slots:
         ids: object ids for the first slots.
         slots: N.
         name: where the clip comes from.
+        times: index of each frame in its video; offsets to the first are kept.
     """
     masks = np.zeros((len(labels), slots, *labels.shape[1:]), np.float32)
     for slot, value in enumerate(ids):
         masks[:, slot] = labels == value
     valid = torch.arange(slots) < len(ids)
-    return Clip(_normalised(images), torch.from_numpy(masks), valid, name)
+    offsets = torch.tensor([abs(time - times[0]) for time in times])
+    return Clip(_normalised(images), torch.from_numpy(masks), valid, name, offsets)
 
 
 def _normalised(images: np.ndarray) -> torch.Tensor:

@@ -85,7 +85,7 @@ class VideoClips(Dataset):
                 ids = choose_objects(masks[0], self._max_objects, self._min_pixels, rng)
                 if ids:
                     name = f"{video.name}/{','.join(video.frame_names[t] for t in times)}"
-                    return make_clip(images, masks, ids, self._max_objects, name)
+                    return make_clip(images, masks, ids, self._max_objects, name, times)
         raise InputError(
             f"the first frames of clips of {ITEMS} videos held no object, the last being {video.name!r}; "
             "expected objects in the masks; run memvos data check, or lower min_pixels"

@@ -24,7 +24,7 @@ from memvos.decode.settings import bank_options, split_overrides, with_read
 from memvos.decode.sizes import FrameSize, read_frame
 from memvos.errors import InputError
 from memvos.memory import Decision, MemoryBank
-from memvos.model.interface import MemoryFrame, Query, VOSModel
+from memvos.model.interface import MemoryFrame, Place, Query, VOSModel
 
 _NOTHING = Decision(stored=False, checked=False)
 
@@ -111,7 +111,15 @@ class Segmenter:
         self._salt = 0
 
     @torch.inference_mode()
-    def step(self, frame: np.ndarray | Tensor, masks: Any = None, *, truth: Any = None, last: bool = False) -> Step:
+    def step(
+        self,
+        frame: np.ndarray | Tensor,
+        masks: Any = None,
+        *,
+        truth: Any = None,
+        last: bool = False,
+        name: tuple[str, str] | None = None,
+    ) -> Step:
         """Segment the next frame. Bad input leaves the segmenter as it was.
 
         Args:
@@ -120,6 +128,7 @@ class Segmenter:
                 objects, known ids are corrected, objects not named are predicted; given masks have the pixel.
             truth: label map (H, W) of true ids, for a gate that needs it; never seen by the model.
             last: the video ends here: the frame is neither memorised nor scored (as in the released code).
+            name: of the video and of the frame, by which a model looks up what is kept in files (DMN-AOA's proposals).
 
         Raises:
             InputError: a first frame without masks, a frame of another size or type, masks that do not fit.
@@ -132,12 +141,18 @@ class Segmenter:
         self._size = size
         image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
         with autocast(self.device, self.dtype):
-            query = self.model.query(image.contiguous(memory_format=torch.channels_last))
+            place = Place(self.time, () if name is None else (name,), size.window)
+            query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
             probabilities = self._segment(query, given)
             quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
         self._previous = probabilities
         self.time += 1
         return self._result(probabilities, quality, decision, corrupted)
+
+    @property
+    def frame_size(self) -> FrameSize | None:
+        """The sizes of the video's frames; None before the first."""
+        return self._size
 
     def save(self, path: str | Path) -> None:
         """Write everything needed to go on bit-equal, as plain tensors and values.
@@ -204,7 +219,7 @@ class Segmenter:
     ) -> tuple[dict[int, float], Decision, bool]:
         """Score the frame and hand it to the bank: (quality per id, decision, corrupted)."""
         due = self.bank.due(self.time)
-        wanted = due or self.bank.keep_previous or self.score_all
+        wanted = due or self.bank.follows or self.score_all
         if not given and (last or not wanted):
             return {}, _NOTHING, False
         record, scores = self._record(query, probabilities, truth)

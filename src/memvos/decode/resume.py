@@ -16,7 +16,7 @@ from memvos.model.interface import VOSModel
 if TYPE_CHECKING:
     from memvos.decode.propagate import Segmenter
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save(segmenter: Segmenter, path: str | Path) -> None:

@@ -55,6 +55,12 @@ class FrameSize:
         top, left = rest[0] // 2, rest[1] // 2
         return cls(size, inner, (left, rest[1] - left, top, rest[0] - top))
 
+    @property
+    def window(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of the frame in the padded image, pixels of the model."""
+        left, _, top, _ = self.padding
+        return (float(left), float(top), float(left + self.inner[1]), float(top + self.inner[0]))
+
     def shrink(self, image: Tensor) -> Tensor:
         """(B, C, H, W) image to the model's size: anti-aliased bilinear, then zero padding."""
         if self.inner != self.size:

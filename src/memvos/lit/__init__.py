@@ -19,6 +19,8 @@ _HOME = {
     "evaluate": "evaluation",
     "CsvLogger": "loggers",
     "wandb_logger": "loggers",
+    "ProposalModule": "proposals",
+    "ProposalRecall": "proposals",
     "QDMNModule": "qdmn",
     "fit": "training",
     "make_trainer": "training",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -15,10 +13,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from memvos.data.clip import ClipBatch
+from memvos.lit.base import by_steps, plain
 from memvos.lit.unroll import SegmentedFrame, unroll
-from memvos.losses import BootstrappedCrossEntropy, QualityLoss
+from memvos.losses import BootstrappedCrossEntropy, NoAuxiliaryLoss, QualityLoss
 from memvos.model.interface import VOSModel
 
+NO_AUXILIARY_LOSS = NoAuxiliaryLoss()
 RECENT_SCORES = 200
 """Number of latest steps whose scores enter the logged correlation with true IoU."""
 
@@ -41,6 +41,7 @@ class QDMNModule(pl.LightningModule):
         quality_gradient: Literal["released", "detached"] = "detached",
         learning_rate_factors: Mapping[str, float] | None = None,
         quality_start: int = 0,
+        auxiliary_loss: torch.nn.Module = NO_AUXILIARY_LOSS,
     ) -> None:
         """Take the parts.
 
@@ -58,6 +59,7 @@ class QDMNModule(pl.LightningModule):
                 fast as the rest saturates within a hundred steps of a short training (logit deviations above 100).
             quality_start: optimiser step from which the quality loss counts. A network that starts from scratch
                 predicts empty masks at first, whose IoU of 0 drives a sigmoid head into saturation.
+            auxiliary_loss: of what a network finds on its way to the masks (DMN-AOA: coarse masks and matches).
 
         Raises:
             ValueError: if `quality_gradient` is unknown, or `quality_weight` or `quality_start` is negative.
@@ -71,6 +73,7 @@ class QDMNModule(pl.LightningModule):
             )
         self.model = model
         self.segmentation_loss, self.quality_loss = segmentation_loss, quality_loss
+        self.auxiliary_loss = auxiliary_loss
         self.optimizer, self.scheduler = optimizer, scheduler
         self.quality_weight, self.quality_start = quality_weight, quality_start
         if quality_gradient == "detached":
@@ -89,40 +92,15 @@ class QDMNModule(pl.LightningModule):
         Raises:
             TypeError: if a fact is not plain (dict, list, str, number, bool or None).
         """
-        for name, fact in facts.items():
-            try:
-                plain = json.loads(json.dumps(fact))
-            except TypeError as error:
-                raise TypeError(
-                    f"checkpoints hold plain values only, got {type(fact).__name__} for {name!r}; "
-                    "convert a configuration with OmegaConf.to_container(..., resolve=True)"
-                ) from error
-            self.hparams[name] = plain
+        self.hparams.update(plain(facts))
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """The optimiser over all parameters, and its schedule by steps."""
-        optimizer = self.optimizer(self._parameter_groups())
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
-
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        """One group per learning-rate factor.
+        """The optimiser over all parameters, and its schedule by steps.
 
         Raises:
-            ValueError: if a factor's name fits no part of the network.
+            ValueError: if a learning-rate factor's name fits no part of the network.
         """
-        names = [name for name, _ in (*self.named_modules(), *self.named_parameters())]  # absent parts are modules too
-        if idle := [part for part in self.learning_rate_factors if not any(part in name for name in names)]:
-            raise ValueError(
-                f"no part of the network is named like {', '.join(idle)}; correct lit.learning_rate_factors"
-            )
-        groups: dict[float, list[torch.nn.Parameter]] = {}
-        for name, parameter in self.named_parameters():
-            factors = [factor for part, factor in self.learning_rate_factors.items() if part in name]
-            groups.setdefault(math.prod(factors), []).append(parameter)
-        base = self.optimizer.keywords["lr"] if self.learning_rate_factors else None
-        return [
-            {"params": group, **({} if base is None else {"lr": base * factor})} for factor, group in groups.items()
-        ]
+        return by_steps(self, self.optimizer, self.scheduler, self.learning_rate_factors)
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of a clip batch, summed over frames, and what callbacks watch.
@@ -136,16 +114,24 @@ class QDMNModule(pl.LightningModule):
         )
         target = [self.quality_loss.target(frame.probabilities, batch.masks[:, frame.time]) for frame in frames]
         shown = {"segmentation": segmentation.detach(), "iou": _mean(torch.stack(target), batch.valid)}
-        output = {"loss": segmentation}
+        auxiliary = self._auxiliary(frames, batch)
+        shown |= {name: value.detach() for name, value in auxiliary.items()}
+        base = segmentation + sum(auxiliary.values())
+        output = {"loss": base}
         if self.trains_quality:
             quality = self._quality(frames, target, batch.valid)
             scores = torch.stack([frame.quality for frame in frames]).detach()
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
-            output = {"loss": segmentation + weight * quality, "score": _mean(scores, batch.valid)}
+            output = {"loss": base + weight * quality, "score": _mean(scores, batch.valid)}
             shown |= {"quality": quality.detach(), "score": output["score"]}
             self._recent.append((torch.stack([scores, torch.stack(target)]), batch.valid))
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
         return output
+
+    def _auxiliary(self, frames: list[SegmentedFrame], batch: ClipBatch) -> dict[str, Tensor]:
+        """Weighted auxiliary losses by name, summed over frames."""
+        parts = [self.auxiliary_loss(frame.found, batch.masks[:, frame.time], batch.valid) for frame in frames]
+        return {name: sum(part[name] for part in parts) for name in parts[0]}
 
     def _quality(self, frames: list[SegmentedFrame], target: list[Tensor], valid: Tensor) -> Tensor:
         pairs = zip(frames, target, strict=True)

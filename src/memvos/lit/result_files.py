@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from memvos.lit.recall_watch import LEAST
 from memvos.lit.video_scores import VideoScores
 from memvos.metrics import MEASURES, ObjectScore, calibration, pearson, seen_unseen, spearman, summarise
 
@@ -47,9 +48,17 @@ def summary_of(parts: Sequence[VideoScores], predicts_quality: bool, seen: Seque
             "sequences": len(parts),
             "quality": _quality(parts, predicts_quality),
             "memory": {"logit_std": float(np.mean(spreads)) if spreads else None, "frames_mean": held / frames},
+            "proposals": _proposals(parts),
             "speed": {"fps": frames / seconds if seconds else None},
         }
     )
+
+
+def _proposals(parts: Sequence[VideoScores]) -> dict[str, float] | None:
+    """Recall of the proposals a model chose from; None for models without."""
+    objects = sum(part.coverable for part in parts)
+    covered = [sum(counts) for counts in zip(*(part.covered for part in parts), strict=True)]
+    return {f"recall@{iou}": n / objects for iou, n in zip(LEAST, covered, strict=True)} if objects else None
 
 
 def _quality(parts: Sequence[VideoScores], predicted: bool) -> dict[str, float | None]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from memvos.data.clip import ClipBatch
 from memvos.decode.aggregate import aggregate, to_probabilities
-from memvos.model.interface import Memory, VOSModel
+from memvos.model.interface import Memory, Place, VOSModel
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class SegmentedFrame:
         logits: aggregated log-odds (B, N+1, H, W), background first, float32.
         probabilities: of the objects (B, N, H, W), float32.
         quality: predicted S^A (B, N), float32; None for a last frame that was not scored.
+        found: what else the network found on its way (DMN-AOA: its `Match`), or None.
     """
 
     time: int
     logits: Tensor
     probabilities: Tensor
     quality: Tensor | None
+    found: Any = None
 
 
 def unroll(model: VOSModel, batch: ClipBatch, score_last: bool = True) -> list[SegmentedFrame]:
@@ -50,17 +53,18 @@ def unroll(model: VOSModel, batch: ClipBatch, score_last: bool = True) -> list[S
     if length < 2:
         raise ValueError(f"expected clips of at least 2 frames, the first with its masks, got T={length}")
     given = batch.masks[:, 0]
-    records = [model.memorize(model.query(batch.frames[:, 0]), given)]
+    records = [model.memorize(model.query(batch.frames[:, 0], Place(batch.time(0))), given)]
     previous, results = given, []
     for time in range(1, length):
-        query = model.query(batch.frames[:, time])
-        alone = torch.sigmoid(model.segment(query, Memory.stack(records), previous).float())
+        query = model.query(batch.frames[:, time], Place(batch.time(time)))
+        segmented, found = model.follow(query, Memory.stack(records), previous)
+        alone = torch.sigmoid(segmented.float())
         logits = aggregate(alone, batch.valid)
         probabilities = to_probabilities(logits)[:, 1:]
         quality = None
         if score_last or time < length - 1:
             records.append(model.memorize(query, probabilities))
             quality = records[-1].quality.float()
-        results.append(SegmentedFrame(time, logits, probabilities, quality))
+        results.append(SegmentedFrame(time, logits, probabilities, quality, found))
         previous = probabilities.detach()
     return results

@@ -17,6 +17,7 @@ from memvos.decode.masks import davis_palette
 from memvos.decode.writers import write_given
 from memvos.errors import InputError
 from memvos.lit.read_watch import ReadWatch
+from memvos.lit.recall_watch import LEAST, RecallWatch
 from memvos.metrics import ObjectScore, SequenceScorer, SpeedMeter, resident_mib
 from memvos.model.interface import VOSModel
 
@@ -112,6 +113,8 @@ class VideoScores:
         memory_frames: mean number of frames that a read sees.
         logit_std: mean deviation of the read's logits; None where the model has no such read.
         course: one entry per frame.
+        covered: true objects that a proposal of the model covers at mask IoU .5 and .7, over all predicted frames.
+        coverable: all true objects in frames with proposals; 0 where the model has none.
     """
 
     objects: list[ObjectScore]
@@ -124,6 +127,8 @@ class VideoScores:
     memory_frames: float = 0.0
     logit_std: float | None = None
     course: list[FrameCourse] = field(default_factory=list)
+    covered: tuple[int, ...] = (0,) * len(LEAST)
+    coverable: int = 0
 
     def as_plain(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -151,7 +156,8 @@ class VideoScores:
         ]
         quality = [FrameQuality(**{**line, "evicted": tuple(line["evicted"])}) for line in plain["quality"]]
         course = [FrameCourse(**line) for line in plain["course"]]
-        return cls(**{**plain, "objects": objects, "quality": quality, "course": course})
+        lists = {"objects": objects, "quality": quality, "course": course, "covered": tuple(plain["covered"])}
+        return cls(**{**plain, **lists})
 
 
 def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None, scored: str = "davis") -> VideoScores:
@@ -172,15 +178,16 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     result = VideoScores([], frames=len(video))
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
     waiting, held = set(video.object_ids), 0
-    with ReadWatch(segmenter.model) as watch:
+    with ReadWatch(segmenter.model) as watch, RecallWatch(segmenter.model) as proposals:
         for time in range(len(video)):
             image, truth = video.image(time), video.labels(time)
             given = {} if truth is None else {key: truth == key for key in sorted(waiting) if (truth == key).any()}
             watch.listening = time % READ_EVERY == READ_EVERY // 2
             before = meter.seconds
             with meter.frame():
-                step = segmenter.step(image, given or None, truth=truth)
+                step = segmenter.step(image, given or None, truth=truth, name=(video.name, video.frame_names[time]))
             scorer.add(truth, step.labels, skip=waiting)
+            proposals.compare(truth, segmenter.ids, segmenter.frame_size)
             waiting -= set(given)
             bank = segmenter.bank
             held += len(bank)
@@ -196,6 +203,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
         for key, t in video.first_seen.items():
             names[video.frame_names[t]].append(key)
         write_given(masks_to, names)
+    result.covered, result.coverable = tuple(proposals.covered), proposals.objects
     return result
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from memvos.memory.eviction import Record, evict
+from memvos.memory.references import References
 from memvos.memory.scores import AVERAGES, FrameScore
 from memvos.memory.storage import FrameStore
 from memvos.model.interface import Memory, MemoryFrame
@@ -105,6 +106,7 @@ class MemoryBank:
         """Forget everything."""
         self._score.reset()
         self._store = FrameStore()
+        self._references = References()
         self._records: list[Record] = []
         self._previous: int | None = None  # time of the temporary entry, which sits in the slot after the records
         self._ranks = 0
@@ -125,6 +127,11 @@ class MemoryBank:
     def times(self) -> tuple[int, ...]:
         """Frame indices in bank order; the temporary entry comes last."""
         return tuple(record.time for record in self._records) + (() if self._previous is None else (self._previous,))
+
+    @property
+    def follows(self) -> bool:
+        """Must every frame be offered, because the next one is read with it?"""
+        return self.keep_previous or self._references.previous is not None
 
     def due(self, time: int) -> bool:
         """Would a prediction of this frame be put to the gate?"""
@@ -149,6 +156,7 @@ class MemoryBank:
         quality, seen = _scores(frame, present)
         given = [True] * len(quality) if annotated is None else annotated.flatten().tolist()
         self._score.annotate(quality, seen, given)
+        self._references.annotate(frame.reference)
         raw, score = self._score.of(quality, seen)
         self._annotated_at = self._stored_at = frame.time
         if not self.keep_annotated:
@@ -188,6 +196,7 @@ class MemoryBank:
         if stored:
             self._insert(frame, raw, score, evicted, evictable=True)
             self._stored_at = frame.time
+        self._references.follow((frame if temporary is None else temporary).reference)
         self._previous = None
         if self.keep_previous and (not stored or temporary is not None):
             self._keep_temporarily(frame if temporary is None else temporary)
@@ -201,7 +210,7 @@ class MemoryBank:
         """
         if not len(self):
             raise ValueError("the bank is empty; annotate a frame before reading")
-        return self._store.read(len(self))
+        return replace(self._store.read(len(self)), **self._references.of_memory())
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on bit-equal, as tensors and plain values."""
@@ -215,6 +224,7 @@ class MemoryBank:
             "stored_at": self._stored_at,
             "newest": self._newest,
             "score": self._score.state_dict(),
+            "references": self._references.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -237,6 +247,7 @@ class MemoryBank:
         self._annotated_at, self._stored_at = state["annotated_at"], state["stored_at"]
         self._newest = state["newest"]
         self._score.load_state_dict(state["score"])
+        self._references.load_state_dict(state["references"])
 
     def _advance(self, frame: MemoryFrame) -> None:
         if frame.time <= self._newest:

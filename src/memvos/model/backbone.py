@@ -15,7 +15,7 @@ from memvos.model.frozen import FrozenStatistics, convolve, use_live_statistics
 from memvos.model.layouts import is_neutral
 from memvos.model.state_files import LoadReport, abridged, check_shapes, read_file
 
-BLOCKS = {18: (2, 2, 2), 34: (3, 4, 6), 50: (3, 4, 6)}
+BLOCKS = {18: (2, 2, 2), 34: (3, 4, 6), 50: (3, 4, 6), 101: (3, 4, 23)}
 SHIPPED = Path(__file__).parent / "weights"
 UNUSED = ("layer4.", "fc.")
 
@@ -81,7 +81,7 @@ class ResNet(nn.Module):
     """ResNet up to layer3, with any number of input channels.
 
     Args:
-        depth: 18, 34 or 50.
+        depth: 18, 34, 50 or 101.
         in_channels: 3 for RGB; channels beyond the third (mask, others) start orthogonal.
         width: base channels; 64 in the papers.
         output_stride: 16 in the papers; 8 leaves out the stride of layer3, for small images.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,17 +13,26 @@ from memvos.model.frozen import FrozenStatistics, convolve
 
 
 class ResidualBlock(nn.Module):
-    """relu → 3×3 → relu → 3×3, plus the input, or a 3×3 convolution of it where the channels differ."""
+    """relu → 3×3 → relu → 3×3, plus the input, or a 3×3 convolution of it where the channels differ.
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    Args:
+        in_channels: of the input.
+        channels: of the output.
+        norm: makes the norm of so many channels that comes before each relu (DMN-AOA); none in STM and its kin.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, norm: Callable[[int], nn.Module] = lambda channels: nn.Identity()
+    ) -> None:
         super().__init__()
+        self.norm1, self.norm2 = norm(in_channels), norm(channels)
         self.shortcut = nn.Identity() if in_channels == channels else nn.Conv2d(in_channels, channels, 3, padding=1)
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, h, w) → (B, channels, h, w)."""
-        return self.shortcut(x) + self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
+        return self.shortcut(x) + self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(x)))), inplace=True))
 
 
 class Branch(nn.Module):

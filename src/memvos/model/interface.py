@@ -20,6 +20,38 @@ from memvos.model.qam import AcceptAll
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where an image comes from, for models that ask: a position in time, a detector's results kept in files.
+
+    Attributes:
+        time: index of the frame in its video, counted from the first; for clips that were joined (B,).
+        names: (video, frame) of each of the B images; empty where nobody knows.
+        window: x0, y0, x1, y1, in pixels of the image, of the part that shows the frame (the rest is padding); None is
+            the whole image.
+    """
+
+    time: int | Tensor = 0
+    names: tuple[tuple[str, str], ...] = ()
+    window: tuple[float, float, float, float] | None = None
+
+
+NOWHERE = Place()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A past frame that a model compares with the current one, whatever the memory keeps of it (DMN-AOA §3.1).
+
+    Attributes:
+        features: feature maps (B, C, h, w), one per level.
+        masks: (B, N, H, W) the frame's masks.
+    """
+
+    features: tuple[Tensor, ...]
+    masks: Tensor
+
+
+@dataclass(frozen=True)
 class MemoryFrame:
     """One record of the memory bank: what a model remembers of one frame, and the frame's place in time.
 
@@ -33,6 +65,7 @@ class MemoryFrame:
             is absent from earlier records.
         feature: (B, N, C, h, w), the memory feature f_m that key and value are made of, which QAM looks at; None where
             the value itself is that. The bank does not keep it.
+        reference: the frame as a reference; None for models that compare with no frame.
     """
 
     key: Tensor
@@ -42,6 +75,7 @@ class MemoryFrame:
     pinned: bool = False
     valid: Tensor | None = None
     feature: Tensor | None = None
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +86,17 @@ class Memory:
         key: (B, N or 1, Ck, M, h, w).
         value: (B, N, Cv, M, h, w).
         valid: (B, N, M) bool, which frames an object may read; None means all.
+        first: the frames with which objects were first given, where the model's records carry references.
+        first_of: for each of the N objects the index of its frame in `first`.
+        previous: frame t-1, where the model's records carry references.
     """
 
     key: Tensor
     value: Tensor
     valid: Tensor | None = None
+    first: tuple[Reference, ...] = ()
+    first_of: tuple[int, ...] = ()
+    previous: Reference | None = None
 
     @classmethod
     def stack(cls, frames: list[MemoryFrame]) -> Memory:
@@ -67,21 +107,26 @@ class Memory:
         if any(frame.valid is not None for frame in frames):
             every = torch.ones_like(frames[0].quality, dtype=torch.bool)
             valid = torch.stack([every if frame.valid is None else frame.valid for frame in frames], dim=2)
+        references = [frame.reference for frame in frames if frame.reference is not None]
         return cls(
             torch.stack([frame.key for frame in frames], dim=3),
             torch.stack([frame.value for frame in frames], dim=3),
             valid,
+            tuple(references[:1]),
+            (0,) * frames[0].value.shape[1] if references else (),
+            references[-1] if references else None,
         )
 
 
 class Query:
     """One frame on its way through a model: the image, and its features computed once, when first asked for.
 
-    `image` is (B, 3, H, W), normalised, H and W multiples of the model's stride.
+    `image` is (B, 3, H, W), normalised, H and W multiples of the model's stride; `place` says where it comes from.
     """
 
-    def __init__(self, image: Tensor, encode: Callable[[Tensor], Any]) -> None:
+    def __init__(self, image: Tensor, encode: Callable[[Tensor], Any], place: Place = NOWHERE) -> None:
         self.image = image
+        self.place = place
         self._encode = encode
 
     @cached_property
@@ -112,7 +157,7 @@ class VOSModel(nn.Module, ABC):
         twin.__dict__["_modules"] = {**self._modules, **parts}
         return twin
 
-    def query(self, image: Tensor) -> Query:
+    def query(self, image: Tensor, place: Place = NOWHERE) -> Query:
         """Wrap (B, 3, H, W) so that its features are computed at most once for both verbs."""
         height, width = image.shape[-2:]
         if height % self.pad_to or width % self.pad_to:
@@ -120,7 +165,7 @@ class VOSModel(nn.Module, ABC):
                 f"expected image height and width in multiples of {self.pad_to}, got {height}×{width}; "
                 "pad the image (memvos.Segmenter does)"
             )
-        return Query(image, self.encode)
+        return Query(image, self.encode, place)
 
     @abstractmethod
     def encode(self, image: Tensor) -> Any:
@@ -139,3 +184,7 @@ class VOSModel(nn.Module, ABC):
             memory: the frames to read.
             previous: (B, N, H, W) aggregated probabilities of frame t-1; used by models with a prior.
         """
+
+    def follow(self, query: Query, memory: Memory, previous: Tensor) -> tuple[Tensor, Any]:
+        """As `segment`, for training: the logits, and what else the model found that a loss may supervise, or None."""
+        return self.segment(query, memory, previous), None

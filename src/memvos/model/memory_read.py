@@ -142,9 +142,9 @@ class MemoryRead(nn.Module):
         """Return the read-out (B, N, Cv, h, w).
 
         Args:
-            query_key: (B, Ck, h, w).
-            memory: frames of the same grid h × w; objects read only frames that are valid for them, and an object
-                with no valid frame reads zeros.
+            query_key: (B, Ck, h, w), or (B, N, Ck, h, w) where each object has its own (DMN-AOA).
+            memory: frames, of the same grid h × w or another; objects read only frames that are valid for them, and an
+                object with no valid frame reads zeros.
 
         Raises:
             InputError: if a top-k exceeds the number of memory positions.
@@ -171,7 +171,7 @@ class MemoryRead(nn.Module):
         grid = query_key.shape[-2:]
         valid = None if memory.valid is None else memory.valid[:, objects]
         if valid is not None:
-            readable = valid.repeat_interleave(grid.numel(), dim=2).unsqueeze(2)  # (B, N, 1, P)
+            readable = valid.repeat_interleave(memory.key.shape[-2:].numel(), dim=2).unsqueeze(2)  # (B, N, 1, P)
             logits = logits.masked_fill(~readable, torch.finfo(logits.dtype).min)
         select = self.every if self.training else self.selection
         readout = gather(select(logits, grid), value[:, objects])
@@ -180,8 +180,9 @@ class MemoryRead(nn.Module):
     def _logits(self, query_key: Tensor, memory: Memory, objects: slice) -> Tensor:
         """Similarities in float32, (B, N or 1, Q, P)."""
         key = memory.key if memory.key.shape[1] == 1 else memory.key[:, objects]
+        query = query_key.unsqueeze(1) if query_key.ndim == 4 else query_key[:, objects]
         with torch.autocast(query_key.device.type, enabled=False):
-            return self.similarity(query_key.float().flatten(2).unsqueeze(1), key.float().flatten(3))
+            return self.similarity(query.float().flatten(3), key.float().flatten(3))
 
 
 def gather(weights: Weights, value: Tensor) -> Tensor:

@@ -48,6 +48,28 @@ class SpreadKeys:
         spread_keys(model, self.deviation)
 
 
+class MatchedTemplates:
+    """The same for DMN-AOA: let memory and query positions of objects that look alike have like keys.
+
+    Args:
+        deviation: of the similarities over the memory positions, at the start.
+    """
+
+    def __init__(self, deviation: float = 3.0) -> None:
+        self.deviation = deviation
+
+    def __call__(self, model: nn.Module) -> None:
+        """Change the key projections of a network with encode, regions and template (DMNAOA); no data is needed."""
+        training = model.training
+        with torch.no_grad():
+            model.eval()
+            images, _ = _noise(model.pad_to)
+            size = (images.shape[2], images.shape[3])
+            boxes = torch.tensor([0.0, 0.0, size[1], size[0]]).expand(len(images), 1, 4)
+            model.template.match_keys(model.regions(model.encode(images), boxes, size), self.deviation)
+            model.train(training)
+
+
 def match_keys(model: nn.Module, deviation: float = 3.0) -> None:
     """Copy the query trunk and key projection to the memory side, centre the keys, and scale the similarities.
 

@@ -24,12 +24,21 @@ WEIGHTS = re.compile(r"\{weights\.(\w+)\}")
 
 @dataclass(frozen=True)
 class Stage:
-    """One training stage: its Hydra overrides and the stage whose weights it starts from (None: from scratch)."""
+    """One training stage.
+
+    Attributes:
+        overrides: its Hydra overrides.
+        start: the stage whose weights it starts from (None: from scratch).
+        gives: key of the configuration by which all that follows in a row is told the weights of this stage, which
+            trains another network (a proposal detector): without the row's overrides, and once for all seeds. Where
+            several stages give one key the latest counts; a stage may be named again to take its place.
+    """
 
     id: str
     overrides: tuple[str, ...]
     start: str | None = None
     label: str = ""
+    gives: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,205 @@
+"""The matching layer: similarities of objects and proposals to an assignment. DMN-AOA §3.1, after DMM-Net.
+
+Each object takes proposals of total weight one (rows), each proposal is given away at most once (columns). A solver
+maps (B, N, K) similarities with masks of the objects and proposals that exist to (B, N, K) weights. Where proposals are
+too few, an object takes the rest from an empty mask, which is worth a little less than the worst proposal.
+"""
+
+from __future__ import annotations
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_NEVER = -1e4
+
+
+def sparsemax(scores: Tensor) -> Tensor:
+    """Project scores (..., K) onto the simplex: the nearest weights that are at least 0 and sum to 1."""
+    ordered = scores.sort(dim=-1, descending=True).values
+    sums = ordered.cumsum(dim=-1) - 1
+    ranks = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
+    support = (ranks * ordered > sums).sum(dim=-1, keepdim=True)
+    threshold = sums.gather(-1, support - 1) / support
+    return (scores - threshold).clamp(min=0)
+
+
+class ProjectionSolver(nn.Module):
+    """Project γ · similarities onto the assignments: where long projected gradient descent from an even start ends.
+
+    Exact but for the number of iterations, differentiable, and without a look from the host. One object is a sparsemax;
+    more are found by accelerated ascent on the prices of the proposals, each step a sparsemax of every row.
+
+    Args:
+        gamma: sharpness γ; a lead of 1/γ makes an assignment hard.
+        iterations: of the ascent.
+    """
+
+    def __init__(self, gamma: float = 10.0, iterations: int = 20) -> None:
+        super().__init__()
+        self.gamma, self.iterations = gamma, iterations
+
+    def forward(self, similarity: Tensor, objects: Tensor, proposals: Tensor) -> Tensor:
+        """Return the assignment (B, N, K), in float32 or better.
+
+        Args:
+            similarity: (B, N, K) in [-1, 1].
+            objects: (B, N) bool, rows that count; the others are zero.
+            proposals: (B, K) bool, columns that count; the others are zero.
+        """
+        with torch.autocast(similarity.device.type, enabled=False):
+            scores = self.gamma * _with_empty(similarity, objects, proposals, 1 / self.gamma)
+            rows = objects.unsqueeze(2)
+            if similarity.shape[1] > 1:
+                scores = scores - self._prices(scores, rows)
+            weights = sparsemax(scores) * rows
+        return weights[:, :, : similarity.shape[2]] * proposals.unsqueeze(1)
+
+    def _prices(self, scores: Tensor, rows: Tensor) -> Tensor:
+        """Prices (B, 1, K + N) at least 0 of columns, at which none is given away more than once.
+
+        Nesterov's momentum starts anew, clip by clip, where it points away from the ascent.
+        """
+        price = ahead = torch.zeros_like(scores[:, :1])
+        momentum = torch.ones_like(scores[:, :1, :1])
+        step = 1 / scores.shape[1]
+        for _ in range(self.iterations):
+            taken = (sparsemax(scores - ahead) * rows).sum(dim=1, keepdim=True)
+            raised = F.relu(ahead + step * (taken - 1))
+            moved = raised - price
+            wrong = ((ahead - raised) * moved).sum(dim=2, keepdim=True) > 0
+            momentum = momentum.masked_fill(wrong, 1.0)
+            following = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
+            ahead = raised + (momentum - 1) / following * moved
+            price, momentum = raised, following
+        return price
+
+
+class DykstraSolver(nn.Module):
+    """The layer as DMM-Net released it, quirks included, for study: steps of 0.1 from a greedy start, each followed by
+    cycles of Dykstra's projections whose corrections are never reset, and the mean of the iterates before projection.
+
+    Its rows sum to about 2.4, and its gradient is little more than the step size (reference values in the tests).
+
+    Args:
+        steps: descents outside training (eval.yaml: 40) and `train_steps` while training (train.yaml: 10).
+        train_steps: see above.
+        cycles: of projections after each step (5).
+        step: size of a descent (0.1).
+    """
+
+    def __init__(self, steps: int = 40, train_steps: int = 10, cycles: int = 5, step: float = 0.1) -> None:
+        super().__init__()
+        self.steps, self.train_steps, self.cycles, self.step = steps, train_steps, cycles, step
+
+    def forward(self, similarity: Tensor, objects: Tensor, proposals: Tensor) -> Tensor:
+        """Return the mean iterate (B, N, K); arguments as for `ProjectionSolver`."""
+        count = similarity.shape[2]
+        with torch.autocast(similarity.device.type, enabled=False):
+            scores = self._padded(similarity.float().masked_fill(~proposals.unsqueeze(1), 0.0))
+            scores = scores * objects.unsqueeze(2)
+            current, rows = greedy(scores), objects.unsqueeze(2)
+            corrections = [torch.zeros_like(scores) for _ in range(3)]
+            history = [current]
+            for _ in range(self.train_steps if self.training else self.steps):
+                current = (current + self.step * scores) * rows
+                history.append(current)
+                current = self._projected(current, corrections, rows)
+            mean = torch.stack(history).mean(dim=0)
+        return mean[:, :, :count] * proposals.unsqueeze(1) * rows
+
+    def _padded(self, scores: Tensor) -> Tensor:
+        """Empty masks of similarity 0 up to one column more than rows (released)."""
+        lacking = max(0, scores.shape[1] + 1 - scores.shape[2])
+        return F.pad(scores, (0, lacking))
+
+    def _projected(self, current: Tensor, corrections: list[Tensor], rows: Tensor) -> Tensor:
+        sets = (self._positive, self._columns, self._rows)
+        for _ in range(self.cycles):
+            for place, project in enumerate(sets):
+                shifted = current + corrections[place]
+                current = project(shifted) * rows
+                corrections[place] = shifted - current
+        return current
+
+    @staticmethod
+    def _positive(weights: Tensor) -> Tensor:
+        return weights.clamp(min=0)
+
+    @staticmethod
+    def _columns(weights: Tensor) -> Tensor:
+        over = (weights.sum(dim=1, keepdim=True) - 1).clamp(min=0)
+        return weights - over / weights.shape[1]
+
+    @staticmethod
+    def _rows(weights: Tensor) -> Tensor:
+        return weights - (weights.sum(dim=2, keepdim=True) - 1) / weights.shape[2]
+
+
+def greedy(scores: Tensor) -> Tensor:
+    """DMM-Net's start: a proposal is kept by the object it suits best, an object takes the best of what it kept."""
+    best = scores == scores.amax(dim=1, keepdim=True)
+    kept = scores.masked_fill(~best, _NEVER)
+    chosen = F.one_hot(kept.argmax(dim=2), scores.shape[2]).to(scores.dtype)
+    return chosen * best
+
+
+class HungarianSolver(nn.Module):
+    """The best one-to-one assignment, on the host and without gradient; for tests and evaluation."""
+
+    def forward(self, similarity: Tensor, objects: Tensor, proposals: Tensor) -> Tensor:
+        """Return the assignment (B, N, K) of 0 and 1; arguments as for `ProjectionSolver`."""
+        scores = _with_empty(similarity, objects, proposals, 1.0).detach().cpu()
+        weights = torch.zeros_like(scores)
+        for clip, there in enumerate(objects.cpu()):
+            rows = there.nonzero().squeeze(1)
+            places, columns = linear_sum_assignment(scores[clip, rows].numpy(), maximize=True)
+            weights[clip, rows[places], torch.as_tensor(columns)] = 1
+        return weights[:, :, : similarity.shape[2]].to(similarity.device) * proposals.unsqueeze(1)
+
+
+def _with_empty(similarity: Tensor, objects: Tensor, proposals: Tensor, less: float) -> Tensor:
+    """Similarities without proposals that do not exist, and one empty mask for every object: (B, N, K + N).
+
+    The empty mask is worth `less` less than the worst proposal, so that it is taken only where there are too few.
+    """
+    scores = similarity if similarity.dtype == torch.float64 else similarity.float()
+    counted = objects.unsqueeze(2) & proposals.unsqueeze(1)
+    worst = scores.detach().masked_fill(~counted, 1.0).flatten(1).amin(dim=1) - less
+    empty = worst.view(-1, 1, 1).expand(-1, scores.shape[1], scores.shape[1])
+    return torch.cat([scores.masked_fill(~proposals.unsqueeze(1), _NEVER), empty], dim=2)
+
+
+class SoftAssignment(nn.Module):
+    """Masks are summed by the weights (the paper's words)."""
+
+    def forward(self, weights: Tensor) -> Tensor:
+        """Weights (B, N, K) as they are."""
+        return weights
+
+
+class BestProposal(nn.Module):
+    """Each object takes the proposal of the largest weight, whole; the gradient is that of the soft assignment."""
+
+    def forward(self, weights: Tensor) -> Tensor:
+        """Weights (B, N, K) → 0 and 1, at most one 1 a row, none where all weights are 0."""
+        best = F.one_hot(weights.argmax(dim=2), weights.shape[2]).to(weights.dtype) * (weights > 0)
+        return best + weights - weights.detach()
+
+
+class RowMaximum(nn.Module):
+    """As DMM-Net: small weights dropped while training, all but the largest of a row otherwise.
+
+    Args:
+        least: weights up to this are dropped while training.
+    """
+
+    def __init__(self, least: float = 0.01) -> None:
+        super().__init__()
+        self.least = least
+
+    def forward(self, weights: Tensor) -> Tensor:
+        """Weights (B, N, K) → some of them."""
+        kept = weights > self.least if self.training else weights == weights.amax(dim=2, keepdim=True)
+        return weights * kept

@@ -1,0 +1,197 @@
+"""Where proposals come from: nowhere, a detector, files (COCO results: `coco.py`), any function. DMN-AOA §3.1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memvos.data.clip import IMAGENET_MEAN, IMAGENET_STD
+from memvos.errors import InputError
+from memvos.model.interface import Place
+from memvos.model.proposals import Proposals, select
+
+FORMAT = 1
+REMEDY = (
+    "choose a source: model/proposals=detector model.proposals.checkpoint=FILE (train one with memvos train "
+    "experiment=proposals), mask_rcnn (torchvision), cached or coco (files); proposals are never made from true masks"
+)
+
+
+class NoProposals:
+    """No source is configured: a model that needs proposals refuses to run."""
+
+    def __call__(self, image: Tensor, place: Place) -> Proposals:
+        """Refuse.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"DMN-AOA matches object proposals and has no source of them; {REMEDY}")
+
+
+class DetectorProposals:
+    """Run an instance segmentation network on every frame.
+
+    The detector is loaded when the first frame comes, is no part of the model's own weights, and is not trained here.
+
+    Args:
+        detector: makes the network, without arguments: images [(3, H, W) in 0 … 1] to torchvision's list of
+            dictionaries with boxes, scores and masks (K, 1, m, m) on the boxes' grids (`memvos.model.detector`).
+        checkpoint: its weights; None refuses to run.
+        most: proposals to keep.
+        overlap: largest box IoU of two of them.
+    """
+
+    def __init__(
+        self, detector: Callable[[], Any], checkpoint: str | Path | None = None, most: int = 30, overlap: float = 0.4
+    ) -> None:
+        self.make, self.checkpoint, self.most, self.overlap = detector, checkpoint, most, overlap
+        self._detector: torch.nn.Module | None = None
+
+    def __call__(self, image: Tensor, place: Place) -> Proposals:
+        """Proposals of images (B, 3, H, W), found in the part that shows the frame.
+
+        Raises:
+            InputError: if no checkpoint is configured, or it does not fit the detector.
+        """
+        if self._detector is None:
+            self._detector = self._load()
+        return detect(self._detector.to(image.device), image, place, self.most, self.overlap)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For worker processes: the detector is loaded anew there."""
+        return {**self.__dict__, "_detector": None}
+
+    def _load(self) -> torch.nn.Module:
+        if self.checkpoint is None:
+            raise InputError(f"the proposal detector has no checkpoint; {REMEDY}")
+        detector = self.make()
+        detector.load(self.checkpoint)
+        return detector.eval()
+
+
+class CachedProposals:
+    """Proposals kept in files, <folder>/<video>.npz, written by `write_proposals`.
+
+    Args:
+        folder: of the files; None refuses to run.
+        most: proposals to keep of a frame.
+        overlap: largest box IoU of two of them; None keeps all (they were selected before).
+    """
+
+    def __init__(self, folder: str | Path | None = None, most: int = 30, overlap: float | None = None) -> None:
+        self.folder, self.most, self.overlap = folder, most, overlap
+        self._videos: dict[str, dict[str, Proposals]] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, image: Tensor, place: Place) -> Proposals:
+        """Proposals of the frames that `place` names, in pixels of the image.
+
+        Raises:
+            InputError: if there is no folder, the frames have no names, or a video or frame is not there.
+        """
+        if self.folder is None:
+            raise InputError(f"no folder of cached proposals is configured; {REMEDY}")
+        found = []
+        for video, frame in named(place, len(image)):
+            if video not in self._videos:
+                self._videos = {video: {}}  # one video at a time
+                self._videos[video], self._sizes[video] = read_proposals(Path(self.folder) / f"{video}.npz")
+            if frame not in self._videos[video]:
+                raise InputError(f"{self.folder}/{video}.npz has no proposals of frame {frame!r}; write them anew")
+            chosen = select(self._videos[video][frame], self.most, self.overlap)
+            found.append(placed(chosen, self._sizes[video], image, place))
+        return Proposals.join(found).to(image.device)
+
+
+@torch.no_grad()
+def detect(detector: torch.nn.Module, image: Tensor, place: Place, most: int = 30, overlap: float = 0.4) -> Proposals:
+    """Run a detector on normalised images (B, 3, H, W), where `place` shows the frame, and select of what it finds."""
+    x0, y0, x1, y1 = (0, 0, image.shape[3], image.shape[2]) if place.window is None else map(int, place.window)
+    with torch.autocast(image.device.type, enabled=False):
+        found = detector(list(in_unit_range(image[:, :, y0:y1, x0:x1].float())))
+    chosen = [
+        select(Proposals.of_image(one["boxes"], one["masks"].squeeze(1), one["scores"]), most, overlap) for one in found
+    ]
+    return Proposals.join(chosen).moved((1.0, 1.0), (float(x0), float(y0)))
+
+
+def in_unit_range(image: Tensor) -> Tensor:
+    """Undo `memvos.data.clip.normalise`: (B, 3, H, W) in 0 … 1."""
+    mean, deviation = (image.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (image * deviation + mean).clamp(0, 1)
+
+
+def placed(proposals: Proposals, size: tuple[int, int], image: Tensor, place: Place) -> Proposals:
+    """Proposals in pixels of a frame (H, W) = `size`, moved to where the image shows it."""
+    x0, y0, x1, y1 = place.window or (0.0, 0.0, float(image.shape[3]), float(image.shape[2]))
+    return proposals.moved(((x1 - x0) / size[1], (y1 - y0) / size[0]), (x0, y0))
+
+
+def named(place: Place, count: int) -> tuple[tuple[str, str], ...]:
+    """(video, frame) of each of `count` images.
+
+    Raises:
+        InputError: if they are not known.
+    """
+    if len(place.names) != count:
+        raise InputError(
+            "proposals from files are looked up by video and frame, and this frame has no name; give "
+            "Segmenter.step(..., name=(video, frame)), or take a detector as the source (training clips are "
+            "augmented, so files do not fit them)"
+        )
+    return place.names
+
+
+def write_proposals(
+    path: str | Path, size: tuple[int, int], frames: Mapping[str, Proposals], facts: Any = None
+) -> None:
+    """Write the proposals of a video.
+
+    Args:
+        path: <folder>/<video>.npz.
+        size: (H, W) of the frames, to whose pixels the boxes belong.
+        frames: proposals of each frame, one image each.
+        facts: plain values kept beside them: which detector, its weights, thresholds.
+    """
+    parts = list(frames.values())
+    header = {"format": FORMAT, "size": list(size), "frames": list(frames), "facts": facts}
+    counts = [entry.valid.shape[1] for entry in parts]
+    np.savez_compressed(
+        path,
+        header=np.array(json.dumps(header)),
+        ends=np.cumsum(counts, dtype=np.int64),
+        boxes=np.concatenate([entry.boxes[0].cpu().numpy() for entry in parts]).astype(np.float32),
+        scores=np.concatenate([entry.scores[0].cpu().numpy() for entry in parts]).astype(np.float32),
+        masks=np.concatenate([(entry.masks[0] * 255).round().byte().cpu().numpy() for entry in parts]),
+    )
+
+
+def read_proposals(path: str | Path) -> tuple[dict[str, Proposals], tuple[int, int]]:
+    """Proposals of each frame of a video, and the size (H, W) of its frames.
+
+    Raises:
+        InputError: if there is no such file, or it is of another kind.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"no cached proposals at {path}; write them first, or choose another source")
+    with np.load(path) as content:
+        if "header" not in content:
+            raise InputError(f"{path}: not a file of proposals; write one with write_proposals")
+        header = json.loads(str(content["header"]))
+        if header["format"] != FORMAT:
+            raise InputError(f"{path} has format {header['format']}, this version reads {FORMAT}; write it anew")
+        boxes, scores, masks = (torch.from_numpy(content[name]) for name in ("boxes", "scores", "masks"))
+        ends = content["ends"].tolist()
+    parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    frames = {
+        frame: Proposals.of_image(boxes[part], masks[part].float() / 255, scores[part])
+        for frame, part in zip(header["frames"], parts, strict=True)
+    }
+    return frames, tuple(header["size"])

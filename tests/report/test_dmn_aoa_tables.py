@@ -1,0 +1,47 @@
+"""The shipped specifications of DMN-AOA say what the paper printed."""
+
+from pathlib import Path
+
+import pytest
+
+from memvos.report.spec_file import load_spec
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.fixture(scope="module")
+def table3():
+    return load_spec(EXPERIMENTS / "dmn_aoa_table3.yaml")
+
+
+def test_table_3_has_all_rows_with_the_papers_numbers(table3):
+    printed = {row.id: tuple(row.printed[name] for name in ("J", "F", "J&F")) for row in table3.rows}
+    assert printed == {
+        "f0": (78.6, 84.0, 81.3),
+        "a1": (75.2, 80.3, 77.8),
+        "a2": (77.9, 83.1, 80.5),
+        "a3": (76.4, 81.4, 78.9),
+        "a4": (76.8, 82.0, 79.4),
+        "a5": (67.5, 72.5, 70.0),
+        "a6": (67.1, 71.2, 69.2),
+        "b1": (77.3, 82.5, 79.9),
+        "b2": (77.8, 82.6, 80.2),
+        "b3": (77.7, 83.0, 80.4),
+        "b4": (79.2, 84.3, 81.8),
+        "c1": (70.3, 74.7, 72.5),
+        "c2": (65.8, 70.0, 67.9),
+        "d1": (76.3, 81.7, 79.0),
+        "d2": (77.5, 82.7, 80.1),
+    }
+
+
+def test_rows_that_differ_in_memory_or_proposals_only_share_the_training_of_the_full_model(table3):
+    full = table3.row("f0")
+    for row in ("b1", "b2", "b3", "b4", "d1", "d2"):
+        assert table3.row(row).overrides == full.overrides
+        assert table3.row(row).stages[:4] == full.stages
+
+
+def test_every_row_but_the_one_without_a_matcher_has_a_source_of_proposals(table3):
+    without = [row.id for row in table3.rows if "model/proposals=detector" not in row.overrides]
+    assert without == ["a5"]
