@@ -7,7 +7,8 @@ from memvos.app import composition
 from memvos.app.runs import build_model, instantiate
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
-from memvos.paths import conf_dir
+from memvos.paths import conf_dir, experiments_dir
+from memvos.report.spec import load_spec
 
 SCALES = ("smoke", "mini", "small", "paper")
 
@@ -159,3 +160,17 @@ def test_every_data_set_has_both_stages_and_its_splits(data):
     config = settings(f"data={data}")["data"]
     assert config["name"] == data
     assert all("_target_" in config[part] for part in ("pretrain", "main", "val", "test"))
+
+
+@pytest.mark.parametrize("table", ["dmn_aoa_table1", "dmn_aoa_table3"])
+def test_every_row_of_dmn_aoas_tables_is_built(table):
+    spec = load_spec(experiments_dir() / f"{table}.yaml")
+    for overrides in {row.overrides for row in spec.rows}:
+        assert isinstance(network(settings("scale=mini", *overrides)), VOSModel)
+
+
+def test_the_detector_is_tuned_on_embedded_clips_of_another_seed_whatever_the_data():
+    for data, scale, size in (("synthetic", "smoke", [64, 64]), ("davis2016", "paper", [240, 320])):
+        config = settings(f"scale={scale}", f"data={data}", "experiment=proposals_other")
+        tree = config["data"]["main"]["trees"][0]["tree"]
+        assert (tree["seed"], tree["size"], config["stage"]) == (1, size, "main")
