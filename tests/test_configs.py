@@ -192,3 +192,10 @@ def test_every_evaluation_of_a_table_composes(table):
     for overrides in {evaluation.overrides for evaluation in spec.evaluations()}:
         config = settings("scale=mini", *lend(overrides, lenders), primary="evaluate")
         assert MemoryBank(**config["memory"]).every == config["memory"]["every"]
+
+
+def test_the_detector_is_tuned_on_embedded_clips_of_another_seed_whatever_the_data():
+    for data, scale, size in (("synthetic", "smoke", [64, 64]), ("davis2016", "paper", [240, 320])):
+        config = settings(f"scale={scale}", f"data={data}", "experiment=proposals_other")
+        tree = config["data"]["main"]["trees"][0]["tree"]
+        assert (tree["seed"], tree["size"], config["stage"]) == (1, size, "main")
