@@ -11,11 +11,15 @@ from memvos.app import composition, provenance
 from memvos.app.runs import instantiate
 
 HELP = """usage: memvos bench [scale=SCALE] [rounds=5] [HYDRA OVERRIDES of memvos train ...]
+       memvos bench metrics|loader [rounds=5]
 
 Times training steps (batch, clip size and network of the scale, random clips) and inference (one object) in every
-precision the machine has; precisions take turns, so that a busy machine slows all of them alike."""
+precision the machine has; precisions take turns, so that a busy machine slows all of them alike.
+metrics times J and F against the published toolkit's arithmetic (needs: pip install --no-deps vos-benchmark), loader
+training clips against plain PIL and torchvision; both take turns too."""
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 FRAMES = 3
+OTHERS = ("metrics", "loader")
 
 
 def run(arguments: list[str]) -> int:
@@ -25,9 +29,19 @@ def run(arguments: list[str]) -> int:
         return 0
     rounds = next((int(argument.partition("=")[2]) for argument in arguments if argument.startswith("rounds=")), 5)
     overrides = [argument for argument in arguments if not argument.startswith("rounds=")]
+    if overrides and overrides[0] in OTHERS:
+        print("\n".join(_other(overrides[0], rounds)))
+        return 0
     settings = composition.resolved(composition.compose("train", [*overrides, "output_dir=unused"]))
     print("\n".join(table(settings, rounds)))
     return 0
+
+
+def _other(name: str, rounds: int) -> Iterator[str]:
+    """The lines of another benchmark."""
+    from memvos.app import bench_loader, bench_metrics
+
+    return {"metrics": bench_metrics, "loader": bench_loader}[name].table(rounds)
 
 
 def table(settings: dict[str, Any], rounds: int) -> Iterator[str]:
