@@ -64,7 +64,7 @@ def datasets(stills: Any, videos: Any, skip: Any) -> tuple[Any, Any]:
 
 
 def write_pictures(folder: Path) -> tuple[Any, Any]:
-    """Trees of made-up photographs: smooth noise of many scales, as a JPEG of a photograph has."""
+    """Trees of made-up photographs: noise of many scales, the coarser the stronger, as photographs have it."""
     import cv2
     import numpy as np
 
@@ -73,7 +73,8 @@ def write_pictures(folder: Path) -> tuple[Any, Any]:
     rng = np.random.default_rng(0)
     for place, count, (height, width) in (("stills/{}", CLIPS, (480, 640)), ("video/{}/clip", 8, (480, 854))):
         for t in range(count):
-            layers = [rng.normal(0, 30, (height >> k, width >> k, 3)).astype(np.float32) for k in (1, 3, 5, 7)]
+            scales = ((1, 5), (3, 12), (5, 25), (7, 40))
+            layers = [rng.normal(0, s, (height >> k, width >> k, 3)).astype(np.float32) for k, s in scales]
             picture = 128 + sum(cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC) for layer in layers)
             labels = np.zeros((height, width), np.uint8)
             cv2.ellipse(labels, (width // 2 + 4 * t, height // 2), (width // 5, height // 4), 0, 0, 360, 1, -1)
