@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 from torchvision import transforms
-from torchvision.transforms import functional as TF
 from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as TF
 
 from memvos.data.clip import IMAGENET_MEAN, IMAGENET_STD, Clip
 from memvos.data.transforms import MEAN_COLOUR

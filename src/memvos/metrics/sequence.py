@@ -94,7 +94,7 @@ def _without_gaps(objects: Collection[int]) -> int:
 
 def unknown_id(prediction: np.ndarray, objects: Collection[int]) -> int | None:
     """The smallest id of a label map (H, W) that is no object; None if all are."""
-    if prediction.size and 0 <= prediction.min() and prediction.max() <= _without_gaps(objects):
+    if prediction.size and prediction.min() >= 0 and prediction.max() <= _without_gaps(objects):
         return None
     covered = np.count_nonzero(prediction == 0) + sum(np.count_nonzero(prediction == id) for id in objects)
     if covered == prediction.size:
