@@ -17,7 +17,7 @@ CLIPS = 6
 
 
 def table(rounds: int) -> Iterator[str]:
-    """The lines of the table; made-up pictures of 640×480 pixels (pseudo-videos) and 854×480 (videos), read as files."""
+    """The lines of the table; made-up pictures of 640×480 (pseudo-videos) and 854×480 pixels, read as files."""
     import cv2
     import torch
 

@@ -45,7 +45,7 @@ def count(packed: np.ndarray) -> int:
 
 
 def crop(first: np.ndarray, second: np.ndarray, width: int) -> tuple[np.ndarray, int]:
-    """Cut two packed masks to the rows and words where either is set, and one more on each side: (2, H, words), width.
+    """Cut two packed masks to the rows and words where either is set, and one more around: (2, H, words), width.
 
     Nothing is set outside, so that counts and boundaries are those of the whole; `width` is that of the image in pixels.
     """
