@@ -188,7 +188,8 @@ def _refuse_copies(video: Video, frames: Sequence[_Scored]) -> None:
         entry = (large or copies)[0]
         raise InputError(
             f"video {video.name!r}: {len(copies)} of {len(frames)} predictions equal the ground truth to the last pixel"
-            f" (first: frame {video.frame_names[entry.time]}); it was read as input, or copied; predict again, or say equal=true if you want this scored"
+            f" (first: frame {video.frame_names[entry.time]}); it was read as input, or copied; predict "
+            "again, or say equal=true if you want this scored"
         )
 
 
