@@ -13,6 +13,9 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 RUN_ARGS = scale=$(SCALE) data=$(DATA) $(if $(DAVIS_ROOT),'data.root="$(DAVIS_ROOT)"') $(ARGS)
+# What `memvos bench metrics` compares with, without its dependencies.
+PEER := vos-benchmark==0.1.0
+NO_PEER := memvos bench metrics has no peer to compare with
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))
 
 .PHONY: help setup test lint format smoke reproduce-speed bench clean FORCE
@@ -37,11 +40,12 @@ $(STAMP): setup.cfg pyproject.toml
 	fi; \
 	if command -v uv >/dev/null 2>&1; then \
 	    { [ -x $(BIN)/python ] || uv venv --python "$$python" $(VENV); } && \
-	    uv pip install --python $(BIN)/python -e '.[dev]'; \
+	    uv pip install --python $(BIN)/python -e '.[dev]' && { uv pip install --python $(BIN)/python --no-deps $(PEER) || echo '$(NO_PEER)'; }; \
 	else \
 	    { [ -x $(BIN)/python ] || "$$python" -m venv $(VENV) || { \
 	        echo 'python -m venv failed; on Debian and Ubuntu: apt install python3-venv' >&2; rm -rf $(VENV); exit 1; }; } && \
-	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && \
+	    { $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PEER) || echo '$(NO_PEER)'; }; \
 	fi
 	@touch $@
 

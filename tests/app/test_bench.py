@@ -1,6 +1,12 @@
 """`memvos bench`: precisions take turns, the median counts."""
 
+import sys
+
+import pytest
+
+from memvos.app import bench_loader, bench_metrics
 from memvos.app.bench import alternate
+from memvos.errors import InputError
 
 
 def test_works_take_turns_and_the_first_round_does_not_count():
@@ -24,3 +30,23 @@ def test_the_table_has_a_line_per_precision(memvos):
     assert code == 0
     assert [line.split()[0] for line in output.splitlines()[2:]] == ["precision", "float32", "bf16"]
     assert all(float(number) > 0 for line in output.splitlines()[3:] for number in line.split()[1:])
+
+
+def test_scores_are_timed_against_the_published_toolkit():
+    pytest.importorskip("vos_benchmark", reason="needs the package vos-benchmark")
+    lines = list(bench_metrics.table(rounds=1))
+    assert [line.split()[0] for line in lines[2:]] == ["1", "3", "7"]
+    assert all(float(line.split()[-1]) < 1e-6 for line in lines[2:])
+
+
+def test_a_peer_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vos_benchmark.evaluator", None)
+    with pytest.raises(InputError, match=r"the peer is not installed; .*pip install --no-deps vos-benchmark"):
+        bench_metrics.peer()
+
+
+def test_clips_are_timed_against_plain_ones(monkeypatch):
+    monkeypatch.setattr(bench_loader, "CLIPS", 1)
+    monkeypatch.setattr(bench_loader, "SIZE", 64)
+    lines = list(bench_loader.table(rounds=1))
+    assert [line.split()[0] for line in lines[2:]] == ["pseudo-video", "video"]

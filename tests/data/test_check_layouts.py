@@ -219,7 +219,7 @@ def test_a_mask_without_a_frame_and_two_frames_of_one_name_are_faults_of_the_lay
         opened()
     extra.unlink()
     Image.open(video.image_paths[0]).save(video.image_paths[0].with_suffix(".png"))
-    with pytest.raises(InputError, match="7 images in .* share 6 names|13 images in .* share 12 names"):
+    with pytest.raises(InputError, match=r"7 images in .* share 6 names|13 images in .* share 12 names"):
         opened()
 
 

@@ -103,7 +103,7 @@ def test_an_instances_file_is_drawn_without_its_crowds(tmp_path):
     file.write_text(json.dumps(content))
     assert prepare.run(instance_masks(file, tmp_path / "masks")) == 1
     assert (np.array(Image.open(tmp_path / "masks/1.png")) == 1).sum() == 16
-    with pytest.raises(InputError, match="found no .*other.json; expected the instances of COCO"):
+    with pytest.raises(InputError, match=r"found no .*other\.json; expected the instances of COCO"):
         instance_masks(tmp_path / "other.json", tmp_path)
     file.write_text("{}")
     with pytest.raises(InputError, match=r"instances\.json is no instances file of COCO"):

@@ -66,5 +66,5 @@ def test_what_cannot_be_packed_or_read_is_named(tree, masks, tmp_path):
     (masks / "v1/00020.png").unlink()
     with pytest.raises(InputError, match=r"1 of 12 masks are missing in .*\(first: v1/00020\.png\)"):
         pack(tree, masks, tmp_path / "send.zip")
-    with pytest.raises(InputError, match="cannot be read .*expected a zip of masks"):
+    with pytest.raises(InputError, match=r"cannot be read .*expected a zip of masks"):
         validate(tree, masks / "v1/00005.png")

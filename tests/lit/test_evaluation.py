@@ -169,3 +169,12 @@ def test_no_workers_are_refused(tiny, make_videos):
 def test_masks_need_a_folder(tiny, make_videos):
     with pytest.raises(InputError, match="write_masks needs an output_dir"):
         evaluate(tiny, make_videos(1), write_masks=True, **QUIET)
+
+
+def test_test_time_augmentation_is_one_option(tiny, make_videos):
+    videos = make_videos(1)
+    plain, once = (evaluate(tiny, videos, **QUIET, tta=tta) for tta in (None, {}))
+    assert once["scores"] == plain["scores"]
+    assert evaluate(tiny, videos, **QUIET, tta={"scales": [0.5, 1.0], "flip": True})["frames"] == plain["frames"]
+    with pytest.raises(InputError, match=r"got tta=\{'scale': 2\}; expected scales="):
+        evaluate(tiny, videos, **QUIET, tta={"scale": 2})

@@ -134,7 +134,7 @@ def test_what_is_wrong_with_predictions_is_named(tree, predict, davis_root, tmp_
     with pytest.raises(InputError, match=r"00002\.png is 32×24 pixels, its frame 64×48"):
         score_folder(tree, folder, 1)
     Image.fromarray(np.full((48, 64), 7, np.uint8)).save(path)
-    with pytest.raises(InputError, match=r"00002\.png holds id 7, which is no object of video 'cars' \(1, 2\)"):
+    with pytest.raises(InputError, match=r"00002\.png holds id 7, no object of video 'cars' \(1, 2\)"):
         score_folder(tree, folder, 1)
     path.unlink()
     with pytest.raises(InputError, match=r"1 of 8 masks to score are missing .*cars/00002\.png"):

@@ -13,14 +13,17 @@ from memvos.errors import InputError
 
 HELP = """usage: memvos bench [scale=SCALE] [rounds=5] [HYDRA OVERRIDES of memvos train ...]
        memvos bench speed --help          what QAM and PEM cost
-       memvos bench modules [rounds=5] [HYDRA OVERRIDES ...]
+       memvos bench modules|metrics|loader [rounds=5] [HYDRA OVERRIDES ...]
 
 Times training steps (batch, clip size and network of the scale, random clips) and inference (one object) in every
 precision the machine has; precisions take turns, so that a busy machine slows all of them alike.
 
-modules: seconds per frame of each module of DMN-AOA at 480p, e.g. memvos bench modules model=dmn_aoa_fast"""
+modules: seconds per frame of each module of DMN-AOA at 480p, e.g. memvos bench modules model=dmn_aoa_fast
+metrics: J and F against the published toolkit's arithmetic (needs: pip install --no-deps vos-benchmark), in turns
+loader: training clips against plain PIL and torchvision, in turns"""
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 FRAMES = 3
+OTHERS = ("metrics", "loader")
 
 
 def run(arguments: list[str]) -> int:
@@ -34,10 +37,20 @@ def run(arguments: list[str]) -> int:
         return 0
     rounds = rounds_of(next((one.partition("=")[2] for one in arguments if one.startswith("rounds=")), "5"))
     overrides = [one for one in arguments if not one.startswith("rounds=") and one != "modules"]
+    if overrides and overrides[0] in OTHERS:
+        print("\n".join(_other(overrides[0], rounds)))
+        return 0
     settings = composition.resolved(composition.compose("train", [*overrides, "output_dir=unused"]))
     lines = bench_modules.table(settings, rounds) if "modules" in arguments else table(settings, rounds)
     print("\n".join(lines))
     return 0
+
+
+def _other(name: str, rounds: int) -> Iterator[str]:
+    """The lines of another benchmark."""
+    from memvos.app import bench_loader, bench_metrics
+
+    return {"metrics": bench_metrics, "loader": bench_loader}[name].table(rounds)
 
 
 def table(settings: dict[str, Any], rounds: int) -> Iterator[str]:

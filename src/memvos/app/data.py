@@ -39,7 +39,10 @@ def run(arguments: list[str]) -> int:
         return render(rest)
     places = next((k for k, entry in enumerate(rest) if "=" in entry), len(rest))
     if action not in PLACES or places not in PLACES[action]:
-        raise InputError(f"got `memvos data {' '.join(arguments)}`; see `memvos data --help` for what it can do")
+        raise InputError(
+            f"got `memvos data {' '.join(arguments)}`; expected `memvos data check NAME root=PATH` or another of its "
+            f"actions ({', '.join((*PLACES, 'synthetic'))}): see memvos data --help"
+        )
     named_first = 2 if action in WITH_FOLDER else 1
     return _action(action)(*rest[:named_first], rest[named_first:])
 

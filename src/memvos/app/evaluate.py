@@ -51,6 +51,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
         device=settings["device"],
         precision=settings["precision"],
         short_side=settings["short_side"],
+        tta=settings["tta"],
         scored=tree.protocol,
         seen=tree.seen,
         workers=settings["workers"],

@@ -16,7 +16,7 @@ COMMANDS = {
     "evaluate": "score a trained model, or a floor, on a data set (Hydra overrides; -m runs a sweep)",
     "reproduce": "train and evaluate every row of a table of a paper, and print it beside the paper's numbers",
     "segment": "segment a video from the mask of its first frame",
-    "data": "check a data set, or render the embedded benchmark",
+    "data": "check, prepare or fetch a data set, score masks of it, or render the embedded benchmark",
     "import": "convert released weights, with a report of what was matched",
     "bench": "measure training and inference speed on this machine",
 }

@@ -64,7 +64,7 @@ def rasterise(shape: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[
 
 
 def _inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The pixels whose centre lies in a polygon (points, 2) of x and y: an odd number of its sides lies left of them."""
+    """The pixels whose centre lies in a polygon (points, 2) of x, y: an odd number of its sides lies left of them."""
     height, width = size
     crossings = np.zeros((height, width + 1), np.int64)
     for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):

@@ -1,4 +1,4 @@
-"""Sets whose terms allow direct download, with the addresses of their publishers. The others ask for a form or a login."""
+"""Sets whose terms allow direct download, at their publishers' addresses. The others ask for a form or a login."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def uneven(video: Video) -> str | None:
         return None
     before, after = video.frame_names[gaps[0]], video.frame_names[gaps[0] + 1]
     return (
-        f"video {video.name!r} goes from frame {before} to {after} in {len(gaps)} place(s) like this; expected steps of "
+        f"video {video.name!r} goes from frame {before} to {after} ({len(gaps)} such gaps); expected steps of "
         f"{_usual(steps)}; copy the missing frames"
     )
 

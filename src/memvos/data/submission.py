@@ -29,8 +29,8 @@ def pack(tree: Tree, folder: str | Path, target: str | Path) -> Path:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise InputError(
-            f"{len(missing)} of {len(names)} masks are missing in {folder} (first: {missing[0]}); expected one for every "
-            "frame of the split; predict them with memvos evaluate write_masks=true (they lie in its folder masks)"
+            f"{len(missing)} of {len(names)} masks are missing in {folder} (first: {missing[0]}); expected "
+            "one for every frame of the split; predict them with memvos evaluate write_masks=true (in its folder masks)"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_suffix(".zip.part")

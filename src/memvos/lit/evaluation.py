@@ -35,6 +35,7 @@ def evaluate(
     device: str = "auto",
     precision: str = "auto",
     short_side: int | None = None,
+    tta: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
     scored: str = "davis",
     seen: Sequence[str] = (),
@@ -59,6 +60,7 @@ def evaluate(
         device: `auto`, `cpu`, `cuda`, …
         precision: `auto`, `float32` or `bf16`.
         short_side: scale larger frames down to this many pixels; scores are taken in the frame's own size.
+        tta: test-time augmentation, see `Protocol`.
         scored: the frames that count, "davis" or "youtube" (`memvos.metrics.SCORED`).
         seen: categories of the training set; where given, scores of seen and unseen ones and G are there too.
         facts: entries of result.json that the caller knows (row, seed, split, scale, data, difficulty, provenance).
@@ -81,6 +83,7 @@ def evaluate(
         str(device),
         precision,
         short_side,
+        None if tta is None else dict(tta),
         scored,
         dict(overrides or {}),
     )

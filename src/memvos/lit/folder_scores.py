@@ -121,7 +121,7 @@ def _refuse_given(video: Video, first: dict[int, int], record: Path) -> None:
         frames = sorted({name for name, _ in more})
         raise InputError(
             f"video {video.name!r}: the masks of {len(frames)} frames after an object's first were read as input "
-            f"(first: object {more[0][1]} in frame {frames[0]}), and would be scored; predict again with first masks only"
+            f"(first: object {more[0][1]} in frame {frames[0]}), and would be scored; predict again from first masks"
         )
 
 
@@ -144,7 +144,7 @@ def _score(job: _Job) -> list[_Scored]:
         extra = unknown_id(labels, objects)
         if extra is not None:
             raise InputError(
-                f"{path} holds id {extra}, which is no object of video {video.name!r} ({', '.join(map(str, objects))}); "
+                f"{path} holds id {extra}, no object of video {video.name!r} ({', '.join(map(str, objects))}); "
                 "check the annotation set, the task (2016: one object) and the palette"
             )
         scores = score_frame(truth, labels, objects, skip=[key for key, start in first.items() if t <= start])
@@ -187,9 +187,9 @@ def _refuse_copies(video: Video, frames: Sequence[_Scored]) -> None:
     if large or (len(copies) > len(frames) / 2 and len(copies) > 2):
         entry = (large or copies)[0]
         raise InputError(
-            f"video {video.name!r}: {len(copies)} of {len(frames)} predictions equal the ground truth to the last pixel "
-            f"(first: frame {video.frame_names[entry.time]}); it was read as input, or copied; predict again from first "
-            "masks only, or say equal=true if this is what you want to score"
+            f"video {video.name!r}: {len(copies)} of {len(frames)} predictions equal the ground truth to the last pixel"
+            f" (first: frame {video.frame_names[entry.time]}); it was read as input, or copied; predict "
+            "again, or say equal=true if you want this scored"
         )
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from memvos.data.trees import Video
 from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, PredictedQuality, Segmenter, Step
 from memvos.decode.masks import davis_palette
+from memvos.decode.views import MultiViewSegmenter, views
 from memvos.decode.writers import write_given
 from memvos.errors import InputError
 from memvos.lit.read_watch import ReadWatch
@@ -38,6 +39,7 @@ class Protocol:
         device: see `Segmenter`.
         precision: see `Segmenter`.
         short_side: see `Segmenter`; pixels.
+        tta: test-time augmentation, `scales` and `flip` of `memvos.decode.views.views`; None shows every frame once.
         scored: the frames that count, a name of `memvos.metrics.SCORED`.
         overrides: `sigma`, `beta`, `every`, `top_k`, `kernel`.
 
@@ -52,6 +54,7 @@ class Protocol:
     device: str = "auto"
     precision: str = "auto"
     short_side: int | None = None
+    tta: Mapping[str, Any] | None = None
     scored: str = "davis"
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -59,8 +62,21 @@ class Protocol:
         if self.gate not in GATES:
             raise InputError(f"unknown gate {self.gate!r}; expected one of {', '.join(GATES)}")
 
-    def segmenter(self, model: VOSModel) -> Segmenter:
-        """A stepper that follows this protocol."""
+    def segmenter(self, model: VOSModel) -> Segmenter | MultiViewSegmenter:
+        """A stepper that follows this protocol.
+
+        Raises:
+            InputError: as `Segmenter` and `views`.
+        """
+        if self.tta is None:
+            return self._plain(model, self.short_side)
+        try:
+            chosen = views(**self.tta)
+        except TypeError as fault:
+            raise InputError(f"got tta={dict(self.tta)}; expected scales=[...] and flip=true or false") from fault
+        return MultiViewSegmenter(lambda: self._plain(model, None), chosen, self.short_side)
+
+    def _plain(self, model: VOSModel, short_side: int | None) -> Segmenter:
         rate = self.corruption_rate
         return Segmenter(
             model,
@@ -69,7 +85,7 @@ class Protocol:
             self.precision,
             gate=GATES[self.gate](),
             corruption=MaskCorruption(rate, self.corruption_seed) if rate else NoCorruption(),
-            short_side=self.short_side,
+            short_side=short_side,
             **self.overrides,
         )
 

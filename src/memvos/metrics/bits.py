@@ -6,6 +6,7 @@ A packed mask is uint64 (H, words); bit b of word w is pixel 64·w + b of its ro
 from __future__ import annotations
 
 import math
+import threading
 from functools import cache
 
 import numpy as np
@@ -15,10 +16,27 @@ WORD = 64
 
 def pack(mask: np.ndarray) -> np.ndarray:
     """Bool (H, W) to a packed mask."""
-    height, width = mask.shape
-    packed = np.zeros((height, -(-width // WORD) * 8), np.uint8)
-    packed[:, : -(-width // 8)] = np.packbits(mask, axis=1, bitorder="little")
+    return pack_id(mask, True)
+
+
+def pack_id(labels: np.ndarray, value: int) -> np.ndarray:
+    """Where labels (H, W) are `value`, as a packed mask."""
+    height, width = labels.shape
+    space = _space(height, -(-width // WORD) * WORD)
+    space[:, width:] = False
+    np.equal(labels, value, out=space[:, :width])
+    packed = np.packbits(space, bitorder="little").reshape(height, -1)
     return packed.view("<u8").astype(np.uint64, copy=False)
+
+
+_kept = threading.local()
+
+
+def _space(*shape: int) -> np.ndarray:
+    """An array to write to, the same for all calls of a thread: fresh memory costs more than what is done in it."""
+    if getattr(_kept, "space", None) is None or _kept.space.shape != shape:
+        _kept.space = np.empty(shape, bool)
+    return _kept.space
 
 
 def count(packed: np.ndarray) -> int:
@@ -26,30 +44,31 @@ def count(packed: np.ndarray) -> int:
     return int(np.bitwise_count(packed).sum(dtype=np.int64))
 
 
-def boundary_f(first: np.ndarray, second: np.ndarray, width: int, radius: int) -> float:
-    """F of two packed masks of images `width` pixels wide, see `memvos.metrics.davis.boundary_accuracy`."""
-    both = np.stack([first, second])
-    both, width = _crop(both, width)
+def crop(first: np.ndarray, second: np.ndarray, width: int) -> tuple[np.ndarray, int]:
+    """Cut two packed masks to the rows and words where either is set, and one more around: (2, H, words), width.
+
+    Nothing is set outside, so that counts and boundaries are those of the whole; `width` is that of the image.
+    """
+    either = first | second
+    rows, columns = (np.flatnonzero(np.bitwise_or.reduce(either, axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return np.zeros((2, 0, 0), np.uint64), 0
+    window = slice(max(rows[0] - 1, 0), rows[-1] + 2), slice(max(columns[0] - 1, 0), columns[-1] + 2)
+    both = np.stack([first[window], second[window]])
+    return both, min(width - WORD * window[1].start, WORD * both.shape[2])
+
+
+def boundary_f(both: np.ndarray, width: int, radius: int) -> float:
+    """F of two masks (2, H, words) as `crop` gives them, see `memvos.metrics.davis.boundary_accuracy`."""
     edges = _boundaries(both, width)
     totals = [count(edge) for edge in edges]
     if not any(totals):
         return 1.0
     if not all(totals):
         return 0.0  # precision and recall are 1 and 0, or 0 and 1
-    reach = _dilate(edges, width, radius)
-    recall, precision = (count(edges[k] & reach[1 - k]) / totals[k] for k in (0, 1))
+    matched = edges & _dilate(edges, width, radius)[::-1]
+    recall, precision = (count(part) / total for part, total in zip(matched, totals, strict=True))
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def _crop(both: np.ndarray, width: int) -> tuple[np.ndarray, int]:
-    """Cut (2, H, words) to the rows and words where either mask is set, and one more on each side; and its width."""
-    either = both[0] | both[1]
-    rows, columns = (np.flatnonzero(np.bitwise_or.reduce(either, axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        return both[:, :0, :0], 0
-    top, left = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
-    cut = both[:, top : rows[-1] + 2, left : columns[-1] + 2]
-    return cut, min(width - WORD * left, WORD * cut.shape[2])
 
 
 def _boundaries(masks: np.ndarray, width: int) -> np.ndarray:
@@ -96,7 +115,7 @@ def _dilate(edges: np.ndarray, width: int, radius: int) -> np.ndarray:
 
 @cache
 def _rectangles(radius: int) -> tuple[tuple[int, int], ...]:
-    """(half height, by how much the half width shrinks from here to the next) of the disk's rectangles, widest first."""
+    """(half height, by how much the half width shrinks to the next) of the disk's rectangles, widest first."""
     half_widths = [math.isqrt(radius**2 - offset**2) for offset in range(radius + 1)]
     heights = [o for o in range(radius + 1) if o == radius or half_widths[o + 1] < half_widths[o]]
     following = [*(half_widths[o + 1] for o in heights[:-1]), 0]

@@ -57,27 +57,27 @@ def boundary_accuracy(
 
 
 class MaskPair:
-    """A true and a predicted mask, bool (H, W), put into bits once for J and F."""
+    """A true and a predicted mask of an image of `size` = (H, W), packed (`memvos.metrics.bits`), for J and F."""
 
-    def __init__(self, gt: np.ndarray, prediction: np.ndarray) -> None:
-        self._shape = gt.shape
-        self._gt, self._prediction = bits.pack(gt), bits.pack(prediction)
+    def __init__(self, gt: np.ndarray, prediction: np.ndarray, size: tuple[int, int]) -> None:
+        self._size = size
+        self._both, self._width = bits.crop(gt, prediction, size[1])
 
     @property
     def present(self) -> bool:
         """The true mask is not empty."""
-        return bool(self._gt.any())
+        return bool(self._both[0].any())
 
     @property
     def j(self) -> float:
         """As `region_similarity`."""
-        union = bits.count(self._gt | self._prediction)
-        return bits.count(self._gt & self._prediction) / union if union else 1.0
+        gt, prediction = self._both
+        union = bits.count(gt | prediction)
+        return bits.count(gt & prediction) / union if union else 1.0
 
     def f(self, tolerance: float = BOUNDARY_TOLERANCE) -> float:
         """As `boundary_accuracy`."""
-        radius = math.ceil(tolerance * math.hypot(*self._shape))
-        return bits.boundary_f(self._gt, self._prediction, self._shape[1], radius)
+        return bits.boundary_f(self._both, self._width, math.ceil(tolerance * math.hypot(*self._size)))
 
 
 def statistics(per_frame: np.ndarray) -> tuple[float, float, float]:
@@ -108,8 +108,9 @@ def _of_frames(measure: Callable[[MaskPair], float], gt, prediction, void) -> fl
     if void is not None:
         gt, prediction = gt & ~void, prediction & ~void
     if gt.ndim == 2:
-        return measure(MaskPair(gt, prediction))
-    return np.array([measure(MaskPair(*pair)) for pair in zip(gt, prediction, strict=True)])
+        return measure(MaskPair(bits.pack(gt), bits.pack(prediction), gt.shape))
+    pairs = (MaskPair(bits.pack(a), bits.pack(b), a.shape) for a, b in zip(gt, prediction, strict=True))
+    return np.array([measure(pair) for pair in pairs])
 
 
 def _checked(gt, prediction, void) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

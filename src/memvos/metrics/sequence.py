@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from memvos.metrics import bits
 from memvos.metrics.davis import MaskPair, nanmean, statistics
 
 MEASURES = ("J", "J_recall", "J_decay", "F", "F_recall", "F_decay", "J&F", "J_present", "F_present", "J&F_present")
@@ -78,12 +79,23 @@ def score_frame(
         raise ValueError(
             f"got a prediction {prediction.shape}, expected the size of the truth {truth.shape}; resize it"
         )
-    pairs = {id: MaskPair(truth == id, prediction == id) for id in objects if id not in skip}
-    return {id: (pair.j, pair.f(), pair.present) for id, pair in pairs.items()}
+    frame = {}
+    for id in objects:
+        if id not in skip:
+            pair = MaskPair(bits.pack_id(truth, id), bits.pack_id(prediction, id), truth.shape)
+            frame[id] = (pair.j, pair.f(), pair.present)
+    return frame
+
+
+def _without_gaps(objects: Collection[int]) -> int:
+    """The largest id up to which every one is an object."""
+    return next(id for id in range(256) if id + 1 not in objects)
 
 
 def unknown_id(prediction: np.ndarray, objects: Collection[int]) -> int | None:
     """The smallest id of a label map (H, W) that is no object; None if all are."""
+    if prediction.size and prediction.min() >= 0 and prediction.max() <= _without_gaps(objects):
+        return None
     covered = np.count_nonzero(prediction == 0) + sum(np.count_nonzero(prediction == id) for id in objects)
     if covered == prediction.size:
         return None

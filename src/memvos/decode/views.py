@@ -1,0 +1,124 @@
+"""Test-time augmentation: a video followed at several scales and mirrored, each with a memory of its own, averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from memvos.decode.masks import join_labels, split_masks
+from memvos.decode.propagate import Segmenter, Step
+from memvos.errors import InputError
+from memvos.memory import MemoryBank
+from memvos.model.interface import VOSModel
+
+
+@dataclass(frozen=True)
+class View:
+    """How a frame is shown. Attributes: scale, ratio of its sides; flip, mirrored left to right."""
+
+    scale: float = 1.0
+    flip: bool = False
+
+    def show(self, picture: np.ndarray, interpolation: int) -> np.ndarray:
+        """(H, W) or (H, W, 3) as this view has it."""
+        if self.scale != 1:
+            size = [max(1, round(side * self.scale)) for side in picture.shape[:2]]
+            picture = cv2.resize(picture, size[::-1], interpolation=interpolation)
+        return np.ascontiguousarray(picture[:, ::-1]) if self.flip else picture
+
+    def undo(self, probabilities: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """A map (h, w) of this view in the frame's own size (H, W)."""
+        probabilities = probabilities[:, ::-1] if self.flip else probabilities
+        if probabilities.shape == size:
+            return probabilities
+        return cv2.resize(np.ascontiguousarray(probabilities), size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def views(scales: Sequence[float] = (1.0,), flip: bool = False) -> list[View]:
+    """Every scale, and mirrored too if `flip`.
+
+    Raises:
+        InputError: if there is no scale, or one is not above 0.
+    """
+    if not scales or not all(scale > 0 for scale in scales):
+        raise InputError(f"got tta scales {list(scales)}; expected numbers above 0, e.g. [0.75, 1.0, 1.25]")
+    return [View(float(scale), mirrored) for scale in scales for mirrored in ((False, True) if flip else (False,))]
+
+
+class MultiViewSegmenter:
+    """Follow one video in several views and average their probabilities; to use as a `Segmenter`.
+
+    Args:
+        make: gives a fresh `Segmenter`; one is made for every view.
+        chosen: the views.
+        short_side: larger frames are scaled down to this many pixels before the views' scales; None: not.
+    """
+
+    def __init__(self, make: Callable[[], Segmenter], chosen: Sequence[View], short_side: int | None = None) -> None:
+        self._views = [(view, make()) for view in chosen]
+        self._short_side = short_side
+
+    @property
+    def model(self) -> VOSModel:
+        """The network, the same for all views."""
+        return self._views[0][1].model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self._views[0][1].device
+
+    @property
+    def bank(self) -> MemoryBank:
+        """The memory of the first view."""
+        return self._views[0][1].bank
+
+    def reset(self) -> None:
+        """Forget the video."""
+        for _, segmenter in self._views:
+            segmenter.reset()
+
+    def step(self, frame: np.ndarray, masks: Any = None, *, truth: np.ndarray | None = None) -> Step:
+        """As `Segmenter.step`; the decision is the first view's, quality the mean of all."""
+        size = frame.shape[0], frame.shape[1]
+        given = {} if masks is None else split_masks(masks, size)
+        steps = [self._shown(view, segmenter, frame, given, truth) for view, segmenter in self._views]
+        pairs = [(view, step) for (view, _), step in zip(self._views, steps, strict=True)]
+        ids = list(steps[0].probabilities)
+        maps = {key: _mean([view.undo(step.probabilities[key], size) for view, step in pairs]) for key in ids}
+        labels = _winner(maps, size)
+        for key, mask in given.items():
+            labels[mask] = key
+        quality = {key: float(np.mean([step.quality[key] for step in steps])) for key in steps[0].quality}
+        return replace(steps[0], labels=labels, probabilities=maps, quality=quality)
+
+    def _shown(
+        self,
+        view: View,
+        segmenter: Segmenter,
+        frame: np.ndarray,
+        given: dict[int, np.ndarray],
+        truth: np.ndarray | None,
+    ) -> Step:
+        smaller = min(frame.shape[:2]) if self._short_side is None else min(self._short_side, *frame.shape[:2])
+        view = replace(view, scale=view.scale * smaller / min(frame.shape[:2]))
+        picture = view.show(frame, cv2.INTER_AREA if view.scale < 1 else cv2.INTER_LINEAR)
+        masks = {key: view.show(mask.astype(np.uint8), cv2.INTER_NEAREST_EXACT) > 0 for key, mask in given.items()}
+        labels = None if truth is None else view.show(truth, cv2.INTER_NEAREST_EXACT)
+        return segmenter.step(picture, masks or None, truth=labels)
+
+
+def _mean(maps: list[np.ndarray]) -> np.ndarray:
+    return np.mean(maps, axis=0, dtype=np.float32)
+
+
+def _winner(maps: dict[int, np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Label map (H, W): the object of the largest probability, or background, which has what they leave."""
+    stack = np.stack([np.zeros(size, np.float32), *maps.values()])
+    stack[0] = 1 - stack[1:].sum(axis=0)
+    return join_labels(stack.argmax(axis=0), list(maps))

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from memvos.decode import Segmenter
+from memvos.decode.views import MultiViewSegmenter, View, views
+from memvos.errors import InputError
+from memvos.model.floors import CopyFirst
+
+
+def made():
+    return Segmenter(CopyFirst(), "first", "cpu", "float32")
+
+
+def scene(size=(40, 60)):
+    frame = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    mask = np.zeros(size, np.uint8)
+    mask[8:20, 10:30] = 1
+    mask[24:36, 30:50] = 4
+    return frame, mask
+
+
+def test_every_scale_comes_mirrored_too():
+    assert views([0.5, 1], flip=True) == [View(0.5), View(0.5, True), View(1.0), View(1.0, True)]
+    assert views() == [View()]
+
+
+@pytest.mark.parametrize("chosen", [views(flip=True), views([0.5, 1, 1.5]), views([1.3], flip=True)])
+def test_a_mask_that_is_copied_stays_where_it_is_in_every_view(chosen):
+    segmenter = MultiViewSegmenter(made, chosen)
+    frame, mask = scene()
+    first = segmenter.step(frame, mask)
+    assert np.array_equal(first.labels, mask)
+    second = segmenter.step(frame)
+    assert second.labels.shape == mask.shape
+    assert (second.labels != mask).mean() < 0.04  # edges only
+    assert set(np.unique(second.labels)) == {0, 1, 4}
+    assert set(second.probabilities) == {1, 4}
+
+
+def test_one_plain_view_is_the_segmenter_itself():
+    frame, mask = scene()
+    several, alone = MultiViewSegmenter(made, views()), made()
+    for masks in (mask, None):
+        ours, theirs = several.step(frame, masks), alone.step(frame, masks)
+        assert np.array_equal(ours.labels, theirs.labels)
+        assert ours.quality == theirs.quality
+    several.reset()
+    with pytest.raises(InputError, match="comes before any mask"):
+        several.step(frame)
+
+
+def test_large_frames_are_scaled_down_before_the_views():
+    seen = []
+
+    class Spy(CopyFirst):
+        def encode(self, image):
+            seen.append(tuple(image.shape[2:]))
+
+        def memorize(self, query, masks):
+            query.features  # noqa: B018
+            return super().memorize(query, masks)
+
+    segmenter = MultiViewSegmenter(lambda: Segmenter(Spy(), "first", "cpu", "float32"), views([1, 1.5]), short_side=20)
+    frame, mask = scene()
+    assert segmenter.step(frame, mask).labels.shape == (40, 60)
+    assert seen == [(20, 30), (30, 45)]
+
+
+def test_scales_that_are_none_are_refused():
+    for scales in ([], [0], [-1, 1]):
+        with pytest.raises(InputError, match="expected numbers above 0"):
+            views(scales)
