@@ -32,7 +32,7 @@ BAD = [
     mistakes(
         "evaluate", "scale=smoke", "split=tset", "untrained=true", contains="has no split 'tset'; expected one of"
     ),
-    mistakes("reproduce", "qdmn_table55", contains="there are qdmn_table5"),
+    mistakes("reproduce", "qdmn_table55", contains="qdmn_table4, qdmn_table5"),
     mistakes("reproduce", contains=""),
     mistakes("reproduce", "qdmn_table5", "rows=nobody", contains="its rows are baseline, qam, pem, both"),
     mistakes("reproduce", "qdmn_table5", "seeds=many", contains="expected seeds=N"),

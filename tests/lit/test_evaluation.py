@@ -76,7 +76,7 @@ def test_without_a_quality_head_scores_are_null(tiny_without_qam, make_videos):
 def test_a_perfect_prediction_scores_one(tiny, make_videos, monkeypatch):
     step = Segmenter.step
 
-    def perfect(self, frame, masks=None, *, truth=None, last=False):
+    def perfect(self, frame, masks=None, *, truth=None, last=False, name=None):
         return replace(step(self, frame, masks, truth=truth), labels=truth)
 
     monkeypatch.setattr(Segmenter, "step", perfect)

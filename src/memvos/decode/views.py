@@ -78,13 +78,33 @@ class MultiViewSegmenter:
         """The memory of the first view."""
         return self._views[0][1].bank
 
+    @property
+    def ids(self) -> list[int]:
+        """The objects so far."""
+        return self._views[0][1].ids
+
+    @property
+    def frame_size(self) -> None:
+        """None: every view has its own."""
+        return None
+
     def reset(self) -> None:
         """Forget the video."""
         for _, segmenter in self._views:
             segmenter.reset()
 
-    def step(self, frame: np.ndarray, masks: Any = None, *, truth: np.ndarray | None = None) -> Step:
-        """As `Segmenter.step`; the decision is the first view's, quality the mean of all."""
+    def step(
+        self,
+        frame: np.ndarray,
+        masks: Any = None,
+        *,
+        truth: np.ndarray | None = None,
+        name: tuple[str, str] | None = None,
+    ) -> Step:
+        """As `Segmenter.step`; the decision is the first view's, quality the mean of all.
+
+        The network is not told the name: what files hold of a frame does not lie where its other views show it.
+        """
         size = frame.shape[0], frame.shape[1]
         given = {} if masks is None else split_masks(masks, size)
         steps = [self._shown(view, segmenter, frame, given, truth) for view, segmenter in self._views]

@@ -35,10 +35,13 @@ class RecallWatch:
         if self._hook is not None:
             self._hook.remove()
 
-    def compare(self, truth: np.ndarray | None, ids: list[int], size: FrameSize) -> None:
-        """Compare the proposals of the latest frame, if there were any, with the frame's true labels (H, W)."""
+    def compare(self, truth: np.ndarray | None, ids: list[int], size: FrameSize | None) -> None:
+        """Compare the proposals of the latest frame, if there were any, with the frame's true labels (H, W).
+
+        Without a size (several views of a frame) nothing is counted.
+        """
         proposals, self._latest = self._latest, None
-        if proposals is None or truth is None or not ids:
+        if proposals is None or truth is None or size is None or not ids:
             return
         masks = torch.from_numpy(np.stack([truth == key for key in ids])).float().unsqueeze(0)
         covered, objects = recall(proposals, size.shrink_masks(masks.to(proposals.boxes.device)), LEAST)
