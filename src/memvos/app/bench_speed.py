@@ -99,7 +99,7 @@ def write(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     axes.set_yticks(range(len(rows)), [row["network"] for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel("time per frame, relative to the baseline")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     figure.savefig(folder / "speed.png", bbox_inches="tight", dpi=150, metadata={"Software": None})
 
 
