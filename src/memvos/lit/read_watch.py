@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from memvos.lit.watch import Watch
 from memvos.model.interface import VOSModel
 
 
-class ReadWatch:
+class ReadWatch(Watch):
     """Takes statistics of a model's memory read while `listening`, as a context; does nothing without a `read` part."""
 
     def __init__(self, model: VOSModel) -> None:
-        self._read = getattr(model, "read", None)
+        super().__init__(model, "read")
         self._seen: list[float] = []
         self.listening = False
-
-    def __enter__(self) -> ReadWatch:
-        self._hook = None if self._read is None else self._read.register_forward_hook(self._note)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._hook is not None:
-            self._hook.remove()
 
     @property
     def mean(self) -> float | None:

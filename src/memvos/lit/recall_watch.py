@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from memvos.decode.sizes import FrameSize
+from memvos.lit.watch import Watch
 from memvos.model.interface import VOSModel
 from memvos.model.proposals import recall
 
 LEAST = (0.5, 0.7)
 
 
-class RecallWatch:
+class RecallWatch(Watch):
     """Counts covered objects frame by frame, as a context; does nothing for models without proposals.
 
     Attributes:
@@ -23,17 +24,9 @@ class RecallWatch:
     """
 
     def __init__(self, model: VOSModel) -> None:
-        self._matcher = getattr(model, "matcher", None)
+        super().__init__(model, "matcher")
         self._latest: Any = None
         self.covered, self.objects = [0] * len(LEAST), 0
-
-    def __enter__(self) -> RecallWatch:
-        self._hook = None if self._matcher is None else self._matcher.register_forward_hook(self._note)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._hook is not None:
-            self._hook.remove()
 
     def compare(self, truth: np.ndarray | None, ids: list[int], size: FrameSize | None) -> None:
         """Compare the proposals of the latest frame, if there were any, with the frame's true labels (H, W).

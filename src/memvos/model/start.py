@@ -6,6 +6,8 @@ uniform and a short training never learns to use the memory.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,6 +20,7 @@ class AsIs:
         """Do nothing."""
 
 
+@dataclass(frozen=True)
 class MatchedKeys:
     """Let memory and query positions that look alike have like keys, where both have their own: see `match_keys`.
 
@@ -25,14 +28,14 @@ class MatchedKeys:
         deviation: of the similarities over the memory positions, at the start.
     """
 
-    def __init__(self, deviation: float = 3.0) -> None:
-        self.deviation = deviation
+    deviation: float = 3.0
 
     def __call__(self, model: nn.Module) -> None:
         """Change the weights of the memory trunk and of both key projections."""
         match_keys(model, self.deviation)
 
 
+@dataclass(frozen=True)
 class SpreadKeys:
     """Let keys that memory and query share (STCN) tell positions apart: see `spread_keys`.
 
@@ -40,14 +43,14 @@ class SpreadKeys:
         deviation: of the similarities over the memory positions, at the start.
     """
 
-    def __init__(self, deviation: float = 3.0) -> None:
-        self.deviation = deviation
+    deviation: float = 3.0
 
     def __call__(self, model: nn.Module) -> None:
         """Change the weights of the key projection."""
         spread_keys(model, self.deviation)
 
 
+@dataclass(frozen=True)
 class MatchedTemplates:
     """The same for DMN-AOA: let memory and query positions of objects that look alike have like keys.
 
@@ -55,8 +58,7 @@ class MatchedTemplates:
         deviation: of the similarities over the memory positions, at the start.
     """
 
-    def __init__(self, deviation: float = 3.0) -> None:
-        self.deviation = deviation
+    deviation: float = 3.0
 
     def __call__(self, model: nn.Module) -> None:
         """Change the key projections of a network with encode, regions and template (DMNAOA); no data is needed."""

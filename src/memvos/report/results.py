@@ -56,13 +56,13 @@ class Result:
             if line["quality"] and line["iou"]
         ]
 
-    @property
+    @cached_property
     def quality_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Predicted score and true IoU (K,) of the frames and objects of quality.csv where both are known."""
         values = np.array([pair for _, *pair in self._scored], dtype=float).reshape(-1, 2)
         return values[:, 0], values[:, 1]
 
-    @property
+    @cached_property
     def frame_means(self) -> np.ndarray:
         """Mean predicted score and mean true IoU over the objects of every frame, (frames, 2)."""
         frames: dict[tuple[str, str], list[list[float]]] = {}
