@@ -82,20 +82,27 @@ def play(stepper, clip, masks_at):
 def check(clip, played, gaps, compare_scores=True):
     """The tolerances of the recording: probabilities 2e-4, label agreement .9995, scores 1e-4.
 
-    With top-k a near-tie can flip under round-off, and the clip differs from there on. So the comparison may end early,
-    at a frame whose read had a gap below 1e-4 (three times what round-off moves the logits), with a difference below
-    1e-2. Returns the number of frames compared.
+    With top-k a near-tie can flip under round-off, and the clip differs from there on (in double precision, too, the
+    clips `three` and `yv` have gaps of 5e-7 and 6e-6). So the comparison may end early, but not before frame 4, at a
+    frame whose read had a gap below 1e-4 (three times what round-off moves the logits), with a difference below 1e-2.
+    Prints what was found (`pytest -rP` shows it) and returns the number of frames compared.
     """
     probabilities, labels, scores, _ = played
+    largest = 0.0
     for time, mine in enumerate(probabilities):
         difference = np.abs(mine - clip["prob"][: len(mine), time, 0]).max()
-        if difference > 2e-4 and gaps and gaps[time - 1] < 1e-4 and difference < 1e-2:
+        if time > 3 and difference > 2e-4 and gaps and gaps[time - 1] < 1e-4 and difference < 1e-2:
+            print(
+                f"{time} of {len(probabilities)} frames, largest difference {largest:.1e}, a tie {gaps[time - 1]:.0e}"
+            )
             return time
+        largest = max(largest, float(difference))
         assert difference <= 2e-4, f"probabilities of frame {time}"
         assert (labels[time] == clip["masks"][time]).mean() >= 0.9995, f"masks of frame {time}"
         for slot, score in enumerate(clip["scores"][time]):
             if compare_scores and np.isfinite(score) and slot + 1 in scores[time]:
                 assert scores[time][slot + 1] == pytest.approx(score, abs=1e-4), f"score of frame {time}"
+    print(f"{len(probabilities)} of {len(probabilities)} frames, largest difference {largest:.1e}")
     return len(probabilities)
 
 
@@ -107,7 +114,8 @@ def test_davis_scenario_gives_the_recorded_numbers(released, shared, scenario):
     stepper = segmenter(released, meta, "qdmn_released_davis", gate=gate)
     played = play(stepper, clip, {0: clip["first_mask"]})
     assert [list(read) for read in played[3]] == meta["reads"]
-    assert check(clip, played, getattr(released.read.selection, "gaps", []), compare_scores=gate is None) >= 1
+    gaps = getattr(released.read.selection, "gaps", [])
+    assert check(clip, played, gaps, compare_scores=gate is None) > 3
 
 
 def test_youtube_scenario_gives_the_recorded_numbers(released, shared):

@@ -13,6 +13,7 @@ from memvos.errors import InputError
 
 HELP = """usage: memvos bench [scale=SCALE] [rounds=5] [HYDRA OVERRIDES of memvos train ...]
        memvos bench speed --help          what QAM and PEM cost
+       memvos bench stream --help         time and memory per frame in a long video
        memvos bench modules|metrics|loader [rounds=5] [HYDRA OVERRIDES ...]
 
 Times training steps (batch, clip size and network of the scale, random clips) and inference (one object) in every
@@ -28,14 +29,14 @@ OTHERS = ("metrics", "loader")
 
 def run(arguments: list[str]) -> int:
     """Run the command line."""
-    if arguments[:1] == ["speed"]:
-        from memvos.app import bench_speed
+    if arguments[:1] in (["speed"], ["stream"]):
+        from memvos.app import bench_speed, bench_stream
 
-        return bench_speed.run(arguments[1:])
+        return {"speed": bench_speed, "stream": bench_stream}[arguments[0]].run(arguments[1:])
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
-    rounds = rounds_of(next((one.partition("=")[2] for one in arguments if one.startswith("rounds=")), "5"))
+    rounds = whole_number("rounds", next((one[7:] for one in arguments if one.startswith("rounds=")), "5"))
     overrides = [one for one in arguments if not one.startswith("rounds=") and one != "modules"]
     if overrides and overrides[0] in OTHERS:
         print("\n".join(_other(overrides[0], rounds)))
@@ -73,14 +74,14 @@ def table(settings: dict[str, Any], rounds: int) -> Iterator[str]:
         yield f"{precision:12}{step:10.3f}{1 / frame:10.1f}"
 
 
-def rounds_of(text: str) -> int:
-    """Number of rounds.
+def whole_number(name: str, text: str) -> int:
+    """The number of NAME=N.
 
     Raises:
         InputError: if it is not a positive whole number.
     """
     if not text.isdigit() or int(text) < 1:
-        raise InputError(f"expected rounds=N with N of at least 1, got rounds={text}")
+        raise InputError(f"expected {name}=N with N of at least 1, got {name}={text}")
     return int(text)
 
 

@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     own = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("rounds=", "output=")))
     overrides = [argument for argument in arguments if argument.split("=")[0] not in own]
     folder = writable_folder(own.get("output", "runs/qdmn_speed"))
-    rows = compare(overrides, bench.rounds_of(own.get("rounds", "7")))
+    rows = compare(overrides, bench.whole_number("rounds", own.get("rounds", "7")))
     write(rows, folder)
     for row in rows:
         print(

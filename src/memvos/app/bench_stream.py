@@ -1,0 +1,121 @@
+"""`memvos bench stream`: does a long video cost more time or memory per frame than a short one? QDMN §3.5, §5.3."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from memvos.app import bench, composition
+from memvos.app.runs import instantiate
+from memvos.errors import InputError
+
+HELP = """usage: memvos bench stream [frames=10000] [size=240x432] [rounds=15] [HYDRA OVERRIDES of memvos evaluate ...]
+
+Steps an untrained network through a stream of random frames with one object and prints at ten places how many frames
+the memory holds and how much memory the process. Nothing is rejected unless memory.sigma= says so, so that the memory
+is full early. At the end two segmenters take turns, block by block: one as it was at frame 500, one as it is now."""
+
+DEFAULTS = {"frames": "10000", "size": "240x432", "rounds": "15"}
+EARLY = 500
+"""The frame that the end is compared with."""
+BLOCK = 10
+"""Frames of one segmenter until it is the other's turn: two intervals of the memory."""
+PICTURES = 32
+"""Different frames in the stream, which repeats them."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line."""
+    if {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return 0
+    own = {**DEFAULTS, **dict(one.split("=", 1) for one in arguments if one.partition("=")[0] in DEFAULTS)}
+    overrides = [one for one in arguments if one.partition("=")[0] not in DEFAULTS]
+    frames, rounds = (bench.whole_number(name, own[name]) for name in ("frames", "rounds"))
+    if frames <= EARLY:
+        raise InputError(f"expected more frames than the {EARLY} they are compared with, got frames={frames}")
+    for line in table(overrides, frames, frame_size(own["size"]), rounds):
+        print(line, flush=True)
+    return 0
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Height and width in pixels of HEIGHTxWIDTH.
+
+    Raises:
+        InputError: if it is anything else.
+    """
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdigit() and int(side) for side in sides):
+        raise InputError(f"expected size=HEIGHTxWIDTH in pixels, e.g. size=240x432, got size={text}")
+    return int(sides[0]), int(sides[1])
+
+
+def table(overrides: Sequence[str], frames: int, size: tuple[int, int], rounds: int) -> Iterator[str]:
+    """The lines of the report."""
+    import torch
+
+    from memvos.metrics.speed import resident_mib
+
+    settings = composition.resolved(
+        composition.compose("evaluate", ["++memory.sigma=null", *overrides, "output_dir=unused"])
+    )
+    torch.set_num_threads(settings["threads"])
+    network, stream = instantiate(settings["model"]), Stream(size)
+    segmenter = _segmenter(network, settings)
+    yield f"{frames} frames of {size[0]}×{size[1]}, scale {settings['scale']}, at most {segmenter.bank.beta} in memory"
+    yield f"{'frame':>8}{'in memory':>12}{'process, MiB':>14}"
+    places = sorted({EARLY, frames, *range(frames // 10, frames, max(1, frames // 10))})
+    resident = {}
+    with tempfile.TemporaryDirectory() as folder:
+        early = Path(folder) / "early.pt"
+        for place in places:
+            stream.advance(segmenter, place)
+            resident[place] = resident_mib()
+            yield f"{place:8}{len(segmenter.bank.times):12}{resident[place]:14.1f}"
+            if place == EARLY:
+                segmenter.save(early)
+        young = _segmenter(network, settings)
+        young.load(early)
+    yield f"process at frame {frames} relative to frame {EARLY}: {resident[frames] / resident[EARLY]:.3f}"
+    works = {"early": [stream.block(young)], "late": [stream.block(segmenter)]}
+    seconds = {name: times[0] for name, times in bench.alternate_all(works, rounds).items()}
+    ratios = [late / before for late, before in zip(seconds["late"], seconds["early"], strict=True)]
+    yield (
+        f"time per frame after frame {frames} relative to after frame {EARLY}, over {rounds} rounds: "
+        f"{median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]; {1000 * median(seconds['late']) / BLOCK:.1f} ms"
+    )
+
+
+class Stream:
+    """Random frames without an end, and one object."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        import numpy as np
+
+        self.frames = np.random.default_rng(0).integers(0, 255, (PICTURES, *size, 3), dtype=np.uint8)
+        self.mask = np.zeros(size, np.uint8)
+        self.mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 1
+
+    def advance(self, segmenter: Any, until: int) -> None:
+        """Step the segmenter until it has seen so many frames."""
+        for time in range(segmenter.time, until):
+            segmenter.step(self.frames[time % PICTURES], None if time else self.mask)
+
+    def block(self, segmenter: Any) -> Callable[[], None]:
+        """A work: the segmenter's next BLOCK frames."""
+
+        def work() -> None:
+            self.advance(segmenter, segmenter.time + BLOCK)
+            bench.wait_for(segmenter.device)
+
+        return work
+
+
+def _segmenter(network: Any, settings: dict[str, Any]) -> Any:
+    from memvos import Segmenter
+
+    return Segmenter(network, settings["memory"], settings["device"], settings["precision"])
