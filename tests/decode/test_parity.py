@@ -82,10 +82,9 @@ def play(stepper, clip, masks_at):
 def check(clip, played, gaps, compare_scores=True):
     """The tolerances of the recording: probabilities 2e-4, label agreement .9995, scores 1e-4.
 
-    With top-k a near-tie can flip under round-off, and the clip differs from there on (in double precision, too, the
-    clips `three` and `yv` have gaps of 5e-7 and 6e-6). So the comparison may end early, but not before frame 4, at a
-    frame whose read had a gap below 1e-4 (three times what round-off moves the logits), with a difference below 1e-2.
-    Prints what was found (`pytest -rP` shows it) and returns the number of frames compared.
+    With top-k a near-tie can flip under round-off, and the clip differs from there on. So the comparison may end early,
+    but not before frame 4, at a frame whose read had a gap below 1e-4 (three times what round-off moves the logits),
+    with a difference below 1e-2. Prints what was found (`pytest -rP` shows it); returns the number of frames compared.
     """
     probabilities, labels, scores, _ = played
     largest = 0.0
