@@ -46,8 +46,6 @@ def _missing(table: Table) -> Iterator[Finding]:
     lines = [line for line in table.lines if line.kind != REFERENCE]
     if missing := [line.label for line in lines if not line.ran]:
         yield "Not run:", f"{len(missing)} of {len(lines)} lines were not run: {'; '.join(missing)}."
-    if stale := table.results.stale:
-        yield "Left out:", f"results of another configuration, code or data: {', '.join(stale)}."
 
 
 def _effects(table: Table) -> Iterator[Finding]:
