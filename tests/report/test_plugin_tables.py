@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from memvos.errors import InputError
-from memvos.report.spec import lend, lent_to
+from memvos.report.overrides import lend, lent_to
 from memvos.report.spec_file import load_spec
 from memvos.report.table import build
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from memvos.report.content import REFERENCE
+from memvos.report.entries import Row
 from memvos.report.render import to_markdown
-from memvos.report.spec import Row
 from memvos.report.table import build
 
 LEVELS = {"baseline": 0.5, "qam": 0.52, "pem": 0.55, "both": 0.6, "copy_first": 0.25, "matching": 0.4}

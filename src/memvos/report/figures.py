@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from memvos.report.compare import GAINS, LOSES, Interval
 from memvos.report.content import FLOOR, ROW, VARIANT, Table
+from memvos.report.entries import MEASURES, Sweep
 from memvos.report.quality_bins import EDGES
-from memvos.report.spec import MEASURES, Sweep
 from memvos.report.sweeps import reference_label, value_text
 
 BLUE, GREEN, RED, GREY, LIGHT = "#2b6cb0", "#2f855a", "#c05621", "#8a8a84", "#a9c4e4"

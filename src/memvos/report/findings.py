@@ -9,7 +9,7 @@ import numpy as np
 
 from memvos.report.compare import GAINS, LOSES, Interval
 from memvos.report.content import FLOOR, GATE, ORACLE, REFERENCE, ROW, VARIANT, Line, Table
-from memvos.report.spec import Sweep
+from memvos.report.entries import Sweep
 from memvos.report.sweeps import gates, recovered, reference_label, value_text
 
 Finding = tuple[str, str]

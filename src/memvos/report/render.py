@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from memvos.report.content import QualityBins, Table
+from memvos.report.entries import Sweep
 from memvos.report.figures import draw
 from memvos.report.quality_bins import EDGES
 from memvos.report.sections import Section, main, sections
-from memvos.report.spec import Sweep
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 76rem; margin: 2rem auto;

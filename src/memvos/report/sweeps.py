@@ -7,8 +7,9 @@ from statistics import fmean
 
 from memvos.report.compare import GAINS, Interval, bootstrap
 from memvos.report.content import SweptPoint, Table
+from memvos.report.entries import MEASURES, Curve, Sweep
 from memvos.report.results import Results
-from memvos.report.spec import MEASURES, Curve, Spec, Sweep
+from memvos.report.spec import Spec
 
 
 def points(spec: Spec, results: Results) -> Iterator[SweptPoint]:

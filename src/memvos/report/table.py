@@ -21,10 +21,11 @@ from memvos.report.content import (
     Table,
     Value,
 )
+from memvos.report.entries import Row
 from memvos.report.findings import find
 from memvos.report.quality_bins import quality_bins
 from memvos.report.results import Result, Results
-from memvos.report.spec import Row, Spec
+from memvos.report.spec import Spec
 from memvos.report.spec_file import load_spec
 from memvos.report.sweeps import points
 
