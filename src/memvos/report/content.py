@@ -13,6 +13,8 @@ from memvos.report.spec import Spec
 NOT_RUN = "not run"
 ROW, VARIANT, FLOOR, REFERENCE = "row", "variant", "floor", "reference"
 GATE, ORACLE = "gate", "oracle"
+Finding = tuple[str, str]
+"""Heading and sentence."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Table:
     comparisons: tuple[Comparison, ...]
     swept: tuple[SweptPoint, ...]
     bins: tuple[QualityBins, ...]
-    findings: tuple[tuple[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def line(self, row: str, variant: str | None = None) -> Line:
         """The line of a row, one of its variants, or a floor."""
