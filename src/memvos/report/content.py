@@ -13,8 +13,6 @@ from memvos.report.spec import Spec
 NOT_RUN = "not run"
 ROW, VARIANT, FLOOR, REFERENCE = "row", "variant", "floor", "reference"
 GATE, ORACLE = "gate", "oracle"
-Finding = tuple[str, str]
-"""Heading and sentence."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,10 @@ class QualityBins:
     true: np.ndarray
     predicted_frames: np.ndarray
     true_frames: np.ndarray
+
+
+Finding = tuple[str, str]
+"""Heading and sentence."""
 
 
 @dataclass(frozen=True)
