@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from memvos.app import composition, provenance
 from memvos.app.faults import UnknownKey
-from memvos.app.jobs import Job
+from memvos.app.job import Job
 from memvos.app.runs import data_of
 from memvos.report.entries import Row, Stage
 from memvos.report.overrides import lend, lent_to

@@ -11,7 +11,8 @@ from typing import Any
 
 from memvos.app import composition, processes, provenance
 from memvos.app.faults import UnknownKey
-from memvos.app.jobs import Job, Outcome, Runner
+from memvos.app.job import Job
+from memvos.app.jobs import Outcome, Runner
 from memvos.app.options import Options, spec_path
 from memvos.app.plan import EVALUATE, Plan
 from memvos.app.progress import Display
