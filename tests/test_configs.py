@@ -9,7 +9,7 @@ from memvos.app.runs import build_model, instantiate
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
 from memvos.paths import conf_dir, experiments_dir
-from memvos.report.spec import lend, merge
+from memvos.report.overrides import lend, merge
 from memvos.report.spec_file import load_spec
 
 SCALES = ("smoke", "mini", "small", "paper")

@@ -12,8 +12,6 @@ import torch
 
 from memvos.app.main import main
 from memvos.app.progress import Display
-from memvos.app.reproduce import only_one
-from memvos.errors import InputError
 
 SPEC = """
 schema: 1
@@ -128,13 +126,6 @@ def test_weights_that_are_not_there_are_told_before_any_training(work):
     assert code == 2
     assert "/no/such.npz" in error
     assert not (work / "early" / "stages").exists()
-
-
-def test_another_run_in_the_same_folder_is_refused(work):
-    folder = work / "taken"
-    folder.mkdir()
-    with only_one(folder), pytest.raises(InputError, match="is in use by another run"), only_one(folder):
-        pass
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from memvos.app.jobs import Job, Runner
+from memvos.app.job import Job
+from memvos.app.jobs import Runner
 from memvos.app.progress import Display
 
 
@@ -110,10 +111,3 @@ def test_an_interrupt_lets_jobs_write_what_they_have(tmp_path):
 def _interrupt_when_ready(log: Path, running) -> None:
     if log.read_text():
         signal.raise_signal(signal.SIGINT)
-
-
-def test_the_end_of_a_log_leaves_out_progress_bars_that_were_redrawn(tmp_path):
-    entry = job(tmp_path, "a")
-    entry.folder.mkdir()
-    entry.log.write_text("0%\r50%\r100%\n\nlast words\n")
-    assert entry.last_lines(2) == "    100%\n    last words"

@@ -8,7 +8,8 @@ import pytest
 
 from memvos.app import provenance
 from memvos.app.plan import FINAL, Plan, is_evaluated, is_trained
-from memvos.report.spec import Row, Spec, Stage, Variant
+from memvos.report.entries import Row, Stage, Variant
+from memvos.report.spec import Spec
 
 STAGES = (Stage("pretrain", ("stage=pretrain",)), Stage("main", ("stage=main",), start="pretrain"))
 BOTH = ("pretrain", "main")

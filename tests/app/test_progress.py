@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from memvos.app.jobs import Job
+from memvos.app.job import Job
 from memvos.app.progress import Display, duration
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from memvos.app import provenance
-from memvos.app.jobs import Job
+from memvos.app.job import Job
 from memvos.app.sweep import short_named
 
 

@@ -1,5 +1,6 @@
 """A network small enough to train in milliseconds, clips for it, and videos to segment."""
 
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from torch.utils.data import Dataset
 from memvos.data.clip import Clip, ClipBatch
 from memvos.data.datamodules import ClipDataModule
 from memvos.data.trees import Video
-from memvos.lit import QDMNModule
+from memvos.lit import ChannelsLast, Checkpoints, QDMNModule, make_trainer, split_batch
+from memvos.lit import fit as fit_as_split
 from memvos.losses import BootstrappedCrossEntropy, QualityLoss
 from memvos.model.interface import MemoryFrame, VOSModel
 
@@ -100,6 +102,30 @@ def make_module(model, **options):
     )
 
 
+def split_and_fit(trainer, module, datamodule, batch, largest=None, resume=None):
+    """As the command does it: split the batch, then train."""
+    split = split_batch(batch, trainer.world_size, largest)
+    trainer.accumulate_grad_batches, datamodule.batch_size = split.accumulate, split.per_device
+    fit_as_split(trainer, module, datamodule, resume)
+    return split
+
+
+def quiet_trainer(folder, *callbacks, steps=4, every_steps=None, **options):
+    """A trainer on the CPU that writes nothing but its checkpoints."""
+    return make_trainer(
+        "32-true",
+        **{"accelerator": "cpu", **options},
+        max_steps=steps,
+        max_epochs=-1,
+        callbacks=[ChannelsLast(), Checkpoints(folder, every_steps=every_steps), *callbacks],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        log_every_n_steps=1,
+    )
+
+
 class NumberedClips(Dataset):
     """Clips by sample number, as the real data sets give them; `seen` says which were asked for."""
 
@@ -132,6 +158,24 @@ def tiny_without_qam():
 def module_of():
     """Make a QDMNModule of a model."""
     return make_module
+
+
+@pytest.fixture
+def fit():
+    """Split a global batch, then train."""
+    return split_and_fit
+
+
+@pytest.fixture
+def trainer_of():
+    """Make a trainer with a folder for its checkpoints."""
+    return quiet_trainer
+
+
+@pytest.fixture
+def fresh(tiny):
+    """Make the same untrained module again and again."""
+    return lambda: make_module(deepcopy(tiny))
 
 
 @pytest.fixture

@@ -92,17 +92,6 @@ def test_without_a_quality_head_only_the_segmentation_is_trained(tiny_without_qa
     assert output["loss"].item() == pytest.approx(logged["train/segmentation"])
 
 
-def test_plain_facts_are_remembered(tiny, module_of):
-    module = module_of(tiny)
-    module.remember(model={"_target_": "some.Model", "width": [1, 2]})
-    assert module.hparams["model"] == {"_target_": "some.Model", "width": [1, 2]}
-
-
-def test_a_fact_that_is_not_plain_is_refused(tiny, module_of):
-    with pytest.raises(TypeError, match="plain values only, got object for 'model'; convert a configuration"):
-        module_of(tiny).remember(model=object())
-
-
 def test_an_unknown_quality_gradient_is_refused(tiny, module_of):
     with pytest.raises(ValueError, match="'released' or 'detached', got 'half'"):
         module_of(tiny, quality_gradient="half")
@@ -115,21 +104,6 @@ def test_the_quality_loss_counts_from_its_first_step_on(tiny, batch, module_of):
     module._trainer.global_step = 10
     together = float(module.training_step(batch, 1)["loss"].detach())
     assert together == pytest.approx(logged["train/segmentation"] + logged["train/quality"])
-
-
-def test_parts_of_the_network_learn_at_their_own_rate(tiny, module_of):
-    module = module_of(tiny, learning_rate_factors={"model.key": 0.1, "bias": 0.5})
-    groups = module.configure_optimizers()["optimizer"].param_groups
-    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
-    assert len(rates) == len(list(tiny.parameters()))
-    assert rates[id(tiny.key.weight)] == pytest.approx(1e-3)  # of 1e-2
-    assert rates[id(tiny.key.bias)] == pytest.approx(5e-4)
-    assert rates[id(tiny.decoder.weight)] == pytest.approx(1e-2)
-
-
-def test_a_learning_rate_factor_of_no_parameter_is_refused(tiny, module_of):
-    with pytest.raises(ValueError, match=r"no part of the network is named like projection\.key; correct lit"):
-        module_of(tiny, learning_rate_factors={"projection.key": 0.1}).configure_optimizers()
 
 
 def test_a_negative_quality_weight_is_refused(tiny, module_of):

@@ -71,3 +71,17 @@ def keyed():
         return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32) * np.float32(scale))
 
     return tensor
+
+
+@pytest.fixture
+def move():
+    """Give a batch norm statistics and an affine map that are not the identity."""
+
+    def change(norm):
+        with torch.no_grad():
+            norm.running_mean.uniform_(-1, 1)
+            norm.running_var.uniform_(0.5, 2)
+            norm.weight.uniform_(0.5, 2)
+            norm.bias.uniform_(-1, 1)
+
+    return change

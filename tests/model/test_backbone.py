@@ -9,15 +9,6 @@ from memvos.errors import InputError
 from memvos.model.backbone import ResNet, extend_stem
 
 
-def moved(norm):
-    """Give a batch norm statistics and an affine map that are not the identity."""
-    with torch.no_grad():
-        norm.running_mean.uniform_(-1, 1)
-        norm.running_var.uniform_(0.5, 2)
-        norm.weight.uniform_(0.5, 2)
-        norm.bias.uniform_(-1, 1)
-
-
 def state_of(model, tmp_path, **changes):
     path = tmp_path / "trunk.pth"
     torch.save({**model.state_dict(), **changes}, path)
@@ -25,12 +16,12 @@ def state_of(model, tmp_path, **changes):
 
 
 @pytest.mark.parametrize("depth", [18, 50])
-def test_features_equal_those_of_torchvision_up_to_layer3(depth):
+def test_features_equal_those_of_torchvision_up_to_layer3(depth, move):
     torch.manual_seed(0)
     theirs, ours = torchvision.models.resnet.__dict__[f"resnet{depth}"]().eval(), ResNet(depth).eval()
     for module in theirs.modules():
         if isinstance(module, nn.BatchNorm2d):
-            moved(module)
+            move(module)
     kept = {name: tensor for name, tensor in theirs.state_dict().items() if name in ours.state_dict()}
     ours.load_state_dict(kept)
     image = torch.randn(1, 3, 64, 96)

@@ -2,17 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from memvos.model.backbone import ResNet
-from memvos.model.frozen import FrozenStatistics, convolve, fold_statistics
-
-
-def moved(norm):
-    """Give a batch norm statistics and an affine map that are not the identity."""
-    with torch.no_grad():
-        norm.running_mean.uniform_(-1, 1)
-        norm.running_var.uniform_(0.5, 2)
-        norm.weight.uniform_(0.5, 2)
-        norm.bias.uniform_(-1, 1)
+from memvos.model.frozen import FrozenStatistics, convolve
 
 
 def test_frozen_statistics_do_not_move_in_training_but_their_weights_are_trained():
@@ -40,10 +30,10 @@ def test_scale_and_shift_are_the_affine_map_of_batch_norm():
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_convolution_with_folded_norm_equals_the_two_in_turn_with_the_same_gradients(bias):
+def test_a_convolution_with_folded_norm_equals_the_two_in_turn_with_the_same_gradients(bias, move):
     torch.manual_seed(0)
     convolution, norm, x = nn.Conv2d(3, 4, 3, 2, 1, bias=bias), FrozenStatistics(4), torch.randn(2, 3, 8, 8)
-    moved(norm)
+    move(norm)
     parameters = [*convolution.parameters(), *norm.parameters()]
     folded, plain = convolve(x, convolution, norm), norm(convolution(x))
     torch.testing.assert_close(folded, plain)
@@ -54,25 +44,3 @@ def test_a_convolution_with_folded_norm_equals_the_two_in_turn_with_the_same_gra
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
-
-
-def test_folding_the_statistics_once_changes_nothing_and_leaves_the_network_alone():
-    torch.manual_seed(0)
-    trunk, image = ResNet(18, width=8), torch.randn(1, 3, 32, 32)
-    for module in trunk.modules():
-        if isinstance(module, FrozenStatistics):
-            moved(module)
-    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
-    folded = fold_statistics(trunk)
-    assert not any(isinstance(module, FrozenStatistics) for module in folded.modules())
-    assert all(torch.equal(before[name], tensor) for name, tensor in trunk.state_dict().items())
-    for one, other in zip(folded(image), trunk(image), strict=True):
-        torch.testing.assert_close(one, other)
-
-
-def test_folding_shares_what_has_no_statistics(tiny):
-    model = tiny()
-    folded = fold_statistics(model)
-    assert folded.read is model.read
-    assert folded.decoder is model.decoder
-    assert folded.query_encoder is not model.query_encoder

@@ -2,12 +2,10 @@ from functools import partial
 
 import pytest
 import torch
-from torch import nn
 
 from memvos.model.backbone import ResNet
-from memvos.model.frozen import fold_statistics
 from memvos.model.interface import Memory
-from memvos.model.memory_read import Kernel, MemoryRead, TopK
+from memvos.model.memory_read import MemoryRead, TopK
 from memvos.model.pem import NoPrior, StrongPrior, WeakPrior
 from memvos.model.qam import AcceptAll, QualityHead
 from memvos.model.qdmn import QDMN
@@ -71,7 +69,8 @@ def test_objects_may_come_in_any_order(tiny):
     order, model = [2, 0, 1], tiny(read=MemoryRead(TopK(5)))
     torch.testing.assert_close(segment(model, images, masks[:, order]), segment(model, images, masks)[:, order])
     query = model.query(images[0])
-    torch.testing.assert_close(model.assess(query, masks[:, order]), model.assess(query, masks)[:, order])
+    record, ordered = model.memorize(query, masks), model.memorize(query, masks[:, order])
+    torch.testing.assert_close(ordered.quality, record.quality[:, order])
 
 
 def test_clips_of_a_batch_do_not_see_each_other(tiny):
@@ -90,12 +89,6 @@ def test_an_annotated_frame_needs_no_query_features(tiny):
     model.segment(query, Memory.stack([record]), masks)
     model.memorize(query, masks)
     assert calls == [1]
-
-
-def test_the_quality_of_a_record_is_the_assessed_quality(tiny):
-    model, (images, masks) = tiny(), clip()
-    query = model.query(images[0])
-    torch.testing.assert_close(model.memorize(query, masks).quality, model.assess(query, masks))
 
 
 def test_without_qam_every_record_has_quality_1(tiny):
@@ -123,7 +116,7 @@ def test_a_segmentation_loss_trains_every_part_but_the_quality_head(tiny):
 def test_a_score_loss_reaches_the_mask(tiny):
     model, (images, masks) = tiny(quality=QualityHead), clip()
     masks.requires_grad_()
-    model.assess(model.query(images[0]), masks).sum().backward()
+    model.memorize(model.query(images[0]), masks).quality.sum().backward()
     assert masks.grad.count_nonzero() > 0
     assert model.quality.fc2.weight.grad is not None
 
@@ -147,19 +140,3 @@ def test_bf16_and_channels_last_give_nearly_the_same_logits(tiny):
         logits = segment(model, images, masks)
     assert logits.dtype == torch.float32
     torch.testing.assert_close(logits, expected, rtol=0.1, atol=0.1 * expected.abs().max().item())
-
-
-def test_folding_the_statistics_does_not_change_the_logits(tiny):
-    model, (images, masks) = tiny(read=MemoryRead(Kernel())), clip()
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_var.uniform_(0.5, 2)
-        torch.testing.assert_close(segment(fold_statistics(model), images, masks), segment(model, images, masks))
-
-
-def test_statistics_of_the_read_are_those_of_the_enhanced_query(tiny):
-    model, (images, masks) = tiny(), clip()
-    query, memory = model.query(images[1]), Memory.stack([model.memorize(model.query(images[0]), masks)])
-    key, _ = model.query_projection(model.enhance(query.features, masks))
-    assert model.read_statistics(query, memory, masks) == model.read.statistics(key, memory)

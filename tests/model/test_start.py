@@ -5,7 +5,7 @@ import torch
 
 from memvos.model.backbone import ResNet
 from memvos.model.interface import Memory
-from memvos.model.start import AsIs, MatchedKeys, SpreadKeys, match_keys
+from memvos.model.start import AsIs, MatchedKeys, SpreadKeys
 
 
 def test_as_is_changes_nothing(tiny):
@@ -36,7 +36,7 @@ def test_a_position_matches_itself_better_than_the_others(tiny):
     model = tiny(start=MatchedKeys(), key_channels=16)
     with torch.no_grad():
         model.memory_encoder.trunk.conv1.weight[:, 3:].zero_()  # let both sides see the image alone
-        match_keys(model)
+        MatchedKeys()(model)
         query = model.query(torch.randn(1, 3, 64, 64))
         record = model.memorize(query, torch.zeros(1, 1, 64, 64))
         logits = model.read.similarity(
@@ -53,7 +53,7 @@ def test_the_start_does_not_depend_on_the_random_state(tiny):
     models = [tiny(), tiny()]
     for seed, model in enumerate(models):
         torch.manual_seed(seed)
-        match_keys(model)
+        MatchedKeys()(model)
     assert torch.equal(models[0].query_projection.key.weight, models[1].query_projection.key.weight)
 
 

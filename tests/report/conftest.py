@@ -52,7 +52,7 @@ def write_result(folder: Path, row: str, seed: int, scores: dict, quality=None, 
         "speed": {"fps": 40.0},
         "provenance": {
             "fingerprint": "0123456789abcdef",
-            "git": {"commit": "a" * 40, "dirty": False},
+            "git": "a" * 40,
             "device": "x86_64",
             "precision": "bf16",
             "data": "feedfeed",

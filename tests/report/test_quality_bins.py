@@ -3,7 +3,6 @@ import csv
 import numpy as np
 import pytest
 
-from memvos.report.quality_bins import quality_bins
 from memvos.report.render import write
 from memvos.report.table import build
 
@@ -18,7 +17,7 @@ def table(spec, tmp_path, result):
 
 
 def test_pairs_fall_into_bins_of_a_twentieth(table):
-    (bins,) = quality_bins(table)
+    (bins,) = table.bins
     assert (bins.row, bins.label) == ("qam", "QAM")
     assert {int(i): int(bins.count[i]) for i in np.flatnonzero(bins.count)} == {0: 1, 10: 2, 19: 2}
     assert bins.true[[0, 10, 19]] == pytest.approx([0.8, 0.5, 0.95])
@@ -26,7 +25,7 @@ def test_pairs_fall_into_bins_of_a_twentieth(table):
 
 
 def test_objects_of_a_frame_are_averaged_for_the_histogram(table):
-    (bins,) = quality_bins(table)
+    (bins,) = table.bins
     # frame 0: scores .52 and .02 → .27, IoU .4 and .8 → .6; frames 1 to 3 have one object
     assert {int(i): float(bins.predicted_frames[i]) for i in np.flatnonzero(bins.predicted_frames)} == {
         5: 0.25,

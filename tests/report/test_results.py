@@ -65,14 +65,6 @@ def test_results_on_different_data_of_one_name_are_never_mixed(spec, two):
         Results(spec, root)
 
 
-def test_results_of_an_older_configuration_are_left_out_and_named(spec, two):
-    root, _, second = two
-    change(second, provenance={"data": "feedfeed", "fingerprint": "new"})
-    results = Results(spec, root, wanted={("qam", 0): "new", ("baseline", 0): "new"})
-    assert (list(results.of("qam")), list(results.of("baseline"))) == ([0], [])
-    assert results.stale == ["baseline/seed0"]
-
-
 def test_faulty_files_are_named(spec, two):
     root, first, _ = two
     content = (first / "result.json").read_text()

@@ -2,18 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from memvos.report.spec import Evaluation, merge
+from memvos.report.spec import Evaluation
 from memvos.report.spec_file import load_spec
-
-SHIPPED = Path(__file__).parents[2] / "experiments/qdmn_table5.yaml"
-
-
-def edited(tmp_path, old, new):
-    text = SHIPPED.read_text()
-    assert old in text
-    path = tmp_path / "table.yaml"
-    path.write_text(text.replace(old, new))
-    return path
 
 
 def test_printed_numbers_are_the_papers(spec):
@@ -58,38 +48,9 @@ def test_the_variants_overrides_win_over_the_rows(spec):
     assert found["baseline__oracle_gate"][-2:] == ("memory=qdmn", "gate=oracle")
 
 
-def test_of_two_values_of_one_key_the_later_stays():
-    assert merge(("memory=qdmn", "a.b=1"), ("memory=all",), ("a.b=2",)) == ("memory=all", "a.b=2")
-
-
 def test_results_lie_by_row_variant_and_seed():
     assert Evaluation("both", "no_gate", ()).folder(Path("results"), 2) == Path("results/both__no_gate/seed2")
     assert Evaluation("both", None, ()).folder(Path("results"), 0) == Path("results/both/seed0")
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no table specification at .*nothing\.yaml"):
-        load_spec(tmp_path / "nothing.yaml")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("schema: 1", "schema: 7", "expected a mapping with `schema: 1`"),
-        ("base: baseline", "base: nothing", "row 'nothing' does not exist; there are baseline, qam"),
-        ("id: pem\n", "id: qam\n", "row id 'qam' is used twice"),
-        ("id: no_gate, label", "id: gate, label", "variant 'no_gate' does not exist; there are gate, oracle_gate"),
-        ("printed_decimals", "decimals", "unknown key 'decimals'"),
-        ('    label: "baseline"\n', "", r"rows, entry 'baseline'.*'label'"),
-        ('main_metric: "J&F"', 'main_metric: "G"', "main_metric 'G' is not among metrics J, F, J&F"),
-        ("row: both", "row: baseline", "row 'baseline' has no variant 'no_gate'"),
-        ("stages: [pretrain, main]", "stages: [main]", "runs stage 'main' but not 'pretrain', which it starts from"),
-        ("floors:  ", "floors: [7]\nunused:  ", "floors: expected a mapping, got 7"),
-    ],
-)
-def test_faults_are_named(tmp_path, old, new, message):
-    with pytest.raises(ValueError, match=message):
-        load_spec(edited(tmp_path, old, new))
 
 
 ON = """

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from memvos.report.content import REFERENCE
+from memvos.report.entries import Row
 from memvos.report.render import to_markdown
-from memvos.report.spec import Row
 from memvos.report.table import build
 
 LEVELS = {"baseline": 0.5, "qam": 0.52, "pem": 0.55, "both": 0.6, "copy_first": 0.25, "matching": 0.4}
@@ -78,14 +78,6 @@ def test_gates_are_compared_on_one_network(spec, tmp_path, result):
     assert found["QAM"] is None
 
 
-def test_scores_by_attribute_name_their_number_of_objects(spec, tmp_path, result):
-    result(tmp_path / "pem", "pem", 0, {("clip0", "1"): 0.9, ("clip1", "1"): 0.5, ("clip1", "2"): 0.4})
-    table = build(spec, tmp_path)
-    assert table.attributes == {"exit": 1, "occlusion": 3}
-    assert table.line("pem").attributes["exit"].mean == pytest.approx(90)
-    assert table.line("pem").present["occlusion"].mean == pytest.approx(50)
-
-
 def test_the_header_names_what_was_measured(spec, tmp_path, result):
     result(tmp_path / "pem", "pem", 1, scores(0.5))
     result(tmp_path / "qam", "qam", 0, scores(0.5))
@@ -97,7 +89,7 @@ def test_the_header_names_what_was_measured(spec, tmp_path, result):
         "seeds": "0, 1",
         "device": "x86_64",
         "precision": "bf16",
-        "git commit": "a" * 12,
+        "git commit": "a" * 40,
     }
 
 
@@ -105,20 +97,9 @@ def test_every_commit_is_named_and_changes_are(spec, tmp_path, result):
     folder = result(tmp_path / "pem", "pem", 0, scores(0.5))
     result(tmp_path / "qam", "qam", 0, scores(0.5))
     content = json.loads((folder / "result.json").read_text())
-    content["provenance"]["git"] = {"commit": "c" * 40, "dirty": True}
+    content["provenance"]["git"] = f"{'c' * 40} + changes"
     (folder / "result.json").write_text(json.dumps(content))
-    assert dict(build(spec, tmp_path).header)["git commit"] == f"{'a' * 12}, {'c' * 12} with changes"
-
-
-def test_the_tolerance_holds_at_paper_scale_only(spec, tmp_path, result):
-    result(tmp_path / "qam", "qam", 0, scores(0.843), scale="paper")
-    folder = result(tmp_path / "pem", "pem", 0, scores(0.80), scale="paper")
-    misses = build(spec, tmp_path).misses
-    assert misses == ["PEM: J&F 80.0, printed 83.6, differs by -3.6 points; scale paper allows 1.0"]
-    for path in (folder, tmp_path / "qam/seed0"):
-        content = json.loads((path / "result.json").read_text()) | {"scale": "mini"}
-        (path / "result.json").write_text(json.dumps(content))
-    assert build(spec, tmp_path).misses == []
+    assert dict(build(spec, tmp_path).header)["git commit"] == f"{'a' * 40}, {'c' * 40} + changes"
 
 
 def test_pollution_at_rate_zero_is_the_gates_own_evaluation(spec, tmp_path, result):

@@ -120,8 +120,7 @@ def _training(settings: dict[str, Any], device: Any, precision: str) -> Callable
     optimizer = instantiate(settings["optimizer"])(model.parameters())
     loss = instantiate(settings["losses"])["segmentation"]
     frames = torch.randn(batch, FRAMES, 3, size, size, device=device)
-    masks = torch.zeros(batch, FRAMES, 1, size, size, device=device)
-    masks[..., size // 4 : size // 2, size // 4 : size // 2] = 1
+    masks = torch.from_numpy(square(size)).to(device, torch.float32).expand(batch, FRAMES, 1, size, size)
     clips = ClipBatch(frames, masks, torch.ones(batch, 1, dtype=torch.bool, device=device))
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
 
@@ -146,15 +145,22 @@ def _inference(settings: dict[str, Any], device: Any, precision: str) -> Callabl
     size = settings["data"]["size"]
     segmenter = Segmenter(instantiate(settings["model"]), "first_previous", device, precision)
     frame = np.random.default_rng(0).integers(0, 255, (size, size, 3), dtype=np.uint8)
-    mask = np.zeros((size, size), np.uint8)
-    mask[size // 4 : size // 2, size // 4 : size // 2] = 1
-    segmenter.step(frame, mask)
+    segmenter.step(frame, square(size))
 
     def step() -> None:
         segmenter.step(frame)
         wait_for(device)
 
     return step
+
+
+def square(size: int) -> Any:
+    """Label map (size, size) uint8 of one object that fills a sixteenth of it."""
+    import numpy as np
+
+    labels = np.zeros((size, size), np.uint8)
+    labels[size // 4 : size // 2, size // 4 : size // 2] = 1
+    return labels
 
 
 def wait_for(device: Any) -> None:

@@ -114,8 +114,7 @@ def _clip(config: dict[str, Any]) -> Callable[[], None]:
     device = choose_device("auto")
     segmenter = Segmenter(instantiate(config["model"]), "every_5", device)
     frames = np.random.default_rng(0).integers(0, 255, (FRAMES, size, size, 3), dtype=np.uint8)
-    mask = np.zeros((size, size), np.uint8)
-    mask[size // 4 : size // 2, size // 4 : size // 2] = 1
+    mask = bench.square(size)
 
     def clip() -> None:
         segmenter.reset()

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 from memvos.app import composition, provenance
 from memvos.app.faults import UnknownKey
-from memvos.app.jobs import Job
+from memvos.app.job import Job
 from memvos.app.runs import data_of
-from memvos.report.spec import Evaluation, Row, Spec, Stage, lend, lent_to
+from memvos.report.entries import Row, Stage
+from memvos.report.overrides import lend, lent_to
+from memvos.report.spec import Evaluation, Spec
 
 FINAL = "checkpoints/final.ckpt"
 EVALUATE = "evaluate"
@@ -104,7 +106,7 @@ class Plan:
         """Plan one stage; where another row, or another table, has the same one, that is used."""
         mine = self.overrides["train"]
         if row is None:  # another network, which the row's and the user's settings of the model are not for
-            mine = [override for override in mine if not override.startswith(("model", "experiment"))]
+            mine = [override for override in mine if not is_of_model(override)]
         overrides = [*(row.overrides if row else ()), *stage.overrides, *mine, f"seed={seed}"]
         config = self._config("train", overrides)
         data = self.data_fingerprint(data_of(config, "stage"), batch_size=1)
@@ -136,8 +138,9 @@ class Plan:
         row = self.spec.row(evaluation.row)
         trained, given = self._train(row, seed)
         lenders = {id: self._train(self.spec.row(id), seed)[0] for id in lent_to(evaluation.overrides)}
+        mine = [override for override in self.overrides["evaluate"] if self._takes(row, override)]
         marks, paths = (
-            [*lend(evaluation.overrides, values), *self._for_model(row), f"seed={seed}"]
+            [*lend(evaluation.overrides, values), *mine, f"seed={seed}"]
             for values in (
                 {id: lender.fingerprint for id, lender in lenders.items()},
                 {id: composition.quoted(lender.weights) for id, lender in lenders.items()},
@@ -155,13 +158,11 @@ class Plan:
         self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *paths, *target), folder, done, needs)
         self.scored[name] = (row.id, seed)
 
-    def _for_model(self, row: Row) -> list[str]:
-        """The user's overrides for an evaluation; a floor keeps its model and takes only what that knows."""
-        given = self.overrides["evaluate"]
-        return [o for o in given if row.stages or not o.startswith(("model", "experiment=")) or self._takes(row, o)]
-
     def _takes(self, row: Row, override: str) -> bool:
-        if override.startswith(("model=", "experiment=")):
+        """Is a user's override for this row's evaluation, too? A floor keeps its model and takes what that knows."""
+        if row.stages or not is_of_model(override):
+            return True
+        if composition.key_of(override) in ("model", "experiment"):
             return False
         try:
             composition.compose("evaluate", [*row.overrides, override])
@@ -190,6 +191,11 @@ def _origin(start: Trained | None, given: Mapping[str, Trained]) -> str | None:
 def _told_of(given: Mapping[str, Trained]) -> list[str]:
     """Overrides that tell a job where weights of other networks are."""
     return [f"{key}={composition.quoted(trained.weights)}" for key, trained in given.items()]
+
+
+def is_of_model(override: str) -> bool:
+    """Does an override choose the network, or set something of it?"""
+    return composition.key_of(override).startswith(("model", "experiment"))
 
 
 def is_trained(folder: Path, mark: str) -> bool:

@@ -7,10 +7,9 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-if TYPE_CHECKING:
-    from memvos.app.jobs import Job
+from memvos.app.job import Job
 
 EVERY_SECONDS = {True: 1.0, False: 30.0}
 """How often the line is written: on a terminal, elsewhere."""

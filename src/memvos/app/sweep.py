@@ -17,7 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from memvos.app import composition, processes
-from memvos.app.jobs import Job, Runner
+from memvos.app.job import Job
+from memvos.app.jobs import Runner
 from memvos.app.progress import Display
 
 BUILT_IN = (

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from memvos.app import composition, processes, provenance
 from memvos.app.faults import UnknownKey
-from memvos.app.jobs import Job, Outcome, Runner
+from memvos.app.job import Job
+from memvos.app.jobs import Outcome, Runner
+from memvos.app.options import Options, spec_path
 from memvos.app.plan import EVALUATE, Plan
 from memvos.app.progress import Display
-from memvos.app.reproduce import Options, only_one, spec_path
 from memvos.app.runs import instantiate, raise_data_faults, writable_folder
 from memvos.errors import InputError
 from memvos.report import render, table
@@ -91,6 +93,27 @@ def _unknown_in(command: str, overrides: Sequence[str]) -> UnknownKey | None:
             raise
         return fault
     return None
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder: two runs in one would write the same files. Jobs left over from a killed run hold it, too.
+
+    Raises:
+        InputError: if another run holds it.
+    """
+    import fcntl
+
+    with open(folder / ".lock", "w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{folder} is in use by another run, or by a job that a killed run left behind; "
+                "wait for it, stop it, or give output=FOLDER"
+            ) from error
+        yield
 
 
 class DataLook:

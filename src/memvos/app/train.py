@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +40,6 @@ def train(config: DictConfig) -> dict[str, Any]:
         InputError: for bad settings or data, before anything is trained.
         KeyboardInterrupt: after Ctrl-C, when last.ckpt is written.
     """
-    _quiet()
     import torch
     from pytorch_lightning import seed_everything
 
@@ -83,13 +80,6 @@ def _told_to_ranks(folder: Path) -> Iterator[None]:
         yield
     finally:
         del os.environ[OUTPUT]
-
-
-def _quiet() -> None:
-    """Lightning's own words about devices and modes say nothing a user of memvos asked for."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 
 
 def instantiate_all(group: dict[str, Any] | None) -> list[Any]:

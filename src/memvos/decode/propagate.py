@@ -226,7 +226,7 @@ class Segmenter:
         quality = dict(zip(self.ids, record.quality[0].tolist(), strict=True))
         if given:
             annotated = torch.tensor([[key in given for key in self.ids]])
-            record = replace(record, quality=scores.quality, pinned=True)
+            record = replace(record, quality=scores.quality)
             return quality, self.bank.annotate(record, annotated, scores.present), False
         polluted = corrupt(self.corruption, probabilities, self._size, self.time, self._salt) if due else None
         if polluted is None:

@@ -9,16 +9,10 @@ from memvos.errors import InputError
 
 @dataclass(frozen=True)
 class BatchSplit:
-    """How one optimiser step is made up: `per_device` clips at a time, `accumulate` times, on `devices` devices."""
+    """How every device makes up its part of an optimiser step: `per_device` clips at a time, `accumulate` times."""
 
     per_device: int
     accumulate: int
-    devices: int
-
-    @property
-    def total(self) -> int:
-        """Clips per optimiser step."""
-        return self.per_device * self.accumulate * self.devices
 
 
 def split_batch(total: int, devices: int, largest: int | None = None) -> BatchSplit:
@@ -47,4 +41,4 @@ def split_batch(total: int, devices: int, largest: int | None = None) -> BatchSp
         )
     share = total // devices
     pieces = next(count for count in range(1, share + 1) if share % count == 0 and share // count <= (largest or share))
-    return BatchSplit(share // pieces, pieces, devices)
+    return BatchSplit(share // pieces, pieces)

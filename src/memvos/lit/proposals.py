@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from memvos.data.clip import ClipBatch, normalise
 from memvos.lit.base import by_steps, plain
-from memvos.lit.validation import evenly_picked
+from memvos.lit.validation import evenly_picked, is_due, tell
 from memvos.model.detector import Detector, targets_of
 from memvos.model.interface import NOWHERE
 from memvos.model.proposal_sources import detect, in_unit_range
@@ -76,16 +76,11 @@ class ProposalRecall(Callback):
         self, trainer: pl.Trainer, pl_module: ProposalModule, outputs: Any, batch: ClipBatch, batch_idx: int
     ) -> None:
         """Measure, if it is time."""
-        step = trainer.global_step
-        if step == self._step or (step % self.every_steps and step != trainer.max_steps):
+        if trainer.global_step == self._step or not is_due(trainer, self.every_steps):
             return
-        self._step = step
+        self._step = trainer.global_step
         self.latest = self.measure(pl_module.model, trainer.datamodule.val_videos)
-        for logger in trainer.loggers:
-            logger.log_metrics({f"val/{name}": value for name, value in self.latest.items()}, step)
-        if trainer.progress_bar_callback is not None:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in self.latest.items())
-            trainer.progress_bar_callback.print(f"step {step}: {shown} on validation videos")
+        tell(trainer, self.latest)
 
     def measure(self, detector: Detector, videos: list) -> dict[str, float]:
         """Recall at mask IoU .5 and .7, ratios; empty where no frame has an object."""

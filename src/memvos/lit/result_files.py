@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from memvos.decode.writers import QUALITY_COLUMNS
 from memvos.lit.recall_watch import LEAST
 from memvos.lit.video_scores import VideoScores
 from memvos.metrics import MEASURES, ObjectScore, calibration, pearson, seen_unseen, spearman, summarise
 
 OBJECT_COLUMNS = ("video", "object", "frames", *MEASURES, "attributes", "category")
-QUALITY_COLUMNS = ("video", "frame", "object", "quality", "iou", "stored", "evicted")
 FRAME_COLUMNS = ("video", "frame", "seconds", "memory_frames", "memory_mib", "resident_mib")
 OF_ATTRIBUTES = ("J&F", "J&F_present", "objects")
 

@@ -15,21 +15,21 @@ from memvos.decode.precision import choose_precision
 from memvos.errors import InputError
 from memvos.lit.checkpoints import Interrupted
 
-NOISE = (".*dataloader is not resumable", ".*does not have many workers", ".*LeafSpec")
-"""Warnings of Lightning that do not hold here: the datamodules resume by themselves, and their clips are small."""
+NOISE = (".*dataloader is not resumable", ".*does not have many workers", ".*LeafSpec", ".*in eval mode at the start")
+"""Warnings of Lightning that do not hold here: datamodules resume by themselves, clips are small, statistics frozen."""
 
 LIGHTNING_NAMES = {torch.bfloat16: "bf16-mixed", torch.float32: "32-true"}
 
 
 def make_trainer(precision: str = "auto", accelerator: str = "auto", **options: Any) -> pl.Trainer:
-    """A Lightning trainer.
+    """A Lightning trainer, without Lightning's own words about devices and modes.
 
     Args:
         precision: any of Lightning's names, or "auto": bf16-mixed where the hardware is fast at it, else 32-true.
         accelerator: Lightning's name; "auto" takes a GPU if there is one.
         options: everything else, as `pl.Trainer` has it.
     """
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_no_advertisement)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     if precision == "auto":
         gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
         precision = LIGHTNING_NAMES[choose_precision("auto", torch.device("cuda" if gpu else "cpu"))]
@@ -73,7 +73,3 @@ def fit(
         raise KeyboardInterrupt(str(stop)) from None
     except SystemExit:  # Lightning's way to end at a KeyboardInterrupt, here the second Ctrl-C
         raise KeyboardInterrupt("Stopped at once; the same command goes on from the last checkpoint.") from None
-
-
-def _no_advertisement(record: logging.LogRecord) -> bool:
-    return "litlogger" not in record.getMessage()

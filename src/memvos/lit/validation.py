@@ -36,19 +36,11 @@ class Validation(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: ClipBatch, batch_idx: int
     ) -> None:
         """Validate, if it is time."""
-        step = trainer.global_step
-        due = step % self.every_steps == 0 or step == trainer.max_steps
-        if not due or step == self._step:
+        if trainer.global_step == self._step or not is_due(trainer, self.every_steps):
             return
-        self._step = step
+        self._step = trainer.global_step
         self.latest = self._validate(trainer, pl_module)
-        if not self.latest:
-            return
-        for logger in trainer.loggers:
-            logger.log_metrics({f"val/{name}": value for name, value in self.latest.items()}, step)
-        if trainer.progress_bar_callback is not None:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in self.latest.items())
-            trainer.progress_bar_callback.print(f"step {step}: {shown} on validation videos")
+        tell(trainer, self.latest)
 
     def _validate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
         videos = evenly_picked(trainer.datamodule.val_videos, self.videos)
@@ -65,6 +57,23 @@ class Validation(Callback):
         for module, mode in was_training.items():
             module.training = mode
         return _means(trainer, pl_module.device, parts)
+
+
+def is_due(trainer: pl.Trainer, every_steps: int) -> bool:
+    """Is it one of every so many steps, or the last?"""
+    return trainer.global_step % every_steps == 0 or trainer.global_step == trainer.max_steps
+
+
+def tell(trainer: pl.Trainer, measured: Mapping[str, float]) -> None:
+    """Log what was measured on validation videos, as `val/NAME`, and print it above the progress bar."""
+    if not measured:
+        return
+    step = trainer.global_step
+    for logger in trainer.loggers:
+        logger.log_metrics({f"val/{name}": value for name, value in measured.items()}, step)
+    if trainer.progress_bar_callback is not None:
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in measured.items())
+        trainer.progress_bar_callback.print(f"step {step}: {shown} on validation videos")
 
 
 def evenly_picked(videos: Sequence[Video], count: int | None) -> list[Video]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -59,36 +57,3 @@ def fold(convolution: nn.Conv2d, norm: FrozenStatistics) -> tuple[Tensor, Tensor
     if convolution.bias is not None:
         shift = shift + convolution.bias * scale
     return convolution.weight * scale.view(-1, 1, 1, 1), shift
-
-
-def fold_statistics(module: nn.Module) -> nn.Module:
-    """A twin for inference with all frozen statistics folded into the convolutions once; everything else is shared.
-
-    Results are the same; a small image is segmented about a fifth faster. Later training of `module` does not reach
-    the folded convolutions.
-    """
-    if not any(isinstance(part, FrozenStatistics) for part in module.modules()):
-        return module
-    twin = _shallow(module)
-    for name, part in module.named_children():
-        if isinstance(part, FrozenStatistics):
-            before = "0" if name == "1" else name.replace("bn", "conv")
-            twin._modules[before] = _folded(module._modules[before], part)
-            twin._modules[name] = nn.Identity()
-        elif not isinstance(part, nn.Conv2d):
-            twin._modules[name] = fold_statistics(part)
-    return twin
-
-
-def _folded(convolution: nn.Conv2d, norm: FrozenStatistics) -> nn.Conv2d:
-    weight, bias = fold(convolution, norm)
-    twin = _shallow(convolution)
-    twin.weight, twin.bias = (nn.Parameter(tensor.detach(), requires_grad=False) for tensor in (weight, bias))
-    return twin
-
-
-def _shallow(module: nn.Module) -> nn.Module:
-    twin = copy.copy(module)
-    for kind in ("_modules", "_parameters"):
-        twin.__dict__[kind] = dict(module.__dict__[kind])
-    return twin

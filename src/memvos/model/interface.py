@@ -60,7 +60,6 @@ class MemoryFrame:
         value: (B, N, Cv, h, w).
         quality: (B, N) predicted quality score S^A of the masks (QDMN Eq. 1); 1 where no QAM scores them.
         time: index of the frame in its video.
-        pinned: an annotated frame; never evicted.
         valid: (B, N) bool, which objects this record describes; None means all. An object that enters the video later
             is absent from earlier records.
         feature: (B, N, C, h, w), the memory feature f_m that key and value are made of, which QAM looks at; None where
@@ -72,7 +71,6 @@ class MemoryFrame:
     value: Tensor
     quality: Tensor
     time: int = 0
-    pinned: bool = False
     valid: Tensor | None = None
     feature: Tensor | None = None
     reference: Reference | None = None

@@ -80,10 +80,6 @@ class QDMN(VOSModel):
         feature = self.memory_encoder(query.image, masks)
         return MemoryFrame(*self.memory_projection(feature), self.quality(feature), feature=feature)
 
-    def assess(self, query: Query, masks: Tensor) -> Tensor:
-        """Predicted quality S^A (B, N) of masks (B, N, H, W), without a memory record (Eq. 1)."""
-        return self.quality(self.memory_encoder(query.image, masks))
-
     def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:
         """Return per-object logits (B, N, H, W), float32, before soft aggregation.
 
@@ -99,8 +95,3 @@ class QDMN(VOSModel):
     def enhance(self, features: Features, previous: Tensor) -> Tensor:
         """The query feature after PEM, f_e (B, C, h, w); one prior for all objects of `previous` (B, N, H, W)."""
         return self.prior(features.f16, merge_objects(previous), features.f8)
-
-    def read_statistics(self, query: Query, memory: Memory, previous: Tensor) -> dict[str, float]:
-        """Statistics of the memory read for reports; see MemoryRead.statistics."""
-        key = self.query_projection.key(self.enhance(query.features, previous))
-        return self.read.statistics(key, memory)

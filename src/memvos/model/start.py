@@ -22,40 +22,79 @@ class AsIs:
 
 @dataclass(frozen=True)
 class MatchedKeys:
-    """Let memory and query positions that look alike have like keys, where both have their own: see `match_keys`.
+    """Let memory and query positions that look alike have like keys, where both have their own.
+
+    The query trunk and key projection are copied to the memory side, whose trunk keeps its own stem channels for the
+    masks. Biases centre the keys on noise images (a common offset of all keys would make some memory positions popular
+    with every query), and one scale gives the similarities the asked deviation. No data is needed.
 
     Args:
-        deviation: of the similarities over the memory positions, at the start.
+        deviation: of the similarities over memory positions, averaged over query positions.
     """
 
     deviation: float = 3.0
 
     def __call__(self, model: nn.Module) -> None:
-        """Change the weights of the memory trunk and of both key projections."""
-        match_keys(model, self.deviation)
+        """Change the memory trunk and both key projections.
+
+        Args:
+            model: a network with memory_encoder, query_encoder, memory_projection, query_projection and read (QDMN).
+        """
+        query, memory = model.query_encoder.trunk, model.memory_encoder.trunk
+        training = query.training
+        with torch.no_grad():
+            model.eval()  # live batch statistics, where there are any, stay as they are
+            extra = memory.conv1.weight[:, 3:].clone()
+            copied = query.state_dict()
+            copied["conv1.weight"] = torch.cat([copied["conv1.weight"], extra], dim=1)
+            memory.load_state_dict({**memory.state_dict(), **copied})  # convolution biases may be its own
+            images, masks = _noise(model.pad_to)
+            seen = query(images).f16
+            remembered = model.memory_encoder(images, masks).flatten(0, 1)
+            convolution = model.query_projection.key
+            _centre(convolution, seen)
+            model.memory_projection.key.load_state_dict(convolution.state_dict())
+            _centre(model.memory_projection.key, remembered)
+            logits = model.read.similarity(
+                convolution(seen).flatten(2), model.memory_projection.key(remembered).flatten(2)
+            )
+            _scale([convolution, model.memory_projection.key], logits, self.deviation)
+            model.train(training)
 
 
 @dataclass(frozen=True)
 class SpreadKeys:
-    """Let keys that memory and query share (STCN) tell positions apart: see `spread_keys`.
+    """Let keys that memory and query share tell positions apart: centred and scaled as those of `MatchedKeys`.
 
     Args:
-        deviation: of the similarities over the memory positions, at the start.
+        deviation: of the similarities over memory positions, averaged over query positions.
     """
 
     deviation: float = 3.0
 
     def __call__(self, model: nn.Module) -> None:
-        """Change the weights of the key projection."""
-        spread_keys(model, self.deviation)
+        """Change the key projection.
+
+        Args:
+            model: a network with query_encoder, query_projection and read, without a key of the memory's own (STCN).
+        """
+        training = model.query_encoder.training
+        with torch.no_grad():
+            model.eval()
+            seen = model.query_encoder(_noise(model.pad_to)[0]).f16
+            convolution = model.query_projection.key
+            _centre(convolution, seen)
+            key = convolution(seen).flatten(2)
+            _scale([convolution], model.read.similarity(key, key), self.deviation)
+            model.train(training)
 
 
 @dataclass(frozen=True)
 class MatchedTemplates:
-    """The same for DMN-AOA: let memory and query positions of objects that look alike have like keys.
+    """As `MatchedKeys`, for DMN-AOA: let memory and query positions of objects that look alike have like keys.
 
     Args:
-        deviation: of the similarities over the memory positions, at the start.
+        deviation: of the similarities over memory positions, averaged over query positions.
     """
 
     deviation: float = 3.0
@@ -70,55 +109,6 @@ class MatchedTemplates:
             boxes = torch.tensor([0.0, 0.0, size[1], size[0]]).expand(len(images), 1, 4)
             model.template.match_keys(model.regions(model.encode(images), boxes, size), self.deviation)
             model.train(training)
-
-
-def match_keys(model: nn.Module, deviation: float = 3.0) -> None:
-    """Copy the query trunk and key projection to the memory side, centre the keys, and scale the similarities.
-
-    The memory trunk keeps its own stem channels for the masks. Biases centre the keys on noise images (a common offset
-    of all keys would make some memory positions popular with every query), and one scale gives the similarities the
-    asked deviation over memory positions. No data is needed.
-
-    Args:
-        model: a network with memory_encoder, query_encoder, memory_projection, query_projection and read (QDMN).
-        deviation: of the similarities over memory positions, averaged over query positions.
-    """
-    query, memory = model.query_encoder.trunk, model.memory_encoder.trunk
-    training = query.training
-    with torch.no_grad():
-        model.eval()  # live batch statistics, where there are any, stay as they are
-        extra = memory.conv1.weight[:, 3:].clone()
-        copied = query.state_dict()
-        copied["conv1.weight"] = torch.cat([copied["conv1.weight"], extra], dim=1)
-        memory.load_state_dict({**memory.state_dict(), **copied})  # convolution biases may be its own
-        images, masks = _noise(model.pad_to)
-        seen = query(images).f16
-        remembered = model.memory_encoder(images, masks).flatten(0, 1)
-        convolution = model.query_projection.key
-        _centre(convolution, seen)
-        model.memory_projection.key.load_state_dict(convolution.state_dict())
-        _centre(model.memory_projection.key, remembered)
-        logits = model.read.similarity(convolution(seen).flatten(2), model.memory_projection.key(remembered).flatten(2))
-        _scale([convolution, model.memory_projection.key], logits, deviation)
-        model.train(training)
-
-
-def spread_keys(model: nn.Module, deviation: float = 3.0) -> None:
-    """Centre the shared keys on noise images and give their similarities the asked deviation, as `match_keys` does.
-
-    Args:
-        model: a network with query_encoder, query_projection and read, without a key of the memory's own (STCN).
-        deviation: of the similarities over memory positions, averaged over query positions.
-    """
-    training = model.query_encoder.training
-    with torch.no_grad():
-        model.eval()
-        seen = model.query_encoder(_noise(model.pad_to)[0]).f16
-        convolution = model.query_projection.key
-        _centre(convolution, seen)
-        key = convolution(seen).flatten(2)
-        _scale([convolution], model.read.similarity(key, key), deviation)
-        model.train(training)
 
 
 def _scale(convolutions: list[nn.Conv2d], logits: Tensor, deviation: float) -> None:

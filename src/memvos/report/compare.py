@@ -36,6 +36,11 @@ class Interval:
         return f"{signed(self.mean)} [{signed(self.low)}, {signed(self.high)}]"
 
     @property
+    def in_points(self) -> str:
+        """+1.2 points [+0.3, +2.1]."""
+        return str(self).replace(" [", " points [", 1)
+
+    @property
     def verdict(self) -> str:
         """Whether the mean is on one side of zero with all of its interval, in words."""
         if self.mean == self.low == self.high == 0:

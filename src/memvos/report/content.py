@@ -1,8 +1,10 @@
-"""What a table holds once it is built: lines, comparisons, swept points, findings."""
+"""What a table holds once it is built: lines, comparisons, swept points, bins of quality scores, findings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from memvos.report.compare import Interval
 from memvos.report.results import Results
@@ -97,6 +99,30 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class QualityBins:
+    """One row's predicted scores and true IoU in 20 bins; arrays are (20,), shares sum to 1.
+
+    Attributes:
+        row, label: whose.
+        count: pairs of object and frame whose predicted score lies in the bin.
+        true: mean true IoU of those pairs, NaN in an empty bin.
+        predicted_frames, true_frames: share of frames whose mean predicted score, mean true IoU lies in the bin: the
+            paper's histogram, where several objects in a frame are averaged.
+    """
+
+    row: str
+    label: str
+    count: np.ndarray
+    true: np.ndarray
+    predicted_frames: np.ndarray
+    true_frames: np.ndarray
+
+
+Finding = tuple[str, str]
+"""Heading and sentence."""
+
+
+@dataclass(frozen=True)
 class Table:
     """A table ready to be written; `header` names what it was measured on, `findings` say what the numbers mean."""
 
@@ -106,7 +132,8 @@ class Table:
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
     swept: tuple[SweptPoint, ...]
-    findings: tuple[tuple[str, str], ...] = ()
+    bins: tuple[QualityBins, ...]
+    findings: tuple[Finding, ...] = ()
 
     def line(self, row: str, variant: str | None = None) -> Line:
         """The line of a row, one of its variants, or a floor."""

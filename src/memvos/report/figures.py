@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from memvos.report.compare import GAINS, LOSES, Interval
 from memvos.report.content import FLOOR, ROW, VARIANT, Table
-from memvos.report.quality_bins import EDGES, quality_bins
-from memvos.report.spec import MEASURES, Sweep
+from memvos.report.entries import MEASURES, Sweep
+from memvos.report.quality_bins import EDGES
 from memvos.report.sweeps import reference_label, value_text
 
 BLUE, GREEN, RED, GREY, LIGHT = "#2b6cb0", "#2f855a", "#c05621", "#8a8a84", "#a9c4e4"
@@ -106,14 +106,13 @@ def differences(table: Table) -> Figure | None:
 
 def calibration(table: Table, least: int = 20) -> Figure | None:
     """True IoU by predicted score in steps of 0.05; bins with fewer than `least` pairs are left out."""
-    scored = list(quality_bins(table))
-    if not scored:
+    if not table.bins:
         return None
     figure = Figure(figsize=(6.2, 5))
     curve, share = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     curve.plot([0, 1], [0, 1], color="#999", lw=1, ls="--", label="calibrated")
     middle = (EDGES[:-1] + EDGES[1:]) / 2
-    for colour, row in zip(_colours(len(scored)), scored, strict=True):
+    for colour, row in zip(_colours(len(table.bins)), table.bins, strict=True):
         enough = row.count >= least
         curve.plot(middle[enough], row.true[enough], "o-", color=colour, ms=4, label=row.label)
         share.stairs(row.count / row.count.sum(), EDGES, color=colour, lw=1.5)
@@ -125,13 +124,12 @@ def calibration(table: Table, least: int = 20) -> Figure | None:
 
 def distribution(table: Table) -> Figure | None:
     """Shares of frames by mean predicted score and by mean true IoU, a panel per row (QDMN Fig. 5)."""
-    scored = list(quality_bins(table))
-    if not scored:
+    if not table.bins:
         return None
-    figure = Figure(figsize=(6.2, 0.8 + 2.2 * len(scored)))
-    panels = np.ravel(figure.subplots(len(scored), 1, sharex=True, squeeze=False))
+    figure = Figure(figsize=(6.2, 0.8 + 2.2 * len(table.bins)))
+    panels = np.ravel(figure.subplots(len(table.bins), 1, sharex=True, squeeze=False))
     middle = (EDGES[:-1] + EDGES[1:]) / 2
-    for axes, row in zip(panels, scored, strict=True):
+    for axes, row in zip(panels, table.bins, strict=True):
         axes.bar(middle - 0.01, 100 * row.predicted_frames, 0.02, color=BLUE, label="predicted score")
         axes.bar(middle + 0.01, 100 * row.true_frames, 0.02, color=GREEN, label="true IoU")
         axes.set(ylabel="frames, percent", xlim=(0, 1))

@@ -7,13 +7,9 @@ from itertools import combinations
 
 import numpy as np
 
+from memvos.report import sweeps
 from memvos.report.compare import GAINS, LOSES, Interval
-from memvos.report.content import FLOOR, GATE, ORACLE, REFERENCE, ROW, VARIANT, Line, Table
-from memvos.report.spec import Sweep
-from memvos.report.sweeps import gates, recovered, reference_label, value_text
-
-Finding = tuple[str, str]
-"""Heading and sentence."""
+from memvos.report.content import FLOOR, GATE, ORACLE, REFERENCE, ROW, VARIANT, Finding, Line, Table
 
 UNIFORM_READ, DEGENERATE_READ = 0.3, 25.0
 """Standard deviation of the memory read's logits below which attention is nearly uniform, above which it is one-hot."""
@@ -33,21 +29,14 @@ def find(table: Table) -> Iterator[Finding]:
     if table.spec.course:
         yield from _course(table)
     for sweep in table.spec.sweeps:
-        yield from _recovery(table, sweep) if gates(table.spec, sweep) else _swept(table, sweep)
+        yield from sweeps.find(table, sweep)
     yield from _seeds(table)
-
-
-def words(interval: Interval) -> str:
-    """+1.2 points [+0.3, +2.1]."""
-    return str(interval).replace(" [", " points [", 1)
 
 
 def _missing(table: Table) -> Iterator[Finding]:
     lines = [line for line in table.lines if line.kind != REFERENCE]
     if missing := [line.label for line in lines if not line.ran]:
         yield "Not run:", f"{len(missing)} of {len(lines)} lines were not run: {'; '.join(missing)}."
-    if stale := table.results.stale:
-        yield "Left out:", f"results of another configuration, code or data: {', '.join(stale)}."
 
 
 def _effects(table: Table) -> Iterator[Finding]:
@@ -71,7 +60,7 @@ def _gains(table: Table) -> Iterator[Finding]:
     printed = {row.id: row.printed[metric] - base.printed[metric] for row, base, _ in known}
     sure = sum(d.verdict == (GAINS if printed[row.id] > 0 else LOSES) for row, _, d in known)
     against = sum(d.verdict == (LOSES if printed[row.id] > 0 else GAINS) for row, _, d in known)
-    parts = (f"{row.label} {words(d)}, printed {printed[row.id]:+.1f}" for row, _, d in known)
+    parts = (f"{row.label} {d.in_points}, printed {printed[row.id]:+.1f}" for row, _, d in known)
     yield (
         "Do the paper's gains hold?",
         f"{sure} of {len(known)} beyond their interval; reversed beyond it: {against}. {_sentence('; '.join(parts))}",
@@ -94,12 +83,13 @@ def _oracle(table: Table) -> Iterator[Finding]:
     if gaining:
         text = (
             f"Yes: a gate that knows the true IoU gains on {gaining} of {len(oracles)} networks (at most "
-            f"{words(best)}), so a better quality score can show here."
+            f"{best.in_points}), so a better quality score can show here."
         )
     else:
         text = (
             f"Not shown: even a gate that knows the true IoU gains on none of {len(oracles)} networks (at most "
-            f"{words(best)}). What QAM predicts cannot decide the score here; read its rows as a test of training only."
+            f"{best.in_points}). What QAM predicts cannot decide the score here; read its rows as a test of training "
+            "only."
         )
     yield "Can memory quality matter at this scale?", text
 
@@ -166,53 +156,14 @@ def _floors(table: Table) -> Iterator[Finding]:
     known = [c for c in table.comparisons if c.kind == FLOOR and c.interval]
     if not known:
         return
-    failing = [f"{c.label} over {c.against} ({words(c.interval)})" for c in known if c.interval.verdict != GAINS]
+    failing = [f"{c.label} over {c.against} ({c.interval.in_points})" for c in known if c.interval.verdict != GAINS]
     least = min(known, key=lambda c: c.interval.mean)
-    text = f"Every trained row beats every floor, by at least {words(least.interval)} ({least.label}, {least.against})."
+    text = (
+        f"Every trained row beats every floor, by at least {least.interval.in_points} ({least.label}, {least.against})."
+    )
     if failing:
         text = f"Not shown for {'; '.join(failing)}."
     yield "Do the trained rows beat the floors?", text
-
-
-def _recovery(table: Table, sweep: Sweep) -> Iterator[Finding]:
-    """Of what the oracle gate wins back under corrupted masks, the part the row's own gate wins back."""
-    found = recovered(table, sweep)
-    if found is None:
-        return
-    values, part = found
-    own, oracle, _ = gates(table.spec, sweep)
-    gains = {(point.curve, point.value): point.gain for point in table.swept if point.sweep == sweep.id}
-    if part is None:
-        verdict = "The oracle gate wins nothing back, so the experiment decides nothing"
-    else:
-        won = ", ".join(str(value) for value in values if gains[oracle.id, value].verdict == GAINS)
-        verdict = (
-            f"The {own.label} recovers {part.mean:.0%} [{part.low:.0%}, {part.high:.0%}] of what the {oracle.label} "
-            f"recovers ({won} % corrupted): {'at least' if part.mean >= 0.5 else 'less than'} half"
-        )
-    parts = (
-        f"at {value} % the {oracle.label} wins back {words(gains[oracle.id, value])}, the {own.label} "
-        f"{words(gains[own.id, value])}"
-        for value in values
-    )
-    yield f"{sweep.title}:", f"{verdict}. {_sentence('; '.join(parts))}"
-
-
-def _swept(table: Table, sweep: Sweep) -> Iterator[Finding]:
-    """Where each curve is best and worst, and which values differ from the reference beyond their interval."""
-    for curve in sweep.curves:
-        points = [point for point in table.points(sweep.id, curve.id) if point.interval]
-        if len(points) < 2:
-            continue
-        worst, *_, best = sorted(points, key=lambda point: point.interval.mean)
-        text = (
-            f"{table.spec.main_metric} is best at {value_text(best.value)} ({best.interval.mean:.1f}) and worst at "
-            f"{value_text(worst.value)} ({worst.interval.mean:.1f})"
-        )
-        if gained := [point for point in points if point.gain]:
-            told = "; ".join(f"{value_text(p.value)}: {p.gain.verdict}, {words(p.gain)}" for p in gained)
-            text += f". Against {reference_label(sweep)}: {told}"
-        yield f"{sweep.title}{f' ({curve.label})' if len(sweep.curves) > 1 else ''}:", f"{text}."
 
 
 def _course(table: Table) -> Iterator[Finding]:
@@ -246,7 +197,7 @@ def _seeds(table: Table) -> Iterator[Finding]:
 
 def _verdict(interval: Interval, against: str) -> str:
     """gains, +1.2 points [+0.3, +2.1] against baseline."""
-    return f"{interval.verdict}, {words(interval)} against {against}."
+    return f"{interval.verdict}, {interval.in_points} against {against}."
 
 
 def _sentence(text: str) -> str:

@@ -10,11 +10,11 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from memvos.report.content import Table
+from memvos.report.content import QualityBins, Table
+from memvos.report.entries import Sweep
 from memvos.report.figures import draw
-from memvos.report.quality_bins import EDGES, QualityBins, quality_bins
+from memvos.report.quality_bins import EDGES
 from memvos.report.sections import Section, main, sections
-from memvos.report.spec import Sweep
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 76rem; margin: 2rem auto;
@@ -51,8 +51,8 @@ def write(table: Table, out_dir: str | Path) -> list[Path]:
     figures = draw(table, out)
     texts = {"table.csv": to_csv(table), "table.md": to_markdown(table, figures), "table.html": to_html(table, figures)}
     texts |= {f"{sweep.id}.csv": sweep_to_csv(table, sweep) for sweep in table.spec.sweeps}
-    if bins := list(quality_bins(table)):
-        texts["quality_bins.csv"] = bins_to_csv(bins)
+    if table.bins:
+        texts["quality_bins.csv"] = bins_to_csv(table.bins)
     for name, text in texts.items():
         draft = out / f".{name}.part"
         draft.write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,32 +95,19 @@ class Result:
 class Results:
     """All results of a table that exist, by name of the evaluation (`<row>[__<variant>]`) and seed.
 
-    With `wanted` fingerprints, results of others are left out and named in `stale`.
-
     Raises:
         ValueError: if a file cannot be read or belongs elsewhere, or if results of different scales, data,
             difficulties, splits or data fingerprints lie together.
     """
 
-    def __init__(self, spec: Spec, folder: str | Path, wanted: Mapping[tuple[str, int], str] | None = None) -> None:
+    def __init__(self, spec: Spec, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._floors = {floor.id for floor in spec.floors}
         self._results = {e.name: dict(_load_seeds(e, self.folder)) for e in spec.evaluations()}
-        self.stale: list[str] = []
-        if wanted is not None:
-            self._drop_stale(wanted)
         _refuse_mixture(list(self))
 
     def __iter__(self) -> Iterator[Result]:
         return (result for seeds in self._results.values() for result in seeds.values())
-
-    def _drop_stale(self, wanted: Mapping[tuple[str, int], str]) -> None:
-        """Keep results of the wanted fingerprints; the folders of the others go to `stale`."""
-        for name, seeds in self._results.items():
-            for seed, result in list(seeds.items()):
-                if result.provenance.get("fingerprint") != wanted.get((name, seed)):
-                    self.stale.append(str(result.folder.relative_to(self.folder)))
-                    del seeds[seed]
 
     def of(self, row: str, variant: str | None = None) -> dict[int, Result]:
         """Seed → result of one evaluation; empty where it was not run."""
@@ -204,9 +191,6 @@ def _refuse_mixture(results: list[Result]) -> None:
         for name in ONE_OF_A_KIND:
             _refuse_difference(name, results[0], result, results[0].content.get(name), result.content.get(name))
         first, other = (one.provenance.get("data") for one in (results[0], result))
-        if isinstance(first, dict) and isinstance(other, dict):
-            shared = sorted(first.keys() & other.keys())
-            first, other = [first[key] for key in shared], [other[key] for key in shared]
         _refuse_difference("data fingerprint", results[0], result, first, other)
 
 

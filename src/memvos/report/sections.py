@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from memvos.report.compare import Interval, signed
 from memvos.report.content import FLOOR, NOT_RUN, REFERENCE, ROW, VARIANT, Line, Table, Value
-from memvos.report.spec import MEASURES, Sweep
+from memvos.report.entries import MEASURES, Sweep
 from memvos.report.sweeps import reference_label, value_text
 
 DASH, TICK = "–", "✓"

@@ -2,130 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from memvos.errors import InputError
-
-MEASURES = {
-    "stored_fraction": ("quality", "frames stored, share"),
-    "gated_fraction": ("quality", "checks rejected, share"),
-    "frames_mean": ("memory", "frames in memory"),
-    "fps": ("speed", "frames per second"),
-}
-"""Measures a sweep may show beside the score: where result.json has them, and what they are called."""
-SIZE = "{size}"
-WEIGHTS = re.compile(r"\{weights\.(\w+)\}")
-"""In overrides: the scale's suffix of a network's name; in `evaluate`: the trained weights of another row or lender."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One training stage.
-
-    Attributes:
-        overrides: its Hydra overrides.
-        start: the stage whose weights it starts from (None: from scratch).
-        gives: key of the configuration by which all that follows in a row is told the weights of this stage, which
-            trains another network (a proposal detector): without the row's overrides, and once for all seeds. Where
-            several stages give one key the latest counts; a stage may be named again to take its place.
-    """
-
-    id: str
-    overrides: tuple[str, ...]
-    start: str | None = None
-    label: str = ""
-    gives: str | None = None
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Another way to evaluate a trained row; `oracle`: the true IoU gates, `ungated`: every offered frame is stored."""
-
-    id: str
-    label: str
-    evaluate: tuple[str, ...]
-    oracle: bool = False
-    ungated: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        overrides: Hydra overrides of training and evaluation.
-        evaluate: overrides of evaluation only.
-        stages: ids of the training stages, in order; empty for a floor.
-        variants: ids of the variants evaluated beside the row itself.
-        printed: the paper's numbers as printed, in percent; printed_on: the same by name of the data set.
-        marks: the paper's tick columns.
-        seeds: at most so many seeds (None: as many as the table runs).
-        base: id of the row that this one is compared with; None for the table's base.
-    """
-
-    id: str
-    label: str
-    overrides: tuple[str, ...]
-    evaluate: tuple[str, ...] = ()
-    stages: tuple[str, ...] = ()
-    variants: tuple[str, ...] = ()
-    printed: dict[str, float] = field(default_factory=dict)
-    printed_on: dict[str, dict[str, float]] = field(default_factory=dict)
-    marks: dict[str, bool] = field(default_factory=dict)
-    seeds: int | None = None
-    base: str | None = None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One curve of a sweep: a variant of the swept row, or (None) the row as it stands."""
-
-    id: str
-    label: str
-    variant: str | None = None
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A row evaluated again at several values of one setting, without training.
-
-    Attributes:
-        id: part of the names of its results, `<row>[__<variant>]_<id><value>`.
-        title: what is studied; axis: the swept setting with its unit.
-        row: the row whose network is evaluated.
-        override: Hydra override; `{value}` is the value, `{ratio}` a hundredth of it.
-        values: of the setting, in order; None switches a limit off.
-        curves: the variants of the row that are swept.
-        own: values at which a curve is that variant itself, which needs no evaluation more.
-        against: what differences are taken to: {curve: ID} at the same value, or {value: V} of the same curve.
-        also: further measures shown, of `quality`, `memory` and `speed` in result.json.
-    """
-
-    id: str
-    title: str
-    axis: str
-    row: str
-    override: str
-    values: tuple[float | int | None, ...]
-    curves: tuple[Curve, ...]
-    own: tuple[float | int | None, ...] = ()
-    against: dict[str, Any] = field(default_factory=dict)
-    also: tuple[str, ...] = ()
-
-    def variant(self, curve: Curve, value: float | int | None) -> str | None:
-        """Name of the variant that holds this point."""
-        if value in self.own:
-            return curve.variant
-        name = f"{self.id}{'none' if value is None else value}"
-        return f"{curve.variant}_{name}" if curve.variant else name
-
-    def at(self, value: float | int | None) -> str:
-        """The Hydra override that sets this value."""
-        return self.override.format(value="null" if value is None else value, ratio=value and value / 100)
+from memvos.report.entries import Row, Stage, Sweep, Variant
+from memvos.report.overrides import SIZE, merge
 
 
 @dataclass(frozen=True)
@@ -230,9 +114,8 @@ class Spec:
             if scale not in self.sizes:
                 known = ", ".join(self.sizes) or "none"
                 raise InputError(f"{self.name} has no size for scale {scale!r}; choose one of {known}")
-            return replace(
-                entry, **{name: tuple(t.replace(SIZE, self.sizes[scale]) for t in part) for name, part in lists.items()}
-            )
+            size = self.sizes[scale]
+            return replace(entry, **{name: tuple(t.replace(SIZE, size) for t in part) for name, part in lists.items()})
 
         kinds = ("rows", "floors", "lenders", "stages", "variants")
         return replace(self, **{kind: tuple(map(sized, getattr(self, kind))) for kind in kinds})
@@ -263,21 +146,6 @@ class Spec:
                 if value not in sweep.own:
                     overrides = merge(row.overrides, row.evaluate, variant, (sweep.at(value),))
                     yield Evaluation(row.id, sweep.variant(curve, value), overrides, row.seeds)
-
-
-def merge(*overrides: tuple[str, ...]) -> tuple[str, ...]:
-    """Join lists of Hydra overrides; of two values of one key the later stays, at the place of the first."""
-    return tuple({text.partition("=")[0]: text for part in overrides for text in part}.values())
-
-
-def lent_to(overrides: tuple[str, ...]) -> tuple[str, ...]:
-    """Ids of the rows and lenders whose trained weights these overrides name, `{weights.ID}`."""
-    return tuple(dict.fromkeys(id for text in overrides for id in WEIGHTS.findall(text)))
-
-
-def lend(overrides: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
-    """Overrides with `{weights.ID}` replaced by the value of the id."""
-    return [WEIGHTS.sub(lambda match: values[match[1]], text) for text in overrides]
 
 
 def _find(entries: tuple, id: str, what: str) -> Any:

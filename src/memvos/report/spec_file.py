@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-from memvos.report.spec import MEASURES, Curve, Row, Spec, Stage, Sweep, Variant, lent_to, merge
+from memvos.report.entries import MEASURES, Curve, Row, Stage, Sweep, Variant
+from memvos.report.overrides import lent_to, merge
+from memvos.report.spec import Spec
 
 SCHEMA = 1
 KINDS = {"stages": Stage, "variants": Variant, "rows": Row, "floors": Row, "lenders": Row, "references": Row}

@@ -1,4 +1,4 @@
-"""Sweeps: one network evaluated over the values of one setting, and what a gate wins back when masks are corrupted."""
+"""Sweeps: one network evaluated over the values of one setting, and what they show."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from memvos.report.compare import GAINS, Interval, bootstrap
-from memvos.report.content import SweptPoint, Table
+from memvos.report.content import Finding, SweptPoint, Table
+from memvos.report.entries import MEASURES, Curve, Sweep
 from memvos.report.results import Results
-from memvos.report.spec import MEASURES, Curve, Spec, Sweep
+from memvos.report.spec import Spec
 
 
 def points(spec: Spec, results: Results) -> Iterator[SweptPoint]:
@@ -79,6 +80,52 @@ def recovered(table: Table, sweep: Sweep) -> tuple[list[float | int], Interval |
         return values, None
     variants = [tuple(sweep.variant(curve, value) for curve in (own, oracle, ungated)) for value in won]
     return values, table.results.recovered(sweep.row, variants, table.spec.main_metric)
+
+
+def find(table: Table, sweep: Sweep) -> Iterator[Finding]:
+    """What a sweep shows: how much the gates win back where it compares them, else the best and the worst value."""
+    return _recovery(table, sweep) if gates(table.spec, sweep) else _swept(table, sweep)
+
+
+def _recovery(table: Table, sweep: Sweep) -> Iterator[Finding]:
+    """Of what the oracle gate wins back under corrupted masks, the part the row's own gate wins back."""
+    found = recovered(table, sweep)
+    if found is None:
+        return
+    values, part = found
+    own, oracle, _ = gates(table.spec, sweep)
+    gains = {(point.curve, point.value): point.gain for point in table.swept if point.sweep == sweep.id}
+    if part is None:
+        verdict = "The oracle gate wins nothing back, so the experiment decides nothing"
+    else:
+        won = ", ".join(str(value) for value in values if gains[oracle.id, value].verdict == GAINS)
+        verdict = (
+            f"The {own.label} recovers {part.mean:.0%} [{part.low:.0%}, {part.high:.0%}] of what the {oracle.label} "
+            f"recovers ({won} % corrupted): {'at least' if part.mean >= 0.5 else 'less than'} half"
+        )
+    parts = (
+        f"{value} % the {oracle.label} wins back {gains[oracle.id, value].in_points}, the {own.label} "
+        f"{gains[own.id, value].in_points}"
+        for value in values
+    )
+    yield f"{sweep.title}:", f"{verdict}. At {'; at '.join(parts)}."
+
+
+def _swept(table: Table, sweep: Sweep) -> Iterator[Finding]:
+    """Where each curve is best and worst, and which values differ from the reference beyond their interval."""
+    for curve in sweep.curves:
+        ran = [point for point in table.points(sweep.id, curve.id) if point.interval]
+        if len(ran) < 2:
+            continue
+        worst, *_, best = sorted(ran, key=lambda point: point.interval.mean)
+        text = (
+            f"{table.spec.main_metric} is best at {value_text(best.value)} ({best.interval.mean:.1f}) and worst at "
+            f"{value_text(worst.value)} ({worst.interval.mean:.1f})"
+        )
+        if gained := [point for point in ran if point.gain]:
+            told = "; ".join(f"{value_text(p.value)}: {p.gain.verdict}, {p.gain.in_points}" for p in gained)
+            text += f". Against {reference_label(sweep)}: {told}"
+        yield f"{sweep.title}{f' ({curve.label})' if len(sweep.curves) > 1 else ''}:", f"{text}."
 
 
 def _curve(sweep: Sweep, id: str) -> Curve:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -21,30 +21,28 @@ from memvos.report.content import (
     Table,
     Value,
 )
+from memvos.report.entries import Row
 from memvos.report.findings import find
+from memvos.report.quality_bins import quality_bins
 from memvos.report.results import Result, Results
-from memvos.report.spec import Row, Spec
+from memvos.report.spec import Spec
 from memvos.report.spec_file import load_spec
 from memvos.report.sweeps import points
 
 
-def build(
-    spec_path: str | Path | Spec, results_dir: str | Path, wanted: Mapping[tuple[str, int], str] | None = None
-) -> Table:
+def build(spec_path: str | Path | Spec, results_dir: str | Path) -> Table:
     """Build the table of a specification from whatever of its results lies under `results_dir`.
 
     Args:
         spec_path: the specification or its file.
         results_dir: holds `<row>[__<variant>]/seed<k>/result.json`.
-        wanted: (name of the evaluation, seed) → fingerprint. Results with another fingerprint, left by an older
-            configuration, are not used and named in the findings. None uses whatever is there.
 
     Raises:
         FileNotFoundError: if there is no such specification.
         ValueError: if specification or results are faulty, or results of different scales or data lie together.
     """
     spec = spec_path if isinstance(spec_path, Spec) else load_spec(spec_path)
-    results = Results(spec, results_dir, wanted)
+    results = Results(spec, results_dir)
     if data := next((result.content.get("data") for result in results), None):
         spec = spec.on(data)
     lines = [_line(spec, results, ROW, row, None) for row in spec.rows]
@@ -58,6 +56,7 @@ def build(
         tuple(lines),
         tuple(_comparisons(spec, results)),
         tuple(points(spec, results)),
+        tuple(quality_bins(lines, results)),
     )
     return replace(table, findings=tuple(find(table)))
 
@@ -153,12 +152,5 @@ def _header(results: Results) -> tuple[tuple[str, str], ...]:
         ("seeds", every(*sorted({run.content["seed"] for run in runs}))),
         ("device", from_provenance("device")),
         ("precision", from_provenance("precision")),
-        ("git commit", every(*(_commit(run.provenance.get("git")) for run in runs))),
+        ("git commit", from_provenance("git")),
     )
-
-
-def _commit(git: object) -> str | None:
-    """Short name of the commit, and whether the working tree differed from it."""
-    if not isinstance(git, dict) or not git.get("commit"):
-        return None if git is None else str(git)
-    return f"{git['commit'][:12]}{' with changes' if git.get('dirty') else ''}"

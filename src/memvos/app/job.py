@@ -1,0 +1,53 @@
+"""One command line of memvos with a folder of its own: what it needs, where it writes, how far it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command line of memvos with a folder of its own.
+
+    Attributes:
+        name: shown to the user, unique in a graph.
+        kind: jobs of one kind take about equally long ("pretrain", "main", "evaluate").
+        arguments: of the `memvos` command.
+        folder: where it writes; its output goes to `job.log` there.
+        is_done: has it been done before, with the same fingerprint?
+        needs: names of the jobs that must be done first.
+    """
+
+    name: str
+    kind: str
+    arguments: tuple[str, ...]
+    folder: Path
+    is_done: Callable[[], bool] = field(repr=False)
+    needs: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> Path:
+        """The job's standard output and error."""
+        return self.folder / "job.log"
+
+    @property
+    def steps_file(self) -> Path:
+        """Where a running job writes `[done, total]`."""
+        return self.folder / "steps.json"
+
+    def steps(self) -> tuple[int, int] | None:
+        """Steps done and in total, None before the first report."""
+        try:
+            done, total = json.loads(self.steps_file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return done, total
+
+    def last_lines(self, count: int = 12) -> str:
+        """The end of the log."""
+        text = self.log.read_text(errors="replace") if self.log.is_file() else "(no log)"
+        lines = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
+        return "\n".join(f"    {line}" for line in lines[-count:])

@@ -1,0 +1,86 @@
+"""The command line of `memvos reproduce`: which table, the runner's own options, and overrides for its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from memvos.errors import InputError
+from memvos.paths import experiments_dir
+
+CONFIG_DIR = "--config-dir"
+
+
+@dataclass
+class Options:
+    """The command line: the table's name, the runner's own options, and overrides for the jobs."""
+
+    name: str
+    seeds: int | None = None
+    jobs: int | None = None
+    rows: tuple[str, ...] = ()
+    output: Path | None = None
+    overrides: list[str] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Options:
+        """Read the command line.
+
+        Raises:
+            InputError: if there is no name, an option is not a number, or a folder of configurations is not there.
+        """
+        arguments, overrides = _own_configs(arguments)
+        names = [argument for argument in arguments if "=" not in argument and not argument.startswith("~")]
+        if len(names) != 1 or names[0].startswith("-"):
+            raise InputError(f"expected one table, got {' '.join(names) or 'none'}; tables are {', '.join(tables())}")
+        options = cls(names[0], overrides=overrides)
+        for argument in arguments:
+            key, _, value = argument.partition("=")
+            if key in ("seeds", "jobs"):
+                setattr(options, key, _count(key, value))
+            elif key == "rows":
+                options.rows = tuple(row for row in value.strip("[]").split(",") if row)
+            elif key in ("output", "output_dir"):
+                options.output = Path(value)
+            elif argument != options.name:
+                options.overrides.append(argument)
+        return options
+
+
+def tables() -> list[str]:
+    """Names of the shipped specifications."""
+    return sorted(path.stem for path in experiments_dir().glob("*.yaml"))
+
+
+def spec_path(name: str) -> Path:
+    """The file of a table, by its name or path.
+
+    Raises:
+        InputError: if there is none, with the names of those there are.
+    """
+    for path in (experiments_dir() / f"{name}.yaml", Path(name)):
+        if path.is_file():
+            return path
+    raise InputError(f"no table or figure {name!r}; there are {', '.join(tables())} (or give the path of a .yaml file)")
+
+
+def _own_configs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without `--config-dir FOLDER`, and the override by which the jobs find that folder."""
+    rest, folder = list(arguments), None
+    for index, argument in enumerate(arguments):
+        if argument.partition("=")[0] == CONFIG_DIR:
+            given = argument.partition("=")[2] or "".join(arguments[index + 1 : index + 2])
+            folder = Path(given)
+            del rest[index : index + (1 if "=" in argument else 2)]
+    if folder is None:
+        return rest, []
+    if not folder.is_dir():
+        raise InputError(f"{CONFIG_DIR}: no folder {str(folder)!r}; give one of the form of conf/")
+    return rest, [f"hydra.searchpath=['file://{folder.resolve()}']"]
+
+
+def _count(key: str, value: str) -> int:
+    if not value.isdigit() or int(value) < 1:
+        raise InputError(f"expected {key}=N with N of at least 1, got {key}={value}")
+    return int(value)

@@ -1,0 +1,71 @@
+"""`memvos evaluate` on a tiny benchmark: what it writes, and which weights it takes."""
+
+import json
+
+import pytest
+import torch
+
+from memvos.app import provenance
+
+UNSEEN = "callbacks.validation=null"
+QUICK = ("model/quality=none", "model/prior=none", UNSEEN)
+
+
+def test_an_evaluation_writes_scores_with_their_proof(memvos, tiny, home):
+    memvos("train", *tiny, *QUICK, "output_dir=a")
+    weights = "weights=a/checkpoints/final.ckpt"
+    code, output, error = memvos("evaluate", *tiny, *QUICK, weights, "row=baseline", "output_dir=e")
+    assert code == 0, error
+    assert "J&F" in output
+    result = json.loads((home / "e" / "result.json").read_text())
+    assert (result["row"], result["scale"], result["data"], result["split"]) == (
+        "baseline",
+        "smoke",
+        "synthetic",
+        "test",
+    )
+    assert result["sequences"] == 2
+    assert result["provenance"]["weights"]["sha256"] == provenance.file_digest(
+        home / "a" / "checkpoints" / "final.ckpt"
+    )
+    assert {"objects.csv", "quality.csv"} <= {path.name for path in (home / "e").iterdir()}
+
+
+def test_floors_need_no_weights(memvos, tiny, home):
+    code, _, _ = memvos("evaluate", *tiny, "model=copy_first", "memory=first", "output_dir=e")
+    assert code == 0
+    assert json.loads((home / "e" / "result.json").read_text())["scores"]["J"] > 0.05
+
+
+@pytest.mark.parametrize("model", ["matching_small", "qdmn_small"])
+def test_untrained_networks_must_be_asked_for(memvos, tiny, model):
+    code, _, error = memvos("evaluate", *tiny, f"model={model}", "memory=first", "output_dir=e")
+    assert code == 2
+    assert "untrained=true" in error
+
+
+def test_qam_is_trained_on_a_network_as_a_plugin_and_borrowed_by_another(memvos, tiny, home):
+    plugin = ("model=qam_plugin_small", "model@model.network=stcn_small")
+    assert memvos("train", *tiny, UNSEEN, *plugin, "output_dir=p")[0] == 0
+    weights = torch.load(home / "p" / "checkpoints" / "final.ckpt", weights_only=True)["state_dict"]
+    assert {name.split(".")[1] for name in weights} == {"network", "quality"}
+    assert memvos("evaluate", *tiny, *plugin, "weights=p/checkpoints/final.ckpt", "output_dir=e")[0] == 0
+    assert json.loads((home / "e" / "result.json").read_text())["quality"]["mean"] is not None
+
+    for model in ("stm_small", "qdmn_small"):
+        assert memvos("train", *tiny, UNSEEN, f"model={model}", f"output_dir={model}")[0] == 0
+    borrowed = ("model=qam_borrowed", "model@model.network=kmn_small", "model.source=qdmn_small/checkpoints/final.ckpt")
+    stm = "weights=stm_small/checkpoints/final.ckpt"
+    code, _, error = memvos("evaluate", *tiny, *borrowed, stm, "output_dir=b")
+    assert code == 0, error
+    assert json.loads((home / "b" / "result.json").read_text())["provenance"]["weights"]["missing"] == 0
+
+
+def test_a_plugin_is_not_evaluated_with_an_untrained_qam(memvos, tiny, home):
+    assert memvos("train", *tiny, UNSEEN, "model=stm_small", "output_dir=a")[0] == 0
+    start = ("model=qam_plugin_small", "weights=a/checkpoints/final.ckpt")
+    code, _, error = memvos("evaluate", *tiny, *start, "output_dir=e")
+    assert code == 2
+    assert "holds nothing for quality." in error
+    assert "train those parts first" in error
+    assert memvos("train", *tiny, UNSEEN, *start, "output_dir=b")[0] == 0  # which a training may start from

@@ -1,0 +1,53 @@
+"""What a command line of `memvos reproduce` asks for."""
+
+import pytest
+
+from memvos.app.options import Options, spec_path
+from memvos.errors import InputError
+
+
+@pytest.mark.parametrize("given", [["--config-dir", "mine"], ["--config-dir=mine"]])
+def test_a_folder_of_configurations_is_passed_on_to_the_jobs(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    options = Options.parse([*given, "qdmn_table5", "scale=smoke"])
+    assert options.name == "qdmn_table5"
+    assert options.overrides == [f"hydra.searchpath=['file://{tmp_path / 'mine'}']", "scale=smoke"]
+
+
+def test_a_folder_of_configurations_that_is_not_there_is_told():
+    with pytest.raises(InputError, match="--config-dir: no folder 'nowhere'; give one of the form of conf/"):
+        Options.parse(["qdmn_table5", "--config-dir", "nowhere"])
+
+
+def test_options_of_the_runner_and_overrides_of_the_jobs_are_kept_apart():
+    options = Options.parse(
+        ["qdmn_table5", "scale=mini", "seeds=3", "jobs=4", "rows=qam,both", "output=there", "seed=1"]
+    )
+    assert (options.name, options.seeds, options.jobs, options.rows) == ("qdmn_table5", 3, 4, ("qam", "both"))
+    assert str(options.output) == "there"
+    assert options.overrides == ["scale=mini", "seed=1"]
+
+
+@pytest.mark.parametrize("line", [["a", "b"], [], ["scale=mini"], ["-m", "qdmn_table5"]])
+def test_exactly_one_table_is_expected(line):
+    with pytest.raises(InputError, match="expected one table"):
+        Options.parse(line)
+
+
+def test_a_specification_is_found_by_name_or_path(tmp_path):
+    assert spec_path("qdmn_table5").name == "qdmn_table5.yaml"
+    mine = tmp_path / "mine.yaml"
+    mine.touch()
+    assert spec_path(str(mine)) == mine
+
+
+@pytest.mark.parametrize("option", ["seeds=many", "jobs=0", "jobs=-1"])
+def test_numbers_of_the_runner_are_positive(option):
+    with pytest.raises(InputError, match=r"expected (seeds|jobs)=N with N of at least 1, got"):
+        Options.parse(["qdmn_table5", option])
+
+
+def test_a_table_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(InputError, match=r"no table or figure 'qdmn_table55'; there are .*qdmn_table5, "):
+        spec_path("qdmn_table55")

@@ -1,0 +1,83 @@
+"""What is written down of a training, when it is stopped and when it ends; going on gives the same weights."""
+
+import os
+import signal
+
+import pytest
+import torch
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+
+
+class PressCtrlC(Callback):
+    """Send this process Ctrl-C in the middle of a step, once or more often."""
+
+    def __init__(self, step, times=1):
+        self.step, self.times = step, times
+
+    def on_before_backward(self, trainer, pl_module, loss):
+        while trainer.global_step == self.step and self.times:
+            self.times -= 1
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(("batch", "largest"), [(2, None), (4, 2)])
+@pytest.mark.parametrize("averaged", [False, True])
+def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(
+    fresh, clips, tmp_path, batch, largest, averaged, fit, trainer_of
+):
+    def extra():
+        return [EMAWeightAveraging(decay=0.5)] if averaged else []
+
+    whole = fresh()
+    fit(trainer_of(tmp_path / "whole", *extra()), whole, clips(), batch, largest)
+    stopped, data = fresh(), clips()
+    with pytest.raises(KeyboardInterrupt, match=r"Step 2 of 4 is written to .*last\.ckpt; the same command goes on"):
+        fit(trainer_of(tmp_path / "parts", PressCtrlC(1), *extra()), stopped, data, batch, largest)
+    assert [number for number, _ in data.dataset.seen] == list(range(2 * batch))
+    resumed, data = fresh(), clips()
+    fit(
+        trainer_of(tmp_path / "parts", *extra()), resumed, data, batch, largest, resume=tmp_path / "parts" / "last.ckpt"
+    )
+    assert [number for number, _ in data.dataset.seen] == list(range(2 * batch, 4 * batch))
+    assert same(resumed.state_dict(), whole.state_dict())
+    assert not same(stopped.state_dict(), whole.state_dict())
+    finals = [torch.load(tmp_path / part / "final.ckpt", weights_only=True) for part in ("whole", "parts")]
+    assert same(finals[0]["state_dict"], finals[1]["state_dict"])
+
+
+def test_loading_processes_do_not_change_what_a_resumed_training_sees(fresh, clips, tmp_path, fit, trainer_of):
+    whole = fresh()
+    fit(trainer_of(tmp_path / "whole"), whole, clips(), 2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(trainer_of(tmp_path / "parts", PressCtrlC(1)), fresh(), clips(workers=2), 2)
+    resumed = fresh()
+    fit(trainer_of(tmp_path / "parts"), resumed, clips(workers=2), 2, resume=tmp_path / "parts" / "last.ckpt")
+    assert same(resumed.state_dict(), whole.state_dict())
+
+
+def test_checkpoints_load_without_pickled_code_and_hold_plain_facts(fresh, clips, tmp_path, fit, trainer_of):
+    module = fresh()
+    module.remember(model={"_target_": "memvos.model.qdmn.QDMN"}, seed=0)
+    fit(trainer_of(tmp_path, every_steps=2), module, clips(), 2)
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    final = torch.load(tmp_path / "final.ckpt", weights_only=True)
+    assert last["global_step"] == final["global_step"] == 4
+    assert final["hyper_parameters"] == {"model": {"_target_": "memvos.model.qdmn.QDMN"}, "seed": 0}
+    assert "optimizer_states" not in final
+    assert all(name.startswith("model.") for name in final["state_dict"])
+
+
+def test_a_second_ctrl_c_stops_at_once(fresh, clips, tmp_path, fit, trainer_of):
+    with pytest.raises(KeyboardInterrupt, match="Stopped at once; the same command goes on from the last checkpoint"):
+        fit(trainer_of(tmp_path, PressCtrlC(1, times=2)), fresh(), clips(), 2)
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_ctrl_c_belongs_to_its_former_owner_again_after_training(fresh, clips, tmp_path, fit, trainer_of):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    fit(trainer_of(tmp_path, steps=1), fresh(), clips(), 2)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

@@ -1,0 +1,47 @@
+import json
+
+import pytest
+
+from memvos.report.content import ROW, Line, Value
+from memvos.report.table import build
+
+
+def scores(value):
+    return {(f"clip{c}", "1"): value for c in range(4)}
+
+
+def test_a_line_misses_the_paper_by_measured_minus_printed():
+    line = Line(ROW, "qam", None, "QAM", printed={"J": 81.7}, scores={"J": Value(80.2), "F": Value(87.0)})
+    assert line.miss("J") == pytest.approx(-1.5)
+    assert (line.miss("F"), line.miss("J&F")) == (None, None)  # not printed; not measured
+
+
+def test_a_line_ran_if_any_seed_did():
+    assert not Line(ROW, "qam", None, "QAM").ran
+    assert Line(ROW, "qam", None, "QAM", seeds=(0,)).ran
+
+
+def test_lines_are_found_by_row_and_variant(spec, tmp_path):
+    table = build(spec, tmp_path)
+    assert table.line("qam").label == "QAM"
+    assert table.line("qam", "no_gate").variant == "no_gate"
+    assert [line.row for line in table.of_kind("floor")] == ["copy_first", "matching"]
+
+
+def test_scores_by_attribute_name_their_number_of_objects(spec, tmp_path, result):
+    result(tmp_path / "pem", "pem", 0, {("clip0", "1"): 0.9, ("clip1", "1"): 0.5, ("clip1", "2"): 0.4})
+    table = build(spec, tmp_path)
+    assert table.attributes == {"exit": 1, "occlusion": 3}
+    assert table.line("pem").attributes["exit"].mean == pytest.approx(90)
+    assert table.line("pem").present["occlusion"].mean == pytest.approx(50)
+
+
+def test_the_tolerance_holds_at_paper_scale_only(spec, tmp_path, result):
+    result(tmp_path / "qam", "qam", 0, scores(0.843), scale="paper")
+    folder = result(tmp_path / "pem", "pem", 0, scores(0.80), scale="paper")
+    misses = build(spec, tmp_path).misses
+    assert misses == ["PEM: J&F 80.0, printed 83.6, differs by -3.6 points; scale paper allows 1.0"]
+    for path in (folder, tmp_path / "qam/seed0"):
+        content = json.loads((path / "result.json").read_text()) | {"scale": "mini"}
+        (path / "result.json").write_text(json.dumps(content))
+    assert build(spec, tmp_path).misses == []

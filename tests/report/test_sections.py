@@ -1,0 +1,81 @@
+"""Cells of the report's grids, from small results."""
+
+import pytest
+
+from memvos.report.compare import Interval
+from memvos.report.sections import attributes, comparisons, interval_text, main, provenance, quality, sections, swept
+from memvos.report.table import build
+
+
+@pytest.fixture
+def table(spec, tmp_path, result):
+    """Two rows ran: the baseline with one seed, QAM with two."""
+    measured = {"spearman": 0.725, "bias": 0.0625, "gated_fraction": 0.155}
+    result(tmp_path / "baseline", "baseline", 0, {("clip0", "1"): 0.5, ("clip1", "1"): 0.25})
+    for seed, value in enumerate((0.5, 0.6)):
+        scores = {("clip0", "1"): value, ("clip1", "1"): value}
+        result(tmp_path / "qam", "qam", seed, scores, quality=measured)
+    return build(spec, tmp_path)
+
+
+def cells(section, label):
+    """The row of cells with this label, by column."""
+    row = next(row for row in section.cells if row[0] == label)
+    return dict(zip(section.columns, row, strict=True))
+
+
+def test_the_main_grid_shows_measured_printed_and_their_difference(table):
+    row = next(row for row in main(table).cells if row[0] == "QAM")
+    assert row[:3] == ["QAM", "✓", ""]  # the ticks of the paper
+    assert row[3:6] == ["53.0 ± 7.1", "81.7", "-28.7"]  # J is 48 and 58
+    assert row[-1] == "0,1"
+
+
+def test_the_brief_grid_prints_the_paper_for_the_main_metric_only(table):
+    assert main(table, brief=True).columns.count("paper") == 1
+    assert main(table).columns.count("paper") == 3
+
+
+def test_what_did_not_run_says_so(table):
+    assert cells(main(table, brief=True), "PEM")["J&F"] == "not run"
+    against_base = next(row for row in comparisons(table).cells if row[:2] == ["PEM", "baseline"])
+    assert against_base[2:] == ["not run", "–", "–"]
+
+
+def test_scores_of_the_quality_head_have_their_own_formats(table):
+    row = cells(quality(table), "QAM")
+    assert (row["Spearman"], row["bias"], row["rejected"]) == ("0.72", "+0.062", "16%")
+    assert (row["logit deviation"], row["FPS"], row["ECE"]) == ("2.50", "40.0", "–")
+
+
+def test_attributes_name_their_number_of_objects(table):
+    grid = attributes(table, "attributes", "by attribute", "Percent.")
+    row = cells(grid, "baseline")
+    assert grid.columns == ["", "exit (1)", "occlusion (2)"]
+    assert (row["exit (1)"], row["occlusion (2)"]) == ("50.0", "37.5")
+    assert grid.note == "Percent. In brackets: number of objects."
+
+
+def test_every_result_shows_its_proof(table):
+    assert provenance(table).cells[0] == [
+        "baseline/seed0",
+        "0123456789abcdef",
+        "b" * 12,
+        "10 / 0",
+        "2026-01-01T00:00:00+00:00",
+    ]
+
+
+def test_a_sweep_has_a_column_per_value(table):
+    assert swept(table, table.spec.sweeps[0]).columns == ["", "0", "10", "30", "50"]
+
+
+def test_sections_that_have_nothing_to_show_are_left_out(spec, tmp_path, table):
+    titles = [section.title for section in sections(build(spec, tmp_path / "nothing"))]
+    assert titles == [spec.title, "Differences", "Corrupted masks in the memory bank", "Quality scores and memory"]
+    assert [section.title for section in sections(table)][-1] == "Provenance"
+
+
+def test_an_interval_in_brackets_or_a_dash():
+    assert interval_text(Interval(1.24, 0.31, 2.16, 1, 4, 4)) == "+1.2 [+0.3, +2.2]"
+    assert interval_text(None) == "–"

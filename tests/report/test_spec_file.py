@@ -1,0 +1,56 @@
+"""Which faults of a table file are found, and how they are told."""
+
+from pathlib import Path
+
+import pytest
+
+from memvos.report.spec_file import load_spec
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+SHIPPED, LENDING = EXPERIMENTS / "qdmn_table5.yaml", EXPERIMENTS / "qdmn_table4.yaml"
+
+
+def edited(tmp_path, old, new, shipped=SHIPPED):
+    text = shipped.read_text()
+    assert old in text
+    path = tmp_path / "table.yaml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no table specification at .*nothing\.yaml"):
+        load_spec(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("schema: 1", "schema: 7", "expected a mapping with `schema: 1`"),
+        ("base: baseline", "base: nothing", "row 'nothing' does not exist; there are baseline, qam"),
+        ("id: pem\n", "id: qam\n", "row id 'qam' is used twice"),
+        ("id: no_gate, label", "id: gate, label", "variant 'no_gate' does not exist; there are gate, oracle_gate"),
+        ("printed_decimals", "decimals", "unknown key 'decimals'"),
+        ('    label: "baseline"\n', "", r"rows, entry 'baseline'.*'label'"),
+        ('main_metric: "J&F"', 'main_metric: "G"', "main_metric 'G' is not among metrics J, F, J&F"),
+        ("row: both", "row: baseline", "row 'baseline' has no variant 'no_gate'"),
+        ("stages: [pretrain, main]", "stages: [main]", "runs stage 'main' but not 'pretrain', which it starts from"),
+        ("floors:  ", "floors: [7]\nunused:  ", "floors: expected a mapping, got 7"),
+    ],
+)
+def test_faults_are_named(tmp_path, old, new, message):
+    with pytest.raises(ValueError, match=message):
+        load_spec(edited(tmp_path, old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{weights.qdmn}", "{weights.nobody}", "row 'nobody' does not exist"),
+        ("{weights.qdmn}", "{weights.matching}", "takes weights of 'matching', which is not trained"),
+        ("base: kmn", "base: nobody", "row 'nobody' does not exist"),
+    ],
+)
+def test_faults_of_lent_weights_and_bases_are_named(tmp_path, old, new, message):
+    with pytest.raises(ValueError, match=message):
+        load_spec(edited(tmp_path, old, new, LENDING))
