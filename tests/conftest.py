@@ -222,6 +222,9 @@ class TinySets:
         self.write(root / "more", root / "unused", frames=1)
         (root / "more/00000.jpg").rename(root / "train2017/without.jpg")
 
+    def _images(self, root: Path) -> None:
+        self.stills(root / "images", root / "masks", mode="P")
+
     def _paper(self, root: Path) -> list[str]:
         self._davis2017(root)
         self._youtube2019(self.folder / "youtube")

@@ -19,7 +19,7 @@ from memvos.paths import conf_dir
 VIDEO_SETS = ["davis2016", "davis2017", "folder", "mose", "youtube2018", "youtube2019", "youtube_held_out", "lvos_v1"]
 VIDEO_SETS += ["lvos_v2", "long_videos", "bl30k"]
 WITH_META = [name for name in VIDEO_SETS if name.startswith(("youtube", "lvos"))]
-STILL_SETS = ["static", "coco"]
+STILL_SETS = ["static", "coco", "images"]
 
 
 def config(tiny_sets, name):

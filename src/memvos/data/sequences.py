@@ -43,7 +43,7 @@ class Video:
 
     Attributes:
         name: the sequence's name.
-        frame_names: file stems of the frames, in order.
+        frame_names: names of the frames, in order: their file stems.
         attributes: what makes the sequence hard ("occlusion", ...), where the data set says so.
         annotated: indices of the frames that have a mask file.
         late_objects: objects may enter after the first mask.
@@ -59,11 +59,15 @@ class Video:
         attributes: Sequence[str] = (),
         late_objects: bool = False,
         categories: Mapping[int, str] | None = None,
+        frame_names: Sequence[str] | None = None,
     ) -> None:
-        """Take the frames in order and the masks by frame name; `late_objects`: ids may enter after the first mask."""
+        """Take the frames in order and the masks by frame name; `late_objects`: ids may enter after the first mask.
+
+        `frame_names` are the stems of the files unless they are given.
+        """
         self.name = name
         self.image_paths = tuple(image_paths)
-        self.frame_names = tuple(path.stem for path in image_paths)
+        self.frame_names = tuple(path.stem for path in image_paths) if frame_names is None else tuple(frame_names)
         self.mask_paths = dict(mask_paths)
         self.attributes = tuple(attributes)
         self.late_objects = late_objects

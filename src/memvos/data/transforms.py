@@ -20,10 +20,7 @@ import numpy as np
 
 from memvos.data import warps
 from memvos.data.colours import colour_matrix, grey_matrix
-from memvos.data.warps import Map
-
-MEAN_COLOUR = (124, 116, 104)
-"""The ImageNet mean as RGB uint8; fills what lies outside an image."""
+from memvos.data.warps import MEAN_COLOUR, Map
 
 Range = tuple[float, float]
 

@@ -15,6 +15,9 @@ _HALF = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 _NODES = 33  # a thin-plate spline is evaluated at 33×33 nodes and interpolated between them
 _STIFFNESS = 1e-4  # keeps two control points that happen to lie side by side from tearing the image
 
+MEAN_COLOUR = (124, 116, 104)
+"""The ImageNet mean as RGB uint8; fills what lies outside an image."""
+
 
 @dataclass(frozen=True)
 class Map:
