@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from memvos.data import warps
+from memvos.data.cache import put
 from memvos.data.sequences import StaticImage, Video
 
 FRAMES = 8
@@ -32,18 +33,18 @@ class StillVideo(Video):
         limits = np.array([ANGLE, SHEAR, GROWTH, SHIFT, SHIFT])
         self._course = rng.uniform(-limits, limits)
 
-    def image(self, t: int) -> np.ndarray:
-        """Frame t, RGB uint8 (H, W, 3)."""
-        image = self._still.image()
-        return self._moved(image, t, cv2.INTER_LINEAR, warps.MEAN_COLOUR)
+    def image(self, t: int, out: np.ndarray | None = None) -> np.ndarray:
+        """Frame t, RGB uint8 (H, W, 3); in `out` where that has the size."""
+        moved = self._moved(self._still.image(), t, cv2.INTER_LINEAR, warps.MEAN_COLOUR)
+        return moved if out is None else put(moved, out)
 
-    def labels(self, t: int) -> np.ndarray:
-        """Label map of frame t, uint8 (H, W), 0 = background.
+    def labels(self, t: int, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Label map of frame t, uint8 (H, W), 0 = background; `size` as in `Video.labels`.
 
         Raises:
             InputError: as `StaticImage.labels`.
         """
-        return self._moved(self._still.labels(), t, cv2.INTER_NEAREST, (0,))
+        return self._moved(self._still.labels(size), t, cv2.INTER_NEAREST, (0,))
 
     def _moved(self, values: np.ndarray, t: int, interpolation: int, fill: tuple[int, ...]) -> np.ndarray:
         if t == 0:
