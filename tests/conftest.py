@@ -190,6 +190,7 @@ class TinySets:
             meta = json.loads((root / split / "meta.json").read_text())
             for video in meta["videos"].values():
                 for entry in video["objects"].values():
+                    del entry["category"]
                     names = entry.pop("frames")
                     entry["frame_range"] = {"start": names[0], "end": names[-1], "frame_nums": len(names)}
             (root / split / "meta.json").unlink()

@@ -79,8 +79,9 @@ def probe(path: Path) -> tuple[int, int]:
 class MaskFormat:
     """How the pixel values of a mask file become object ids.
 
-    Palette (P), grey (L) and grey-alpha (LA) PNGs are read. Values are object ids, except that a mask which holds only
-    0 and 255 is one object: 255 becomes id 1 (DAVIS 2016 and saliency masks; 255 is not "void" there).
+    Palette (P), grey (L), grey-alpha (LA) and black-and-white (1) PNGs are read. Values are object ids, except that a
+    mask which holds only 0 and 255 is one object: 255 becomes id 1 (DAVIS 2016 and saliency masks; 255 is not "void"
+    there).
 
     Attributes:
         merge: all objects become one, id 1 (the DAVIS 2016 task on any annotation).
@@ -97,7 +98,7 @@ class MaskFormat:
 
         Raises:
             InputError: if the file is missing or corrupt.
-            MaskFault: (an InputError) if it is not of mode P, L or LA, or mixes 255 with other ids.
+            MaskFault: (an InputError) if it is not of mode P, L, LA or 1, or mixes 255 with other ids.
         """
         labels = _values(path)
         if self.threshold:
@@ -128,12 +129,14 @@ def _values(path: Path) -> np.ndarray:
     if values is not None:
         return values
     image = _decode(path, "mask", data)
-    if image.mode not in ("P", "L", "LA"):
+    if image.mode not in ("1", "P", "L", "LA"):
         raise MaskFault(
             "no palette",
             f"mask {path} has mode {image.mode}; expected a palette (P) or grey (L) PNG whose values are object "
             "ids (or 0 and 255); convert it, e.g. by thresholding and saving as grey",
         )
+    if image.mode == "1":
+        image = image.convert("L")  # 0 and 255
     return np.array(image.getchannel("L") if image.mode == "LA" else image)
 
 
