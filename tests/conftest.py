@@ -190,6 +190,7 @@ class TinySets:
             meta = json.loads((root / split / "meta.json").read_text())
             for video in meta["videos"].values():
                 for entry in video["objects"].values():
+                    del entry["category"]
                     names = entry.pop("frames")
                     entry["frame_range"] = {"start": names[0], "end": names[-1], "frame_nums": len(names)}
             (root / split / "meta.json").unlink()
@@ -221,6 +222,9 @@ class TinySets:
         self.stills(root / "train2017", root / "masks/train2017", mode="P")
         self.write(root / "more", root / "unused", frames=1)
         (root / "more/00000.jpg").rename(root / "train2017/without.jpg")
+
+    def _images(self, root: Path) -> None:
+        self.stills(root / "images", root / "masks", mode="P")
 
     def _paper(self, root: Path) -> list[str]:
         self._davis2017(root)

@@ -1,5 +1,7 @@
 """`memvos data`: faults are printed one kind a line, and counted by the exit code."""
 
+import json
+
 from PIL import Image
 
 SMALL = ["clips.train=2", "clips.val=1", "clips.test=1", "frames=3", "frame_size=[48,48]"]
@@ -37,3 +39,14 @@ def test_faults_are_listed_by_kind_and_give_exit_code_1(memvos, home):
     assert "2 kinds of fault" in output
     assert f"unreadable file (1×): image {image}" in output
     assert "sizes differ (1×)" in output
+
+
+def test_pictures_are_looked_over_and_evaluated_as_short_videos(memvos, home, static_root):
+    assert memvos("data", "check", "images", f"root={static_root}")[0] == 0
+    code, _, errors = memvos(
+        "evaluate", "model=copy_first", "data=images", f"data.root={static_root}", "output_dir=out"
+    )
+    assert code == 0, errors
+    result = json.loads((home / "out/result.json").read_text())
+    assert (result["sequences"], result["objects"], result["frames"]) == (3, 6, 3 * 6)
+    assert 0.1 < result["scores"]["J"] < 0.9  # it moves, but not far

@@ -16,10 +16,20 @@ from memvos.data import check
 from memvos.errors import InputError
 from memvos.paths import conf_dir
 
-VIDEO_SETS = ["davis2016", "davis2017", "folder", "mose", "youtube2018", "youtube2019", "youtube_held_out", "lvos_v1"]
+VIDEO_SETS = [
+    "davis2016",
+    "davis2017",
+    "davis2017_testdev",
+    "folder",
+    "mose",
+    "youtube2018",
+    "youtube2019",
+    "youtube_held_out",
+    "lvos_v1",
+]
 VIDEO_SETS += ["lvos_v2", "long_videos", "bl30k"]
 WITH_META = [name for name in VIDEO_SETS if name.startswith(("youtube", "lvos"))]
-STILL_SETS = ["static", "coco"]
+STILL_SETS = ["static", "coco", "images"]
 
 
 def config(tiny_sets, name):
@@ -111,6 +121,7 @@ SEEDS = {
     "unreadable file": truncate,
     "sizes differ": resize,
     "no mask": empty_video,
+    "no object": empty_first,
     "duplicated file": copy_frame,
     "missing frames": lose_frame,
     "no palette": on_first(lambda path, labels: save(path, np.stack([labels * 50] * 3, -1))),

@@ -70,7 +70,9 @@ def test_the_layout_of_every_data_set_gives_clips_and_videos(tiny_sets, name, mo
         assert next(iter(datamodule.train_dataloader())).frames.shape == (2, 3, 3, 32, 32)
         assert datamodule.fingerprint()
     for split in ("val", "test"):
-        assert all(video.object_ids for video in instantiate(data[split]).videos)
+        videos = instantiate(data[split]).sequences()
+        assert videos
+        assert all(video.object_ids for video in videos)
 
 
 def test_the_published_shares_and_curricula(tiny_sets):

@@ -85,7 +85,14 @@ def test_the_alpha_of_a_grey_alpha_mask_is_left_out(tmp_path):
     assert MaskFormat().read(tmp_path / "m.png").tolist() == [[0, 1], [0, 1]]
 
 
-@pytest.mark.parametrize("mode", ["1", "RGB"])
+def test_white_is_the_object_of_a_black_and_white_mask(tmp_path):
+    Image.fromarray(np.array([[False, True], [True, False]])).save(tmp_path / "m.png")
+    assert Image.open(tmp_path / "m.png").mode == "1"
+    assert MaskFormat().read(tmp_path / "m.png").tolist() == [[0, 1], [1, 0]]
+    assert MaskFormat(threshold=True).read(tmp_path / "m.png").tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGB"])
 def test_a_mask_of_another_mode_is_refused(tmp_path, mode):
     Image.new(mode, (4, 4)).save(tmp_path / "m.png")
     with pytest.raises(InputError, match=rf"m\.png has mode {mode}; expected a palette \(P\) or grey \(L\) PNG"):

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -56,12 +57,21 @@ def test_masks_may_lie_apart(root, tmp_path):
     assert [len(video.annotated) for video in YouTubeTree(root, "valid", masks="truth").videos] == [6, 6]
 
 
-def test_lvos_has_another_name_and_form_of_meta(tiny_sets):
-    root = tiny_sets.make("lvos_v2")[0].removeprefix("root=")
-    tree = YouTubeTree(root, "val", meta="val_meta.json", seen="train", protocol="davis")
-    assert tree.protocol == "davis"
-    assert tree.seen == ("dog",)
-    assert tree.videos[1].categories == {1: "yak", 2: "hat"}
+def test_lvos_has_another_name_and_form_of_meta_and_a_list_of_unseen_videos(tiny_sets):
+    root = Path(tiny_sets.make("lvos_v2")[0].removeprefix("root="))
+    settings = {"meta": "val_meta.json", "protocol": "davis"}
+    tree = YouTubeTree(root, "val", **settings)
+    assert (tree.protocol, tree.seen, tree.videos[0].categories) == ("davis", (), {})
+    assert {video.name: sorted(tree.meta[video.name]) for video in tree.videos} == {"v0": [1], "v1": [1, 2]}
+    (root / "unseen_videos.txt").write_text("v1")
+    tree = YouTubeTree(root, "val", unseen="unseen_videos.txt", **settings)
+    assert tree.seen == ("seen",)
+    assert [video.categories for video in tree.videos] == [{1: "seen"}, {1: "unseen", 2: "unseen"}]
+    (root / "unseen_videos.txt").write_text("v1 x9")
+    with pytest.raises(InputError, match="names 'x9', no video of the split"):
+        YouTubeTree(root, "val", unseen="unseen_videos.txt", **settings)
+    with pytest.raises(InputError, match=r"found no .*none\.txt; expected the names of videos of unseen categories"):
+        YouTubeTree(root, "val", unseen="none.txt", **settings)
 
 
 def test_the_parts_of_a_training_set_share_no_video(tiny_sets):

@@ -121,6 +121,10 @@ def test_other_weights_or_settings_start_anew(tiny, make_videos, tmp_path, monke
         tiny.decoder.bias += 1
     evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5}, **QUIET)
     assert len(seen) == 3
+    for mark, times in (("old data", 4), ("new data", 5), ("new data", 5)):
+        facts = {"provenance": {"fingerprint": mark}}
+        evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5}, facts=facts, **QUIET)
+        assert len(seen) == times
 
 
 def test_masks_are_written_in_the_size_of_the_frames(tiny, make_videos, tmp_path):

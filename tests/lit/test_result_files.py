@@ -61,9 +61,20 @@ def test_a_part_belongs_to_its_key(tmp_path):
     assert read_part(tmp_path / "none.json", "key") is None
 
 
-def test_a_damaged_part_is_scored_again(tmp_path):
-    (tmp_path / "part.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", "[]", "7", '{"key": "key"}'])
+def test_a_damaged_part_is_scored_again(tmp_path, content):
+    (tmp_path / "part.json").write_text(content)
     assert read_part(tmp_path / "part.json", "key") is None
+
+
+def test_a_part_that_another_version_wrote_is_scored_again(tmp_path):
+    path = tmp_path / "part.json"
+    write_part(path, scores_of(), "key")
+    content = json.loads(path.read_text())
+    del content["scores"]["course"], content["scores"]["covered"]
+    for form in (None, {**content["form"], "VideoScores": list(content["scores"])}):
+        path.write_text(json.dumps({**content, "form": form}))
+        assert read_part(path, "key") is None
 
 
 def test_the_course_of_every_video_is_written(tmp_path):

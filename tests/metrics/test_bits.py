@@ -3,11 +3,12 @@
 import math
 import sys
 import types
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from memvos.metrics import boundary_accuracy, region_similarity, score_sequence, statistics
+from memvos.metrics import boundary_accuracy, region_similarity, score_sequence, statistics, summarise
 from memvos.metrics.bits import count, pack
 
 
@@ -115,11 +116,72 @@ def test_random_empty_and_missing_masks_score_as_the_published_toolkit_says(tool
         assert score.f == pytest.approx(np.array(toolkit.boundary_f[score.object]), abs=1e-6)
 
 
-def test_mean_recall_and_decay_are_those_of_the_official_toolkit():
-    """Worked as the DAVIS toolkit does: four bins that share their borders."""
-    values = np.random.default_rng(2).random(21)
-    values[[3, 8]] = np.nan
-    mean, recall, decay = statistics(values)
-    assert mean == pytest.approx(np.nanmean(values), abs=1e-6)
-    assert recall == pytest.approx(np.mean(np.nan_to_num(values) > 0.5), abs=1e-6)
-    assert decay == pytest.approx(np.nanmean(values[0:6]) - np.nanmean(values[15:21]), abs=1e-6)
+def in_exact_fractions(values):
+    """Mean, recall and decay by the DAVIS protocol, with whole numbers and fractions only.
+
+    The borders of the quarters are frames 1 + k (n - 1) / 4, k = 0 … 4, rounded to the nearest frame, halves up; a
+    quarter holds both its borders. Recall counts values above one half.
+    """
+    values = [Fraction(value) for value in values]
+    count = len(values)
+    borders = [(2 * k * (count - 1) + 4) // 8 for k in range(5)]  # floor of k (n - 1) / 4 + 1 / 2, from 0
+    first, last = values[: borders[1] + 1], values[borders[3] : borders[4] + 1]
+    recall = Fraction(sum(2 * value > 1 for value in values), count)
+    return sum(values) / count, recall, sum(first) / len(first) - sum(last) / len(last)
+
+
+@pytest.mark.parametrize("count", [*range(1, 34), 102, 256])
+def test_statistics_of_any_number_of_frames_are_those_of_exact_fractions(count):
+    values = np.random.default_rng(count).integers(0, 9, count) / 8  # exact in binary, one half among them
+    assert statistics(values) == pytest.approx([float(value) for value in in_exact_fractions(values)], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "recall", "decay"),
+    [
+        ([0.75], 0.75, 1, 0),  # one frame is the first and the last quarter
+        ([0.75, 0.25], 0.5, 0.5, 0.5),  # borders 1, 1, 2, 2, 2: each frame is a quarter of its own
+        ([1, 0.5, 0.25], 7 / 12, 1 / 3, 0.5),  # borders 1, 2, 2, 3, 3: frames 1-2 and frame 3; one half is not above it
+        ([1, 0.5, 0.25, 0], 0.4375, 0.25, 0.625),  # borders 1, 2, 3, 3, 4: frames 1-2 and 3-4
+    ],
+)
+def test_statistics_of_few_frames_worked_by_hand(values, mean, recall, decay):
+    assert statistics(values) == pytest.approx((mean, recall, decay))
+    assert [float(value) for value in in_exact_fractions(values)] == pytest.approx([mean, recall, decay])
+
+
+def test_missing_values_in_a_quarter_are_left_out_of_the_decay_and_a_quarter_of_them_is_missing():
+    nan = math.nan
+    assert statistics([1, nan, 0.5, 0.5, nan, 0.25])[2] == 1 - 0.25  # borders 1, 2, 4, 5, 6: frames 1-2 and 5-6
+    assert math.isnan(statistics([nan, nan, nan, 0.5, 0.5, 0.5, 0.5, 0.5])[2])
+    assert statistics([nan, nan, 0.5, 0.75, 0.5, 0.5, 0.5, nan])[1] == 1 / 8
+
+
+def test_scores_of_whole_sequences_are_the_official_ones(toolkit):
+    """Random, empty and missing masks through the published arithmetic, and the means of its fractions."""
+    rng = np.random.default_rng(4)
+    expected, scores = [], []
+    for video, frames in enumerate((3, 4, 7, 12)):
+        toolkit.object_iou.clear()
+        toolkit.boundary_f.clear()
+        toolkit.objects_in_gt.update((1, 2, 3))  # all count from the start
+        truth, prediction = (np.zeros((frames, 60, 83), np.uint8) for _ in range(2))
+        for t in range(frames):
+            for key in (1, 2, 3):
+                truth[t][blob(rng, 60, 83)] = key
+                if key < 3 and rng.random() < 0.8:
+                    prediction[t][truth[t] == key if rng.random() < 0.5 else blob(rng, 60, 83)] = key
+        truth[0, :4, :30] = [[1] * 10 + [2] * 10 + [3] * 10] * 4
+        truth[frames // 2] *= rng.random() < 0.5
+        scores += score_sequence(truth, prediction, f"video{video}")
+        for labels, wanted in zip(prediction[1:-1], truth[1:-1], strict=True):
+            toolkit.feed_frame(labels, wanted)
+        for key in (1, 2, 3):
+            values = toolkit.object_iou[key], toolkit.boundary_f[key]
+            expected.append([float(v) for line in values for v in in_exact_fractions(line)])
+    names = ("J", "J_recall", "J_decay", "F", "F_recall", "F_decay")
+    ours = [[score.measures()[name] for name in names] for score in scores]
+    np.testing.assert_allclose(ours, expected, atol=1e-6, rtol=0)
+    total = summarise(scores).scores
+    assert [total[name] for name in names] == pytest.approx(np.mean(expected, axis=0), abs=1e-6)
+    assert total["J&F"] == pytest.approx((total["J"] + total["F"]) / 2, abs=1e-6)

@@ -14,17 +14,21 @@ from memvos.errors import InputError
 HELP = """usage: memvos bench [scale=SCALE] [rounds=5] [HYDRA OVERRIDES of memvos train ...]
        memvos bench speed --help          what QAM and PEM cost
        memvos bench stream --help         time and memory per frame in a long video
-       memvos bench modules|metrics|loader [rounds=5] [HYDRA OVERRIDES ...]
+       memvos bench modules [rounds=5] [HYDRA OVERRIDES ...]
+       memvos bench metrics [rounds=5]
+       memvos bench loader [rounds=5] [videos=FOLDER] [resolution=480p] [stills=FOLDER]
 
 Times training steps (batch, clip size and network of the scale, random clips) and inference (one object) in every
 precision the machine has; precisions take turns, so that a busy machine slows all of them alike.
 
 modules: seconds per frame of each module of DMN-AOA at 480p, e.g. memvos bench modules model=dmn_aoa_fast
 metrics: J and F against the published toolkit's arithmetic (needs: pip install --no-deps vos-benchmark), in turns
-loader: training clips against plain PIL and torchvision, in turns"""
+loader: training clips against plain PIL and torchvision, in turns; of your own data (videos: JPEGImages/ and
+  Annotations/, of one resolution; stills: images/ and masks/) in place of made-up pictures"""
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 FRAMES = 3
-OTHERS = ("metrics", "loader")
+OTHERS = {"metrics": (), "loader": ("videos", "resolution", "stills")}
+"""Benchmark → the settings it takes, beside rounds."""
 
 
 def run(arguments: list[str]) -> int:
@@ -39,7 +43,7 @@ def run(arguments: list[str]) -> int:
     rounds = whole_number("rounds", next((one[7:] for one in arguments if one.startswith("rounds=")), "5"))
     overrides = [one for one in arguments if not one.startswith("rounds=") and one != "modules"]
     if overrides and overrides[0] in OTHERS:
-        print("\n".join(_other(overrides[0], rounds)))
+        print("\n".join(_other(*overrides, rounds=rounds)))
         return 0
     settings = composition.resolved(composition.compose("train", [*overrides, "output_dir=unused"]))
     lines = bench_modules.table(settings, rounds) if "modules" in arguments else table(settings, rounds)
@@ -47,11 +51,21 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _other(name: str, rounds: int) -> Iterator[str]:
-    """The lines of another benchmark."""
+def _other(name: str, *arguments: str, rounds: int) -> Iterator[str]:
+    """The lines of another benchmark.
+
+    Raises:
+        InputError: for a setting it does not take.
+    """
     from memvos.app import bench_loader, bench_metrics
 
-    return {"metrics": bench_metrics, "loader": bench_loader}[name].table(rounds)
+    pairs = [argument.partition("=") for argument in arguments]
+    wrong = next((key for key, equals, value in pairs if key not in OTHERS[name] or not value), None)
+    if wrong is not None:
+        known = ", ".join(f"{key}=…" for key in ("rounds", *OTHERS[name]))
+        raise InputError(f"memvos bench {name} got {wrong!r}; expected nothing but {known}; see memvos bench --help")
+    module = {"metrics": bench_metrics, "loader": bench_loader}[name]
+    return module.table(rounds, **{key: value for key, _, value in pairs})
 
 
 def table(settings: dict[str, Any], rounds: int) -> Iterator[str]:

@@ -18,7 +18,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
 from memvos.data.clip import IMAGENET_MEAN, IMAGENET_STD, Clip
-from memvos.data.transforms import MEAN_COLOUR
+from memvos.data.warps import MEAN_COLOUR
 
 NEAREST, BICUBIC = InterpolationMode.NEAREST, InterpolationMode.BICUBIC
 _NORMALISE = transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)

@@ -60,7 +60,8 @@ def submission(name: str, source: str, arguments: Sequence[str]) -> int:
             raise InputError("expected memvos data submission NAME FOLDER FILE.zip, to pack FOLDER into FILE.zip")
         file = pack(tree, file, targets[0])
     faults = validate(tree, file)
-    print(f"{file}: {'ready to send' if not faults else f'{len(faults)} kinds of fault'}")
+    verdict = f"{len(faults)} kind{'s' * (len(faults) > 1)} of fault" if faults else "ready to send"
+    print(f"{file}: {verdict}")
     for fault in faults:
         print(f"  {fault}")
     return int(bool(faults))

@@ -42,7 +42,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     record = _identify(settings, tree.fingerprint(), weights)
     result = score(
         model,
-        tree.videos,
+        tree.sequences(),
         settings["memory"],
         folder,
         gate=settings["gate"],

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+Read = Callable[[np.ndarray | None], np.ndarray]
+"""Reads an array, into the given one if there is one and it fits."""
+
 
 class NoCache:
     """Read each time."""
 
-    def get(self, path: Path, read: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return what `read` reads."""
-        return read()
+    def get(self, path: Path, read: Read, out: np.ndarray | None = None) -> np.ndarray:
+        """Return what `read` reads; `out` itself, if it was given and has the size."""
+        return read(out)
 
 
 READ_EACH_TIME = NoCache()
@@ -25,9 +28,18 @@ class Cache:
     def __init__(self) -> None:
         self._kept: dict[Path, np.ndarray] = {}
 
-    def get(self, path: Path, read: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return what was read from `path`, reading it the first time; not to be written to."""
+    def get(self, path: Path, read: Read, out: np.ndarray | None = None) -> np.ndarray:
+        """Return what was read from `path`, reading it the first time: in `out`, or else not to be written to."""
         if path not in self._kept:
-            self._kept[path] = read()
+            self._kept[path] = read(None)
             self._kept[path].flags.writeable = False
-        return self._kept[path]
+        kept = self._kept[path]
+        return kept if out is None else put(kept, out)
+
+
+def put(values: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """`out` with the values; the values themselves where it has another size."""
+    if values.shape != out.shape:
+        return values
+    out[...] = values
+    return out

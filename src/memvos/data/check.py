@@ -123,12 +123,14 @@ def _mask_faults(tree: Tree, video: Video, thorough: bool):
         return {}
     known: set[int] = set()
     first: dict[int, str] = {}
+    empty = thorough and video.late_objects  # until an object is met; only where all masks are looked at
     for t in video.annotated if thorough else video.annotated[:1]:
         name = video.frame_names[t]
         path = video.mask_paths[name]
         try:
             ids = present(video.mask_format, path)
         except InputError as fault:
+            empty = False
             yield _kind(fault), path, str(fault)
             continue
         if t == 0 and not ids and not video.late_objects:
@@ -139,6 +141,9 @@ def _mask_faults(tree: Tree, video: Video, thorough: bool):
         elif known and not video.late_objects and ids - known:
             yield "unknown object id", path, _unknown_id(path, ids, known)
         first.update((key, name) for key in ids - first.keys())
+    if empty and not first:
+        path = video.mask_paths[video.frame_names[0]]
+        yield "no object", path, f"no mask of video {video.name!r} holds an object (the first is {path}); draw one"
     if video.name in tree.meta:
         message = differs_from_meta(video, first, tree.meta[video.name], thorough and len(video.annotated) > 1)
         if message:

@@ -56,8 +56,8 @@ class ClipDataModule(pl.LightningDataModule):
         self.sources, self.dataset = list(sources), dataset
         self.batch_size, self.num_workers = batch_size, num_workers
         self.epoch_size = epoch_size or len(dataset)
-        self.val_videos: list[Video] = [] if val is None else val.videos
-        self.test_videos: list[Video] = [] if test is None else test.videos
+        self.val_videos: list[Video] = [] if val is None else val.sequences()
+        self.test_videos: list[Video] = [] if test is None else test.sequences()
         self._held_out = [tree for tree in (val, test) if tree is not None]
         self._told = 0.0
 

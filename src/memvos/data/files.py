@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from memvos.data.cache import put
+from memvos.data.png import decode_bytes
 from memvos.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -29,21 +31,20 @@ class MaskFault(InputError):
         self.kind = kind
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Decode an image file to RGB uint8 (H, W, 3).
+def read_image(path: Path, out: np.ndarray | None = None) -> np.ndarray:
+    """Decode an image file to RGB uint8 (H, W, 3), into `out` where that has the size.
 
     Raises:
         InputError: if the file is missing, truncated or no image.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as fault:
-        raise _unreadable(path, "image", fault) from fault
+    data = _read(path, "image")
     if data[:2] == _JPEG_START and _JPEG_END in data[-64:]:  # a whole JPEG: OpenCV is three times as fast as PIL,
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is not None:
-            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return np.array(_decode(path, "image").convert("RGB"))  # but PIL notices the truncated ones
+            fits = out is not None and out.shape == image.shape
+            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, out if fits else None)
+    image = np.array(_decode(path, "image", data).convert("RGB"))  # but PIL notices the truncated ones
+    return image if out is None else put(image, out)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -70,7 +71,7 @@ def probe(path: Path) -> tuple[int, int]:
         file.seek(-min(64, path.stat().st_size), 2)
         tail = file.read()
     if _JPEG_END not in tail and _PNG_END not in tail:
-        _decode(path, "image")
+        _decode(path, "image", _read(path, "image"))
     return size
 
 
@@ -78,8 +79,9 @@ def probe(path: Path) -> tuple[int, int]:
 class MaskFormat:
     """How the pixel values of a mask file become object ids.
 
-    Palette (P), grey (L) and grey-alpha (LA) PNGs are read. Values are object ids, except that a mask which holds only
-    0 and 255 is one object: 255 becomes id 1 (DAVIS 2016 and saliency masks; 255 is not "void" there).
+    Palette (P), grey (L), grey-alpha (LA) and black-and-white (1) PNGs are read. Values are object ids, except that a
+    mask which holds only 0 and 255 is one object: 255 becomes id 1 (DAVIS 2016 and saliency masks; 255 is not "void"
+    there).
 
     Attributes:
         merge: all objects become one, id 1 (the DAVIS 2016 task on any annotation).
@@ -96,16 +98,9 @@ class MaskFormat:
 
         Raises:
             InputError: if the file is missing or corrupt.
-            MaskFault: (an InputError) if it is not of mode P, L or LA, or mixes 255 with other ids.
+            MaskFault: (an InputError) if it is not of mode P, L, LA or 1, or mixes 255 with other ids.
         """
-        image = _decode(path, "mask")
-        if image.mode not in ("P", "L", "LA"):
-            raise MaskFault(
-                "no palette",
-                f"mask {path} has mode {image.mode}; expected a palette (P) or grey (L) PNG whose values are object "
-                "ids (or 0 and 255); convert it, e.g. by thresholding and saving as grey",
-            )
-        labels = np.array(image.getchannel("L") if image.mode == "LA" else image)
+        labels = _values(path)
         if self.threshold:
             return (labels >= 128).astype(np.uint8)
         for value in self.ignore:
@@ -125,6 +120,24 @@ class MaskFormat:
                 "255 only; set ignore=[255] if 255 means void, threshold=true if edges are smoothed (128 is the limit)",
             )
         return (labels > 0).astype(np.uint8)
+
+
+def _values(path: Path) -> np.ndarray:
+    """The values of a mask file, uint8 (H, W)."""
+    data = _read(path, "mask")
+    values = decode_bytes(data)
+    if values is not None:
+        return values
+    image = _decode(path, "mask", data)
+    if image.mode not in ("1", "P", "L", "LA"):
+        raise MaskFault(
+            "no palette",
+            f"mask {path} has mode {image.mode}; expected a palette (P) or grey (L) PNG whose values are object "
+            "ids (or 0 and 255); convert it, e.g. by thresholding and saving as grey",
+        )
+    if image.mode == "1":
+        image = image.convert("L")  # 0 and 255
+    return np.array(image.getchannel("L") if image.mode == "LA" else image)
 
 
 def natural_key(name: str) -> tuple:
@@ -149,12 +162,19 @@ def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> l
     return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 
-def _decode(path: Path, kind: str) -> Image.Image:
+def _read(path: Path, kind: str) -> bytes:
     try:
-        with Image.open(BytesIO(path.read_bytes())) as image:  # one read: PIL would make many small ones
+        return path.read_bytes()
+    except OSError as fault:
+        raise _unreadable(path, kind, fault) from fault
+
+
+def _decode(path: Path, kind: str, data: bytes) -> Image.Image:
+    try:
+        with Image.open(BytesIO(data)) as image:
             image.load()
             return image
-    except (OSError, SyntaxError, ValueError) as fault:  # what PIL raises for missing, truncated and broken files
+    except (OSError, SyntaxError, ValueError) as fault:  # what PIL raises for truncated and broken files
         raise _unreadable(path, kind, fault) from fault
 
 

@@ -61,8 +61,9 @@ class PseudoVideos(Dataset):
         rng = np.random.default_rng([self._seed, 1, number])
         for item in range(number, number + ITEMS):
             still = self._stills[self._rounds[item]]
-            image = self._cache.get(still.image_path, still.image)
-            labels = self._cache.get(still.mask_path, still.labels)
+            image = self._cache.get(still.image_path, lambda _, still=still: still.image())
+            size = image.shape[:2]
+            labels = self._cache.get(still.mask_path, lambda _, still=still, size=size: still.labels(size))
             for _ in range(TRIES):
                 images, masks = self._augment(image[None], labels[None], rng)
                 ids = choose_objects(masks[0], self._max_objects, self._min_pixels, rng)

@@ -27,14 +27,14 @@ class StaticImage:
         """RGB uint8 (H, W, 3)."""
         return read_image(self.image_path)
 
-    def labels(self) -> np.ndarray:
-        """Label map uint8 (H, W), 0 = background.
+    def labels(self, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Label map uint8 (H, W), 0 = background; `size`: (H, W) of the image, where it is known already.
 
         Raises:
             InputError: if the mask cannot be read or its size is not the image's.
         """
         labels = self.mask_format.read(self.mask_path)
-        same_size(labels, self.image_path, self.mask_path)
+        same_size(labels, self.image_path, self.mask_path, size)
         return labels
 
 
@@ -43,7 +43,7 @@ class Video:
 
     Attributes:
         name: the sequence's name.
-        frame_names: file stems of the frames, in order.
+        frame_names: names of the frames, in order: their file stems.
         attributes: what makes the sequence hard ("occlusion", ...), where the data set says so.
         annotated: indices of the frames that have a mask file.
         late_objects: objects may enter after the first mask.
@@ -59,11 +59,15 @@ class Video:
         attributes: Sequence[str] = (),
         late_objects: bool = False,
         categories: Mapping[int, str] | None = None,
+        frame_names: Sequence[str] | None = None,
     ) -> None:
-        """Take the frames in order and the masks by frame name; `late_objects`: ids may enter after the first mask."""
+        """Take the frames in order and the masks by frame name; `late_objects`: ids may enter after the first mask.
+
+        `frame_names` are the stems of the files unless they are given.
+        """
         self.name = name
         self.image_paths = tuple(image_paths)
-        self.frame_names = tuple(path.stem for path in image_paths)
+        self.frame_names = tuple(path.stem for path in image_paths) if frame_names is None else tuple(frame_names)
         self.mask_paths = dict(mask_paths)
         self.attributes = tuple(attributes)
         self.late_objects = late_objects
@@ -77,12 +81,16 @@ class Video:
     def __repr__(self) -> str:
         return f"Video({self.name!r}, frames={len(self)}, annotated={len(self.annotated)})"
 
-    def image(self, t: int) -> np.ndarray:
-        """Frame t, RGB uint8 (H, W, 3)."""
-        return read_image(self.image_paths[t])
+    def image(self, t: int, out: np.ndarray | None = None) -> np.ndarray:
+        """Frame t, RGB uint8 (H, W, 3); in `out` where that has the size."""
+        return read_image(self.image_paths[t], out)
 
-    def labels(self, t: int) -> np.ndarray | None:
+    def labels(self, t: int, size: tuple[int, int] | None = None) -> np.ndarray | None:
         """Label map of frame t, uint8 (H, W), 0 = background; None where the frame has no mask file.
+
+        Args:
+            t: the frame's index.
+            size: (H, W) of the image, where it is known already; None looks into its header.
 
         Raises:
             InputError: if the mask cannot be read or its size is not the image's.
@@ -91,7 +99,7 @@ class Video:
         if path is None:
             return None
         labels = self.mask_format.read(path)
-        same_size(labels, self.image_paths[t], path)
+        same_size(labels, self.image_paths[t], path, size)
         return labels
 
     @cached_property
@@ -146,13 +154,13 @@ class Video:
         return StaticImage(f"{self.name}/{name}", self.image_paths[t], self.mask_paths[name], self.mask_format)
 
 
-def same_size(labels: np.ndarray, image_path: Path, mask_path: Path) -> None:
-    """Check a label map (H, W) against its image.
+def same_size(labels: np.ndarray, image_path: Path, mask_path: Path, size: tuple[int, int] | None = None) -> None:
+    """Check a label map (H, W) against its image, whose (H, W) is `size`, or in its header.
 
     Raises:
         InputError: if their sizes differ.
     """
-    height, width = image_size(image_path)
+    height, width = size or image_size(image_path)
     if labels.shape != (height, width):
         raise InputError(
             f"mask {mask_path} is {labels.shape[1]}×{labels.shape[0]} pixels, its image {image_path} {width}×{height}; "

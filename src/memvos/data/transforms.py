@@ -20,10 +20,7 @@ import numpy as np
 
 from memvos.data import warps
 from memvos.data.colours import colour_matrix, grey_matrix
-from memvos.data.warps import Map
-
-MEAN_COLOUR = (124, 116, 104)
-"""The ImageNet mean as RGB uint8; fills what lies outside an image."""
+from memvos.data.warps import MEAN_COLOUR, Map
 
 Range = tuple[float, float]
 
@@ -170,7 +167,10 @@ class ClipColour(albumentations.ImageOnlyTransform):
 
     def apply_to_images(self, images: np.ndarray, matrices: list[np.ndarray], **params: object) -> np.ndarray:
         """Recolour (T, H, W, 3)."""
-        return np.stack([cv2.transform(image, matrix) for image, matrix in zip(images, matrices, strict=True)])
+        coloured = np.empty_like(images)
+        for image, matrix, out in zip(images, matrices, coloured, strict=True):
+            cv2.transform(image, matrix, out)
+        return coloured
 
 
 class Augmentation:
@@ -200,10 +200,14 @@ def video_transforms(size: int) -> list[albumentations.BasicTransform]:
 
 
 def _warp_images(images: Sequence[np.ndarray], maps: list[Map], size: int) -> np.ndarray:
-    pairs = zip(images, maps, strict=True)
-    return np.stack([warps.warp(i, each, (size, size), cv2.INTER_LINEAR, MEAN_COLOUR) for i, each in pairs])
+    warped = np.empty((len(maps), size, size, 3), np.uint8)
+    for image, each, out in zip(images, maps, warped, strict=True):
+        warps.warp(image, each, (size, size), cv2.INTER_LINEAR, MEAN_COLOUR, out)
+    return warped
 
 
 def _warp_masks(masks: Sequence[np.ndarray], maps: list[Map], size: int) -> np.ndarray:
-    pairs = zip(masks, maps, strict=True)
-    return np.stack([warps.warp(mask, each, (size, size), cv2.INTER_NEAREST, (0,)) for mask, each in pairs])
+    warped = np.empty((len(maps), size, size), np.uint8)
+    for mask, each, out in zip(masks, maps, warped, strict=True):
+        warps.warp(mask, each, (size, size), cv2.INTER_NEAREST, (0,), out)
+    return warped

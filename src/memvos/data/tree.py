@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from memvos.data.sequences import StaticImage, Video
+from memvos.data.still_video import StillVideo
 
 
 class Tree:
@@ -58,6 +59,10 @@ class Tree:
     def stills(self) -> list[StaticImage]:
         """The static images, and every annotated frame of the videos as one."""
         return self.images + [video.still(t) for video in self.videos for t in video.annotated]
+
+    def sequences(self) -> list[Video]:
+        """What a model is evaluated on: the videos, or, of a tree of static images, each image as a short video."""
+        return self.videos or [StillVideo(still) for still in self.images]
 
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the reading settings and of all files' names (relative to the root) and sizes.

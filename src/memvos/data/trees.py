@@ -124,8 +124,8 @@ class FolderTree(Tree):
         if not found:
             raise InputError(
                 f"found no video below {root}; expected {images}/<video>/*.jpg with {masks}/<video>/*.png, "
-                f"or <video>/{images}/*.jpg with <video>/{masks}/*.png; arrange the files so, or name the folders "
-                "with images= and masks="
+                f"or <video>/{images}/*.jpg with <video>/{masks}/*.png; arrange the files so, name the folders with "
+                "images= and masks=, or take data=images where each picture is for itself"
             )
         unknown = [name for name in videos or () if name not in found]
         if unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -93,12 +94,19 @@ class VideoClips(Dataset):
 
     def _read(self, video: Video, times: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Images uint8 (T, H, W, 3) and label maps uint8 (T, H, W)."""
-        images = [self._cache.get(video.image_paths[t], lambda t=t: video.image(t)) for t in times]
-        labels = [self._cache.get(video.mask_paths[video.frame_names[t]], lambda t=t: video.labels(t)) for t in times]
-        different = next((t for t, image in zip(times, images, strict=True) if image.shape != images[0].shape), None)
-        if different is not None:
-            raise InputError(
-                f"frames {video.frame_names[times[0]]} and {video.frame_names[different]} of video {video.name!r} "
-                "differ in size; expected one size; resize the video's frames and masks"
-            )
-        return np.stack(images), np.stack(labels)
+        first = self._cache.get(video.image_paths[times[0]], lambda _: video.image(times[0]))
+        images = np.empty((len(times), *first.shape), np.uint8)
+        images[0] = first
+        for t, out in zip(times[1:], images[1:], strict=True):
+            image = self._cache.get(video.image_paths[t], partial(video.image, t), out)
+            if image.shape != first.shape:
+                raise InputError(
+                    f"frames {video.frame_names[times[0]]} and {video.frame_names[t]} of video {video.name!r} "
+                    "differ in size; expected one size; resize the video's frames and masks"
+                )
+        size = first.shape[:2]
+        paths = [video.mask_paths[video.frame_names[t]] for t in times]
+        labels = [
+            self._cache.get(path, lambda _, t=t: video.labels(t, size)) for path, t in zip(paths, times, strict=True)
+        ]
+        return images, np.stack(labels)

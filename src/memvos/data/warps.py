@@ -12,8 +12,12 @@ import cv2
 import numpy as np
 
 _HALF = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+_BACK = np.linalg.inv(_HALF)
 _NODES = 33  # a thin-plate spline is evaluated at 33×33 nodes and interpolated between them
 _STIFFNESS = 1e-4  # keeps two control points that happen to lie side by side from tearing the image
+
+MEAN_COLOUR = (124, 116, 104)
+"""The ImageNet mean as RGB uint8; fills what lies outside an image."""
 
 
 @dataclass(frozen=True)
@@ -98,18 +102,23 @@ def shrink(image: np.ndarray, maps: list[Map]) -> tuple[np.ndarray, list[Map]]:
 
 
 def warp(
-    image: np.ndarray, geometry: Map, size: tuple[int, int], interpolation: int, fill: tuple[int, ...]
+    image: np.ndarray,
+    geometry: Map,
+    size: tuple[int, int],
+    interpolation: int,
+    fill: tuple[int, ...],
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Resample (H, W) or (H, W, 3) to `size` = (height, width); positions outside the image get `fill`."""
-    matrix = np.linalg.inv(_HALF) @ geometry.matrix @ _HALF
+    """Resample (H, W) or (H, W, 3) to `size` = (height, width), into `out` if given; outside the image is `fill`."""
+    matrix = _BACK @ geometry.matrix @ _HALF
     settings = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": fill}
     if geometry.bend is None:
         flags = interpolation | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(image, matrix[:2], size[::-1], flags=flags, **settings)
+        return cv2.warpAffine(image, matrix[:2], size[::-1], out, flags=flags, **settings)
     positions = bent_positions(geometry.bend, size) @ matrix[:2, :2].T.astype(np.float32) + matrix[:2, 2].astype(
         np.float32
     )
-    return cv2.remap(image, positions, None, interpolation, **settings)
+    return cv2.remap(image, positions, None, interpolation, out, **settings)
 
 
 def bent_positions(displacement: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from memvos.data import layouts
 from memvos.data.files import MaskFormat
 from memvos.data.held_out import hold_out
-from memvos.data.meta import categories, read_meta
+from memvos.data.meta import Meta, categories, read_meta
 from memvos.data.sequences import Video
 from memvos.data.tree import Tree
 from memvos.errors import InputError
@@ -48,6 +48,7 @@ class YouTubeTree(Tree):
         hold_out: Mapping[str, int] | None = None,
         protocol: str = "youtube",
         official: Mapping[str, int] | None = None,
+        unseen: str | None = None,
     ) -> None:
         """Find the videos of a split.
 
@@ -64,9 +65,12 @@ class YouTubeTree(Tree):
             hold_out: videos, unseen and seed of `memvos.data.held_out.hold_out`.
             protocol: "youtube" scores every annotated frame after an object's first, "davis" leaves out the ends.
             official: how many videos and objects there should be, for `memvos data check`.
+            unseen: file below root with the names of the videos of unseen categories, one a line, where meta names no
+                categories (LVOS v2: unseen_videos.txt of its publishers' evaluation); in place of `seen`.
 
         Raises:
-            InputError: if a folder, meta.json or a video is missing, or an argument is none of the above.
+            InputError: if a folder, meta.json, the list of unseen videos or a video is missing, or an argument is none
+                of the above.
         """
         root = layouts.existing_root(root)
         if variant not in VARIANTS or part not in (None, *PARTS):
@@ -76,6 +80,8 @@ class YouTubeTree(Tree):
         places = _places(root, split, folder or split, variant, masks, meta)
         objects = read_meta(places.meta) if places.meta else {}
         known = _seen(root, split, meta, seen)
+        if unseen is not None:
+            objects, known = _grouped(objects, root / unseen), ("seen",)
         names = list(objects) if videos is None and objects else videos
         if part is not None:
             carved = _carved(objects, hold_out or {})
@@ -118,6 +124,20 @@ def _seen(root: Path, split: str, meta: str | None, seen: str | Sequence[str] | 
     if not isinstance(seen, str):
         return tuple(seen or ())
     return categories(read_meta(_meta_file(root, seen, (meta or "meta.json").replace(split, seen))))
+
+
+def _grouped(objects: Meta, file: Path) -> Meta:
+    """The objects with "unseen" or "seen" for their category, as a list of videos says."""
+    if not file.is_file():
+        raise InputError(f"found no {file}; expected the names of videos of unseen categories; copy it there")
+    unseen = set(file.read_text(encoding="utf-8").split())
+    strange = sorted(unseen - objects.keys())
+    if strange:
+        raise InputError(f"{file} names {strange[0]!r}, no video of the split; give the list that belongs to it")
+    return {
+        name: {key: replace(entry, category="unseen" if name in unseen else "seen") for key, entry in entries.items()}
+        for name, entries in objects.items()
+    }
 
 
 def _carved(objects: Mapping[str, Any], settings: Mapping[str, int]) -> Any:

@@ -47,7 +47,7 @@ def evaluate(
     """Segment every video from its first masks and score it by the official protocol.
 
     Scores of a finished video are kept in `output_dir`/videos: when a call was interrupted, the next one with the same
-    model and settings does only what is missing.
+    model and settings (and the same fingerprint, where `facts` have provenance) does only what is missing.
 
     Args:
         model: the network; it is moved to the device and put in eval mode.
@@ -88,7 +88,10 @@ def evaluate(
         dict(overrides or {}),
     )
     folder = None if output_dir is None else Path(output_dir)
-    key = f"{settings_key(model, protocol)}{'+masks' if write_masks else ''}"
+    known = dict(facts or {})
+    proof = {"provenance": known.pop("provenance")} if "provenance" in known else {}
+    mark = proof.get("provenance", {}).get("fingerprint", "")
+    key = f"{settings_key(model, protocol)}{mark}{'+masks' if write_masks else ''}"
     done = {} if folder is None else _finished(folder, videos, key)
     missing = [video for video in videos if video.name not in done]
     masks = folder / MASKS if write_masks else None
@@ -100,8 +103,6 @@ def evaluate(
         bar.update()
     bar.close()
     parts = [done[video.name] for video in videos]
-    known = dict(facts or {})
-    proof = {"provenance": known.pop("provenance")} if "provenance" in known else {}
     result = {"schema": 1, **known, **summary_of(parts, has_quality_head(model), seen), **proof}
     if folder is not None:
         write_results(folder, result, parts)

@@ -15,7 +15,7 @@ import numpy as np
 
 from memvos.decode.writers import QUALITY_COLUMNS
 from memvos.lit.recall_watch import LEAST
-from memvos.lit.video_scores import VideoScores
+from memvos.lit.video_scores import PART_FORM, VideoScores
 from memvos.metrics import MEASURES, ObjectScore, calibration, pearson, seen_unseen, spearman, summarise
 
 OBJECT_COLUMNS = ("video", "object", "frames", *MEASURES, "attributes", "category")
@@ -123,19 +123,20 @@ def write_scores(folder: Path, result: dict[str, Any], scores: Sequence[ObjectSc
 
 def write_part(path: Path, scores: VideoScores, key: str) -> None:
     """Keep the scores of one finished video."""
-    content = json.dumps({"key": key, "scores": _without_nan(scores.as_plain())})
+    content = json.dumps({"key": key, "form": PART_FORM, "scores": _without_nan(scores.as_plain())})
     _replace(path, lambda file: file.write(content))
 
 
 def read_part(path: Path, key: str) -> VideoScores | None:
-    """Scores of a finished video; None if there are none, or they belong to other weights or settings."""
+    """Scores of a finished video; None if there are none, or they belong to other weights, settings or versions."""
     if not path.is_file():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return None  # not ours, or damaged: scored again and replaced
-    return VideoScores.from_plain(content["scores"]) if content.get("key") == key else None
+    ours = isinstance(content, dict) and (content.get("key"), content.get("form")) == (key, PART_FORM)
+    return VideoScores.from_plain(content["scores"]) if ours else None
 
 
 def _write_csv(file: Any, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +174,13 @@ class VideoScores:
         course = [FrameCourse(**line) for line in plain["course"]]
         lists = {"objects": objects, "quality": quality, "course": course, "covered": tuple(plain["covered"])}
         return cls(**{**plain, **lists})
+
+
+PART_FORM = {
+    kind.__name__: [field.name for field in fields(kind)]
+    for kind in (VideoScores, ObjectScore, FrameQuality, FrameCourse)
+}
+"""What `VideoScores.as_plain` holds: scores that another version of these classes kept are none of this one's."""
 
 
 def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None, scored: str = "davis") -> VideoScores:
