@@ -122,7 +122,8 @@ def test_youtube_scenario_gives_the_recorded_numbers(released, shared):
     meta = json.loads(str(clip["meta"]))
     gt, late = clip["gt"], meta["events"][1][0]
     masks_at = {frame: np.where(np.isin(gt[frame], ids), gt[frame], 0) for frame, ids, _ in meta["events"]}
-    stepper = segmenter(released, meta, "qdmn_released_youtube", prior=DoubleSoftmaxPrior(objects=2))
+    stepper = segmenter(released, meta, "qdmn_released_youtube", prior=DoubleSoftmaxPrior())
+    stepper.reset(objects=2)
     played = play(stepper, clip, masks_at)
     per_object = []
     for time, read in enumerate(played[3], start=1):

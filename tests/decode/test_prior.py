@@ -21,4 +21,4 @@ def test_double_softmax_squeezes_one_object_into_27_to_73_percent():
 
 def test_objects_not_yet_seen_take_part_with_probability_zero():
     certain = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
-    assert DoubleSoftmaxPrior(objects=2)(certain).flatten().tolist() == pytest.approx([math.e / (2 + math.e)])
+    assert DoubleSoftmaxPrior()(certain, objects=2).flatten().tolist() == pytest.approx([math.e / (2 + math.e)])

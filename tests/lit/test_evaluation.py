@@ -11,10 +11,16 @@ from PIL import Image
 import memvos.lit.evaluation as evaluation
 from memvos.decode import Segmenter
 from memvos.errors import InputError
-from memvos.lit import evaluate
+from memvos.lit.video_scores import Protocol
 from memvos.model.checkpoints import load_model
 
-QUIET = {"device": "cpu", "precision": "float32", "progress": False}
+
+def evaluate(model, videos, memory="qdmn", output_dir=None, *, tta=None, gate="predicted", overrides=None, **more):
+    """`memvos.lit.evaluate` on one thread of the CPU."""
+    protocol = Protocol(
+        memory, gate=gate, device="cpu", precision="float32", tta=tta, overrides=overrides or {}
+    )  # fmt: skip
+    return evaluation.evaluate(model, videos, protocol, output_dir, progress=False, **more)
 
 
 def read_csv(path):
@@ -24,7 +30,7 @@ def read_csv(path):
 
 def test_result_files_have_the_agreed_form(tiny, make_videos, tmp_path):
     facts = {"row": "both", "seed": 0, "split": "test", "scale": "mini", "data": "synthetic", "provenance": {"a": 1}}
-    result = evaluate(tiny, make_videos(), "qdmn", tmp_path / "out", facts=facts, **QUIET)
+    result = evaluate(tiny, make_videos(), "qdmn", tmp_path / "out", facts=facts)
     written = json.loads((tmp_path / "out" / "result.json").read_text())
     assert written == result
     assert written["schema"] == 1
@@ -50,7 +56,7 @@ def test_result_files_have_the_agreed_form(tiny, make_videos, tmp_path):
 
 
 def test_quality_has_a_line_per_object_and_predicted_frame(tiny, make_videos, tmp_path):
-    evaluate(tiny, make_videos(1), {"every": 2, "sigma": None, "beta": 1}, tmp_path, **QUIET)
+    evaluate(tiny, make_videos(1), {"every": 2, "sigma": None, "beta": 1}, tmp_path)
     lines = read_csv(tmp_path / "quality.csv")
     assert list(lines[0]) == ["video", "frame", "object", "quality", "iou", "stored", "evicted"]
     assert Counter(line["object"] for line in lines) == {"1": 11, "2": 11}
@@ -60,7 +66,7 @@ def test_quality_has_a_line_per_object_and_predicted_frame(tiny, make_videos, tm
 
 
 def test_without_a_gate_nothing_is_gated_and_every_fifth_frame_is_stored(tiny, make_videos):
-    result = evaluate(tiny, make_videos(1), "no_gate", **QUIET)
+    result = evaluate(tiny, make_videos(1), "no_gate")
     assert result["quality"]["gated_fraction"] == 0.0
     assert result["quality"]["stored_fraction"] == pytest.approx(2 / 11)  # frames 5 and 10 of 11 predicted ones
     # frames 0-11 hold 1, 2, …: annotated, previous, from 5 on a stored one, which is the previous frame itself at 5, 10
@@ -68,7 +74,7 @@ def test_without_a_gate_nothing_is_gated_and_every_fifth_frame_is_stored(tiny, m
 
 
 def test_without_a_quality_head_scores_are_null(tiny_without_qam, make_videos):
-    quality = evaluate(tiny_without_qam, make_videos(1), "no_gate", **QUIET)["quality"]
+    quality = evaluate(tiny_without_qam, make_videos(1), "no_gate")["quality"]
     assert [quality[name] for name in ("spearman", "pearson", "ece", "bias", "mean")] == [None] * 5
     assert quality["stored_fraction"] > 0
 
@@ -80,7 +86,7 @@ def test_a_perfect_prediction_scores_one(tiny, make_videos, monkeypatch):
         return replace(step(self, frame, masks, truth=truth), labels=truth)
 
     monkeypatch.setattr(Segmenter, "step", perfect)
-    scores = evaluate(tiny, make_videos(1), **QUIET)["scores"]
+    scores = evaluate(tiny, make_videos(1))["scores"]
     assert scores["J"] == scores["F"] == 1.0
 
 
@@ -96,15 +102,15 @@ def test_finished_videos_are_skipped_after_an_interruption(tiny, make_videos, tm
 
     monkeypatch.setattr(evaluation, "score_video", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(tiny, videos, output_dir=tmp_path / "out", **QUIET)
+        evaluate(tiny, videos, output_dir=tmp_path / "out")
     assert not (tmp_path / "out" / "result.json").exists()
     again = []
     monkeypatch.setattr(evaluation, "score_video", lambda *rest: again.append(rest[1].name) or score_video(*rest))
-    result = evaluate(tiny, videos, output_dir=tmp_path / "out", **QUIET)
+    result = evaluate(tiny, videos, output_dir=tmp_path / "out")
     assert seen == ["video0", "video1"]
     assert again == ["video2"]
     monkeypatch.undo()
-    fresh = evaluate(tiny, videos, output_dir=tmp_path / "fresh", **QUIET)
+    fresh = evaluate(tiny, videos, output_dir=tmp_path / "fresh")
     assert {**result, "speed": 0} == {**fresh, "speed": 0}
 
 
@@ -112,23 +118,23 @@ def test_other_weights_or_settings_start_anew(tiny, make_videos, tmp_path, monke
     videos, seen = make_videos(1), []
     score_video = evaluation.score_video
     monkeypatch.setattr(evaluation, "score_video", lambda *rest: seen.append(rest[1].name) or score_video(*rest))
-    evaluate(tiny, videos, output_dir=tmp_path, **QUIET)
-    evaluate(tiny, videos, output_dir=tmp_path, **QUIET)
+    evaluate(tiny, videos, output_dir=tmp_path)
+    evaluate(tiny, videos, output_dir=tmp_path)
     assert len(seen) == 1
-    evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5}, **QUIET)
+    evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5})
     assert len(seen) == 2
     with torch.no_grad():
         tiny.decoder.bias += 1
-    evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5}, **QUIET)
+    evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5})
     assert len(seen) == 3
     for mark, times in (("old data", 4), ("new data", 5), ("new data", 5)):
         facts = {"provenance": {"fingerprint": mark}}
-        evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5}, facts=facts, **QUIET)
+        evaluate(tiny, videos, output_dir=tmp_path, overrides={"sigma": 0.5}, facts=facts)
         assert len(seen) == times
 
 
 def test_masks_are_written_in_the_size_of_the_frames(tiny, make_videos, tmp_path):
-    evaluate(tiny, make_videos(1), output_dir=tmp_path, write_masks=True, **QUIET)
+    evaluate(tiny, make_videos(1), output_dir=tmp_path, write_masks=True)
     files = sorted((tmp_path / "masks" / "video0").glob("*.png"))
     assert [file.name for file in files][:2] == ["00000.png", "00001.png"]
     assert len(files) == 12
@@ -139,7 +145,7 @@ def test_masks_are_written_in_the_size_of_the_frames(tiny, make_videos, tmp_path
 
 
 def test_the_oracle_gate_stores_only_good_frames(tiny, make_videos):
-    result = evaluate(tiny, make_videos(1), {"every": 1, "sigma": 0.99, "beta": None}, gate="oracle", **QUIET)
+    result = evaluate(tiny, make_videos(1), {"every": 1, "sigma": 0.99, "beta": None}, gate="oracle")
     assert result["quality"]["gated_fraction"] == 1.0  # an untrained network is never that good
 
 
@@ -149,36 +155,36 @@ def test_worker_processes_give_the_same_scores(make_videos, tmp_path):
     parts = {"key_channels": 8, "value_channels": 8, "decoder_width": 8, "aspp_width": 8}
     model = load_model("qdmn_small", quality="none", start="as_is", read="softmax", **parts)
     videos = make_videos(3, frames=4, size=(32, 32))
-    alone = evaluate(model, videos, output_dir=tmp_path / "alone", **QUIET)
-    together = evaluate(model, videos, output_dir=tmp_path / "together", workers=2, **QUIET)
+    alone = evaluate(model, videos, output_dir=tmp_path / "alone")
+    together = evaluate(model, videos, output_dir=tmp_path / "together", workers=2)
     assert {**alone, "speed": 0} == {**together, "speed": 0}
     assert read_csv(tmp_path / "alone" / "quality.csv") == read_csv(tmp_path / "together" / "quality.csv")
 
 
 def test_an_empty_list_of_videos_is_refused(tiny):
     with pytest.raises(InputError, match="no videos to evaluate; the split is empty"):
-        evaluate(tiny, [], **QUIET)
+        evaluate(tiny, [])
 
 
 def test_two_videos_of_one_name_are_refused(tiny, make_videos):
     with pytest.raises(InputError, match="two videos are called 'video0'; expected one name each"):
-        evaluate(tiny, make_videos(1) * 2, **QUIET)
+        evaluate(tiny, make_videos(1) * 2)
 
 
 def test_no_workers_are_refused(tiny, make_videos):
     with pytest.raises(InputError, match="at least one worker, got 0"):
-        evaluate(tiny, make_videos(1), workers=0, **QUIET)
+        evaluate(tiny, make_videos(1), workers=0)
 
 
 def test_masks_need_a_folder(tiny, make_videos):
     with pytest.raises(InputError, match="write_masks needs an output_dir"):
-        evaluate(tiny, make_videos(1), write_masks=True, **QUIET)
+        evaluate(tiny, make_videos(1), write_masks=True)
 
 
 def test_test_time_augmentation_is_one_option(tiny, make_videos):
     videos = make_videos(1)
-    plain, once = (evaluate(tiny, videos, **QUIET, tta=tta) for tta in (None, {}))
+    plain, once = (evaluate(tiny, videos, tta=tta) for tta in (None, {}))
     assert once["scores"] == plain["scores"]
-    assert evaluate(tiny, videos, **QUIET, tta={"scales": [0.5, 1.0], "flip": True})["frames"] == plain["frames"]
+    assert evaluate(tiny, videos, tta={"scales": [0.5, 1.0], "flip": True})["frames"] == plain["frames"]
     with pytest.raises(InputError, match=r"got tta=\{'scale': 2\}; expected scales="):
-        evaluate(tiny, videos, **QUIET, tta={"scale": 2})
+        evaluate(tiny, videos, tta={"scale": 2})

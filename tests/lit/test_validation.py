@@ -5,6 +5,7 @@ import torch
 
 from memvos.lit import Validation, evaluate
 from memvos.lit.validation import evenly_picked
+from memvos.lit.video_scores import Protocol
 
 
 class Log(list):
@@ -46,9 +47,8 @@ def test_a_step_of_several_batches_is_validated_once(trainer, tiny, module_of):
 def test_scores_are_those_of_an_evaluation(trainer, tiny, module_of):
     validation = Validation(every_steps=1)
     run_steps(validation, trainer, module_of(tiny), [1])
-    scores = evaluate(
-        tiny, trainer.datamodule.val_videos, device="cpu", precision="float32", progress=False
-    )["scores"]  # fmt: skip
+    protocol = Protocol(device="cpu", precision="float32")
+    scores = evaluate(tiny, trainer.datamodule.val_videos, protocol, progress=False)["scores"]
     assert validation.latest == pytest.approx({name: scores[name] for name in ("J", "F", "J&F", "J&F_present")})
     assert trainer.loggers[0][0][0]["val/J&F"] == pytest.approx(scores["J&F"])
 

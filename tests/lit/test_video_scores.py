@@ -2,14 +2,17 @@ import pytest
 import torch
 
 from memvos.data.trees import Video
+from memvos.decode.prior import DoubleSoftmaxPrior
 from memvos.errors import InputError
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
 
 
 def test_the_protocol_sets_up_the_stepper(tiny):
-    protocol = Protocol("qdmn", "oracle", 0.3, 7, "cpu", "float32", overrides={"sigma": 0.5})
+    more = {"corruption_rate": 0.3, "corruption_seed": 7, "device": "cpu", "precision": "float32"}
+    protocol = Protocol("qdmn", "double_softmax", "oracle", overrides={"sigma": 0.5}, **more)
     segmenter = protocol.segmenter(tiny)
     assert segmenter.bank.sigma == 0.5
+    assert isinstance(segmenter.prior, DoubleSoftmaxPrior)
     assert (segmenter.corruption.rate, segmenter.corruption.seed) == (0.3, 7)
     assert segmenter.gate.needs_truth
     assert segmenter.dtype == torch.float32
@@ -20,16 +23,20 @@ def test_objects_are_given_where_they_first_appear(tiny, make_videos):
     late = Video(video.name, video.image_paths, video.mask_paths, late_objects=True)
     labels = late.labels
     late.labels = lambda time: labels(time) * (labels(time) != 2) if time < 4 else labels(time)
-    scores = score_video(Protocol(device="cpu", precision="float32").segmenter(tiny), late)
+    segmenter = Protocol(device="cpu", precision="float32").segmenter(tiny)
+    scores = score_video(segmenter, late)
+    assert segmenter.objects == 2  # told beforehand
     # of 12 frames the first and last do not count; object 2 enters on frame 4, which does not count for it either
     assert [(score.object, len(score.j)) for score in scores.objects] == [(1, 10), (2, 6)]
     assert sum(line.object == 2 for line in scores.quality) == 7
     assert scores.predicted == 10  # frames on which a mask is given are not
 
 
-def test_an_unknown_gate_is_refused():
+def test_an_unknown_gate_or_form_of_the_previous_mask_is_refused():
     with pytest.raises(InputError, match="unknown gate 'perfect'; expected one of predicted, oracle"):
         Protocol(gate="perfect")
+    with pytest.raises(InputError, match="unknown previous_mask 'soft'; expected one of plain, double_softmax"):
+        Protocol(previous_mask="soft")
 
 
 def test_scores_survive_being_made_plain(tiny, make_videos):

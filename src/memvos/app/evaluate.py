@@ -11,6 +11,9 @@ from memvos.app import composition, provenance, sweep
 from memvos.app.runs import build_model, data_of, describe, instantiate, raise_data_faults, start_from, writable_folder
 from memvos.errors import InputError
 
+OF_PROTOCOL = ("memory", "previous_mask", "gate", "corruption_rate", "device", "precision", "short_side", "tta")
+"""Keys of the configuration that say how videos are segmented."""
+
 
 def run(arguments: list[str]) -> int:
     """Run the command line."""
@@ -26,6 +29,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     import torch
 
     from memvos.lit.evaluation import evaluate as score
+    from memvos.lit.video_scores import Protocol
 
     settings = composition.resolved(config)
     folder = writable_folder(settings["output_dir"])
@@ -43,16 +47,8 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     result = score(
         model,
         tree.sequences(),
-        settings["memory"],
+        Protocol(corruption_seed=settings["seed"], scored=tree.protocol, **{key: settings[key] for key in OF_PROTOCOL}),
         folder,
-        gate=settings["gate"],
-        corruption_rate=settings["corruption_rate"],
-        corruption_seed=settings["seed"],
-        device=settings["device"],
-        precision=settings["precision"],
-        short_side=settings["short_side"],
-        tta=settings["tta"],
-        scored=tree.protocol,
         seen=tree.seen,
         workers=settings["workers"],
         write_masks=settings["write_masks"],

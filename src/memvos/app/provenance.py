@@ -22,7 +22,7 @@ from memvos.app import source
 
 FILE = "provenance.json"
 TRAINED_BY = ("stage", "seed", "model", "lit", "trainer", "batch_size", "largest_batch")
-SCORED_BY = ("split", "model", "memory", "gate", "corruption_rate", "precision", "short_side", "tta")
+SCORED_BY = ("split", "model", "memory", "previous_mask", "gate", "corruption_rate", "precision", "short_side", "tta")
 """Top-level keys of a configuration that change trained weights, or scores; beside them, the data in use."""
 OF_THE_PLACE = ("val", "test", "num_workers", "workers", "cache", "root", "roots", "official")
 """Keys of data that change nothing for the stage or split in use; what lies under a root has its own fingerprint."""

@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from memvos.data.cache import put
-from memvos.data.png import decode_bytes
 from memvos.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -124,11 +123,7 @@ class MaskFormat:
 
 def _values(path: Path) -> np.ndarray:
     """The values of a mask file, uint8 (H, W)."""
-    data = _read(path, "mask")
-    values = decode_bytes(data)
-    if values is not None:
-        return values
-    image = _decode(path, "mask", data)
+    image = _decode(path, "mask", _read(path, "mask"))
     if image.mode not in ("1", "P", "L", "LA"):
         raise MaskFault(
             "no palette",

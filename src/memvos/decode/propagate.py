@@ -101,9 +101,14 @@ class Segmenter:
         self.score_all = score_all
         self.reset()
 
-    def reset(self) -> None:
-        """Forget the video; the next step is frame 0 of another one."""
+    def reset(self, objects: int | None = None) -> None:
+        """Forget the video; the next step is frame 0 of another one.
+
+        Args:
+            objects: how many objects that one will have, where it is known; `DoubleSoftmaxPrior` alone asks.
+        """
         self.bank.reset()
+        self.objects = objects
         self.ids: list[int] = []
         self.time = 0
         self._size: FrameSize | None = None
@@ -201,7 +206,7 @@ class Segmenter:
         """Aggregated probabilities (1, N + 1, h, w): predicted, with the given masks put in."""
         new = [key for key in given if key not in self.ids]
         if self.ids and not set(self.ids) <= set(given):
-            logits = self.model.segment(query, self.bank.read(), self.prior(self._previous))
+            logits = self.model.segment(query, self.bank.read(), self.prior(self._previous, self.objects))
             predicted = to_probabilities(aggregate(logits.float().sigmoid()))
         else:
             predicted = query.image.new_zeros(1, len(self.ids) + 1, *query.image.shape[2:])

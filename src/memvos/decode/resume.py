@@ -16,7 +16,7 @@ from memvos.model.interface import VOSModel
 if TYPE_CHECKING:
     from memvos.decode.propagate import Segmenter
 
-FORMAT = 2
+FORMAT = 3
 
 
 def save(segmenter: Segmenter, path: str | Path) -> None:
@@ -27,6 +27,7 @@ def save(segmenter: Segmenter, path: str | Path) -> None:
         "header": _header(segmenter),
         "bank": segmenter.bank.state_dict(),
         "ids": segmenter.ids,
+        "objects": segmenter.objects,
         "time": segmenter.time,
         "salt": segmenter._salt,
         "previous": segmenter._previous,
@@ -51,7 +52,7 @@ def load(segmenter: Segmenter, path: str | Path) -> None:
     if state["format"] != FORMAT:
         raise InputError(f"{path} has format {state['format']}, this version reads {FORMAT}; save it again")
     _check_header(state["header"], _header(segmenter), path)
-    segmenter.reset()
+    segmenter.reset(state["objects"])
     segmenter.bank.load_state_dict(state["bank"])
     segmenter.ids, segmenter.time, segmenter._salt = list(state["ids"]), state["time"], state["salt"]
     segmenter._previous = state["previous"]

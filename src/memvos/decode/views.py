@@ -88,10 +88,10 @@ class MultiViewSegmenter:
         """None: every view has its own."""
         return None
 
-    def reset(self) -> None:
-        """Forget the video."""
+    def reset(self, objects: int | None = None) -> None:
+        """Forget the video; `objects` as in `Segmenter.reset`."""
         for _, segmenter in self._views:
-            segmenter.reset()
+            segmenter.reset(objects)
 
     def step(
         self,

@@ -26,18 +26,9 @@ PARTS, MASKS = "videos", "masks"
 def evaluate(
     model: VOSModel,
     videos: Sequence[Video],
-    memory: str | Mapping[str, Any] = "qdmn",
+    protocol: Protocol | None = None,
     output_dir: str | Path | None = None,
     *,
-    gate: str = "predicted",
-    corruption_rate: float = 0.0,
-    corruption_seed: int = 0,
-    device: str = "auto",
-    precision: str = "auto",
-    short_side: int | None = None,
-    tta: Mapping[str, Any] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    scored: str = "davis",
     seen: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
     workers: int = 1,
@@ -52,16 +43,8 @@ def evaluate(
     Args:
         model: the network; it is moved to the device and put in eval mode.
         videos: sequences with ground truth.
-        memory: preset of conf/memory or `MemoryBank` arguments; `overrides` (sigma, beta, every, top_k, kernel) win.
+        protocol: how the videos are segmented, and which frames count; `Protocol()` if None.
         output_dir: folder for result.json, objects.csv and quality.csv; None writes nothing.
-        gate: "predicted" or "oracle", see `Protocol`.
-        corruption_rate: ratio of the frames offered to the bank with corrupted masks.
-        corruption_seed: of the corruption.
-        device: `auto`, `cpu`, `cuda`, …
-        precision: `auto`, `float32` or `bf16`.
-        short_side: scale larger frames down to this many pixels; scores are taken in the frame's own size.
-        tta: test-time augmentation, see `Protocol`.
-        scored: the frames that count, "davis" or "youtube" (`memvos.metrics.SCORED`).
         seen: categories of the training set; where given, scores of seen and unseen ones and G are there too.
         facts: entries of result.json that the caller knows (row, seed, split, scale, data, difficulty, provenance).
         workers: processes that share the videos; each uses one thread.
@@ -75,18 +58,7 @@ def evaluate(
         InputError: if there is no video, two have one name, or a setting is unknown.
     """
     _check(videos, workers, write_masks and output_dir is None)
-    protocol = Protocol(
-        memory,
-        gate,
-        corruption_rate,
-        corruption_seed,
-        str(device),
-        precision,
-        short_side,
-        None if tta is None else dict(tta),
-        scored,
-        dict(overrides or {}),
-    )
+    protocol = protocol or Protocol()
     folder = None if output_dir is None else Path(output_dir)
     known = dict(facts or {})
     proof = {"provenance": known.pop("provenance")} if "provenance" in known else {}

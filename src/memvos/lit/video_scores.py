@@ -14,6 +14,7 @@ from PIL import Image
 from memvos.data.trees import Video
 from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, PredictedQuality, Segmenter, Step
 from memvos.decode.masks import davis_palette
+from memvos.decode.prior import PRIORS
 from memvos.decode.views import MultiViewSegmenter, views
 from memvos.decode.writers import write_given
 from memvos.errors import InputError
@@ -33,6 +34,8 @@ class Protocol:
 
     Attributes:
         memory: name of a preset in conf/memory, or `MemoryBank` arguments.
+        previous_mask: how the previous mask is shown to the model, "plain" or, as in the released YouTube-VOS script,
+            "double_softmax".
         gate: what decides over storing a frame, "predicted" (the model's score) or "oracle" (true IoU).
         corruption_rate: ratio of the frames offered to the bank whose masks are corrupted.
         corruption_seed: of the corruption.
@@ -44,10 +47,11 @@ class Protocol:
         overrides: `sigma`, `beta`, `every`, `top_k`, `kernel`.
 
     Raises:
-        InputError: if the gate is unknown.
+        InputError: if the gate or the form of the previous mask is unknown.
     """
 
     memory: str | Mapping[str, Any] = "qdmn"
+    previous_mask: str = "plain"
     gate: str = "predicted"
     corruption_rate: float = 0.0
     corruption_seed: int = 0
@@ -59,8 +63,9 @@ class Protocol:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.gate not in GATES:
-            raise InputError(f"unknown gate {self.gate!r}; expected one of {', '.join(GATES)}")
+        for key, choices in (("gate", GATES), ("previous_mask", PRIORS)):
+            if getattr(self, key) not in choices:
+                raise InputError(f"unknown {key} {getattr(self, key)!r}; expected one of {', '.join(choices)}")
 
     def segmenter(self, model: VOSModel) -> Segmenter | MultiViewSegmenter:
         """A stepper that follows this protocol.
@@ -84,6 +89,7 @@ class Protocol:
             self.device,
             self.precision,
             gate=GATES[self.gate](),
+            prior=PRIORS[self.previous_mask](),
             corruption=MaskCorruption(rate, self.corruption_seed) if rate else NoCorruption(),
             short_side=short_side,
             **self.overrides,
@@ -196,7 +202,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
         masks_to: folder for label images (palette PNG, one per frame) and given.json; None writes none.
         scored: a name of `memvos.metrics.SCORED`.
     """
-    segmenter.reset()
+    segmenter.reset(len(video.object_ids))
     scorer = SequenceScorer(video.name, video.object_ids, video.attributes, video.categories, scored)
     result = VideoScores([], frames=len(video))
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
