@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from memvos.report.render import to_markdown
 from memvos.report.spec_file import load_spec
+from memvos.report.table import build
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -80,3 +82,12 @@ def test_qam_on_the_full_model_is_compared_with_the_full_model_of_table_3(table3
     assert table.stages == tuple(
         stage for stage in table3.stages if stage.id in ("pretrain", "main", *table.row("f0").stages)
     )
+
+
+def test_the_report_tells_what_the_proposals_of_a_row_cover(table3, tmp_path, result):
+    result(tmp_path / "f0", "f0", 0, {("a", "1"): 0.5}, proposals={"recall@0.5": 0.875, "recall@0.7": 0.5})
+    result(tmp_path / "a5", "a5", 0, {("a", "1"): 0.4}, proposals=None)
+    report = to_markdown(build(table3, tmp_path), {})
+    section = report[report.index("## Recall of the proposals") :].split("\n\n## ")[0]
+    assert section.splitlines()[-1].startswith("| F0 full | 87.5 | 50.0 |")
+    assert "w/o matcher" not in section

@@ -7,43 +7,55 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
-from memvos.app import bench_modules, composition, provenance
+from memvos.app import composition, provenance
 from memvos.app.runs import instantiate
 from memvos.errors import InputError
 
-HELP = """usage: memvos bench [scale=SCALE] [rounds=5] [HYDRA OVERRIDES of memvos train ...]
-       memvos bench speed --help          what QAM and PEM cost
-       memvos bench modules|metrics|loader [rounds=5] [HYDRA OVERRIDES ...]
+HELP = """usage: memvos bench [scale=SCALE] [rounds=7] [HYDRA OVERRIDES of memvos train ...]
+       memvos bench speed|modules|metrics|loader [rounds=7] [HYDRA OVERRIDES ...]
 
 Times training steps (batch, clip size and network of the scale, random clips) and inference (one object) in every
 precision the machine has; precisions take turns, so that a busy machine slows all of them alike.
 
-modules: seconds per frame of each module of DMN-AOA at 480p, e.g. memvos bench modules model=dmn_aoa_fast
+speed: what QAM and PEM cost in time, the same as memvos reproduce qdmn_speed
+modules: seconds per frame of each module of one DMN-AOA at 480p, e.g. memvos bench modules model=dmn_aoa_fast;
+    the presets beside the paper's Table 4 are memvos reproduce dmn_aoa_table4
 metrics: J and F against the published toolkit's arithmetic (needs: pip install --no-deps vos-benchmark), in turns
 loader: training clips against plain PIL and torchvision, in turns"""
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 FRAMES = 3
+ROUNDS = 7
 OTHERS = ("metrics", "loader")
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line."""
-    if arguments[:1] == ["speed"]:
-        from memvos.app import bench_speed
-
-        return bench_speed.run(arguments[1:])
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
-    rounds = rounds_of(next((one.partition("=")[2] for one in arguments if one.startswith("rounds=")), "5"))
-    overrides = [one for one in arguments if not one.startswith("rounds=") and one != "modules"]
-    if overrides and overrides[0] in OTHERS:
+    if arguments[:1] == ["speed"]:
+        from memvos.app import reproduce
+
+        return reproduce.run(["qdmn_speed", *arguments[1:]])
+    rounds, overrides = rounds_in(arguments, ROUNDS)
+    if overrides[:1] == ["modules"]:
+        print(_modules(overrides[1:], rounds))
+    elif overrides and overrides[0] in OTHERS:
         print("\n".join(_other(overrides[0], rounds)))
-        return 0
-    settings = composition.resolved(composition.compose("train", [*overrides, "output_dir=unused"]))
-    lines = bench_modules.table(settings, rounds) if "modules" in arguments else table(settings, rounds)
-    print("\n".join(lines))
+    else:
+        print("\n".join(table(settings_of(overrides), rounds)))
     return 0
+
+
+def _modules(overrides: Sequence[str], rounds: int) -> str:
+    """The modules of the network that the overrides configure, beside the paper's Table 4."""
+    from memvos.app import bench_modules
+    from memvos.app.reproduce import spec_path
+    from memvos.report import timing
+    from memvos.report.spec_file import load_spec
+
+    spec = bench_modules.configured(load_spec(spec_path("dmn_aoa_table4")))
+    return timing.to_text(bench_modules.measure(spec, overrides, rounds))
 
 
 def _other(name: str, rounds: int) -> Iterator[str]:
@@ -73,15 +85,38 @@ def table(settings: dict[str, Any], rounds: int) -> Iterator[str]:
         yield f"{precision:12}{step:10.3f}{1 / frame:10.1f}"
 
 
-def rounds_of(text: str) -> int:
-    """Number of rounds.
+def settings_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """A configuration of `memvos train` in plain containers."""
+    return composition.resolved(composition.compose("train", [*overrides, "output_dir=unused"]))
+
+
+def header(settings: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What a benchmark ran on."""
+    from memvos.decode.precision import choose_device, choose_precision
+
+    device = choose_device("auto")
+    versions = provenance.package_versions()
+    return (
+        ("device", f"{provenance.device_name(str(device))}, {settings['threads']} thread"),
+        ("precision", str(choose_precision("auto", device)).removeprefix("torch.")),
+        ("torch", versions["torch"]),
+        ("git commit", str(provenance.git_state())),
+    )
+
+
+def rounds_in(arguments: Sequence[str], otherwise: int) -> tuple[int, list[str]]:
+    """The number of rounds that the arguments ask for, and the other arguments.
 
     Raises:
         InputError: if it is not a positive whole number.
     """
-    if not text.isdigit() or int(text) < 1:
-        raise InputError(f"expected rounds=N with N of at least 1, got rounds={text}")
-    return int(text)
+    rest = [argument for argument in arguments if not argument.startswith("rounds=")]
+    for argument in arguments:
+        text = argument.partition("=")[2]
+        if argument.startswith("rounds=") and (not text.isdigit() or int(text) < 1):
+            raise InputError(f"expected rounds=N with N of at least 1, got {argument}")
+        otherwise = int(text) if argument.startswith("rounds=") else otherwise
+    return otherwise, rest
 
 
 def alternate(

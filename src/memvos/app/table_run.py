@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from memvos.app import composition, processes, provenance
+from memvos.app import bench_tables, composition, processes, provenance
 from memvos.app.faults import UnknownKey
 from memvos.app.jobs import Job, Outcome, Runner
 from memvos.app.plan import EVALUATE, Plan
@@ -30,6 +30,8 @@ def reproduce(options: Options) -> int:
         InputError: for bad options, configurations or data, before anything runs.
     """
     spec = load_spec(spec_path(options.name))
+    if spec.bench is not None:
+        return bench_tables.reproduce(spec, _rows(spec, options.rows), options.overrides, options.output)
     processes.warm_up()
     overrides = split(options.overrides)
     base = composition.resolved(composition.compose("train", [*overrides["train"], "output_dir=planned"]))
