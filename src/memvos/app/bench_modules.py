@@ -89,8 +89,8 @@ def _section(spec: Spec, rounds: int, seconds: dict[str, Seconds]) -> Section:
             if row.printed:
                 line.append(f"{row.printed[module]:.{spec.printed_decimals}f}" if module in row.printed else "")
         cells[-1] += [f"{total:.4f}", ""] + [""] * bool(row.printed)
-    note = f"Seconds per frame, medians of {rounds} rounds; on a CPU with one thread the process's own, not the clock's."
-    note += f" Paper: {spec.source}, on {spec.paper_data}."
+    note = f"Seconds per frame, medians of {rounds} rounds; on a CPU with one thread the process's own, "
+    note += f"not the clock's. Paper: {spec.source}, on {spec.paper_data}."
     return Section(spec.title, note, columns, cells)
 
 
