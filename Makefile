@@ -18,7 +18,7 @@ PEER := vos-benchmark==0.1.0
 NO_PEER := memvos bench metrics has no peer to compare with
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help setup test lint format smoke reproduce-speed bench clean FORCE
+.PHONY: help setup test lint format smoke bench clean FORCE
 
 help: ## list the targets
 	@echo 'usage: make TARGET [SCALE=smoke|mini|small|paper] [DATA=synthetic|davis2016|...] [DAVIS_ROOT=...] [PAPER=qdmn|dmn_aoa] [ARGS=...]'
@@ -63,10 +63,7 @@ format: $(STAMP) ## put style and formatting right
 smoke: $(STAMP) ## the whole of Table 5 in about a minute of work: is everything in place?
 	$(BIN)/memvos reproduce qdmn_table5 scale=smoke $(ARGS)
 
-reproduce-speed: $(STAMP) ## what QDMN's modules cost in time
-	$(BIN)/memvos bench speed scale=$(SCALE) $(ARGS)
-
-reproduce-%: $(STAMP) FORCE ## train, evaluate and print a table, figure or experiment of PAPER: table5, figure6, long_video
+reproduce-%: $(STAMP) FORCE ## make and print a table, figure or experiment of PAPER: table5, figure6, long_video, speed
 	$(BIN)/memvos reproduce $(PAPER)_$* $(RUN_ARGS)
 
 bench: $(STAMP) ## training and inference speed of this machine

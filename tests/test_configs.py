@@ -194,6 +194,13 @@ def test_every_evaluation_of_a_table_composes(table):
         assert MemoryBank(**config["memory"]).every == config["memory"]["every"]
 
 
+def test_main_training_alone_has_the_rates_of_the_pretraining():
+    alone = load_spec(experiments_dir() / "dmn_aoa_table3.yaml").stage("main_alone")
+    config = settings("scale=paper", "experiment=dmn_aoa", *alone.overrides)
+    assert (config["stage"], config["optimizer"]["lr"]) == ("main", 1e-4)
+    assert config["lit"]["learning_rate_factors"] == {"trunk": 0.1}  # 1e-5
+
+
 def test_the_detector_is_tuned_on_embedded_clips_of_another_seed_whatever_the_data():
     for data, scale, size in (("synthetic", "smoke", [64, 64]), ("davis2016", "paper", [240, 320])):
         config = settings(f"scale={scale}", f"data={data}", "experiment=proposals_other")

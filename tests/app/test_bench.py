@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from memvos.app import bench_loader, bench_metrics
-from memvos.app.bench import alternate
+from memvos.app.bench_common import alternate
 from memvos.errors import InputError
 
 

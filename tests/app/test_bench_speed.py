@@ -2,37 +2,52 @@ import csv
 
 import pytest
 
-from memvos.app import bench, bench_speed
+from memvos.app import bench_common as bench
+from memvos.app import bench_speed
+from memvos.app.bench_tables import reproduce
+from memvos.app.options import spec_path
+from memvos.errors import InputError
+from memvos.report.spec_file import load_spec
 
-SMALL = ("scale=smoke", "model.backbone.weights=null")
+
+@pytest.fixture(scope="module")
+def spec():
+    return load_spec(spec_path("qdmn_speed"))
 
 
-def test_ratios_are_of_times_taken_side_by_side(monkeypatch):
-    times = {
-        "baseline": [0.6, 1.2, 0.6],
-        "QAM": [0.66, 1.2, 0.72],
-        "PEM": [0.6, 1.2, 0.6],
-        "QAM + PEM": [0.66, 1.5, 0.6],
-    }
+def test_ratios_are_of_times_taken_side_by_side(monkeypatch, spec):
+    times = {"baseline": [0.6, 1.2, 0.6], "qam": [0.66, 1.2, 0.72], "pem": [0.6, 1.2, 0.6], "both": [0.66, 1.5, 0.6]}
     monkeypatch.setattr(bench, "alternate_all", lambda works, rounds: {name: [times[name]] for name in works})
-    rows = {row["network"]: row for row in bench_speed.compare(SMALL, 3)}
-    assert rows["QAM"]["time_to_baseline"] == pytest.approx(1.1)  # of 1.1, 1.0 and 1.2
-    assert (rows["QAM"]["least"], rows["QAM"]["most"]) == pytest.approx((1.0, 1.2))
-    assert rows["baseline"]["ms_per_frame"] == pytest.approx(50)  # 0.6 s for 12 frames
-    assert rows["QAM + PEM"]["paper_time_to_baseline"] == pytest.approx(8.6 / 7.8)
-    assert rows["QAM"]["paper_time_to_baseline"] is None
+    monkeypatch.setattr(bench_speed, "_clip", lambda config: None)
+    lines = {line["network"]: line for line in bench_speed.compare(spec, {row: {"threads": 1} for row in times}, 3)}
+    assert lines["QAM"]["time_to_baseline"] == pytest.approx(1.1)  # of 1.1, 1.0 and 1.2
+    assert (lines["QAM"]["least"], lines["QAM"]["most"]) == pytest.approx((1.0, 1.2))
+    assert lines["baseline"]["ms_per_frame"] == pytest.approx(50)  # 0.6 s for 12 frames
+    assert lines["QAM + PEM"]["paper_time_to_baseline"] == pytest.approx(8.6 / 7.8)
+    assert lines["QAM"]["paper_time_to_baseline"] is None
 
 
-def test_the_networks_of_table_5_are_timed_and_written(tmp_path, capsys):
-    assert bench.run(["speed", *SMALL, "rounds=1", f"output={tmp_path}"]) == 0
-    with (tmp_path / "speed.csv").open() as file:
+def test_the_networks_of_table_5_are_timed_and_written(memvos, home):
+    code, output, _ = memvos("bench", "speed", "scale=smoke", "rounds=1", "output=speed")
+    assert code == 0
+    assert "QAM + PEM" in output
+    with (home / "speed/table.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["network"] for line in lines] == ["baseline", "QAM", "PEM", "QAM + PEM"]
     assert all(float(line["ms_per_frame"]) > 0 for line in lines)
-    assert (tmp_path / "speed.png").stat().st_size > 1000
-    assert "QAM + PEM" in capsys.readouterr().out
+    assert (home / "speed/speed.png").stat().st_size > 1000
+    assert "![time per frame](speed.png)" in (home / "speed/table.md").read_text()
 
 
-def test_rounds_are_a_positive_number():
-    with pytest.raises(ValueError, match="expected rounds=N with N of at least 1, got rounds=0"):
-        bench.run(["speed", *SMALL, "rounds=0"])
+def test_rounds_are_a_positive_number(memvos):
+    for arguments in (("bench", "speed"), ("bench", "modules"), ("reproduce", "dmn_aoa_table4")):
+        code, _, error = memvos(*arguments, "rounds=0")
+        assert code == 2
+        assert "expected rounds=N with N of at least 1, got rounds=0" in error
+
+
+def test_a_table_with_an_unknown_benchmark_is_refused(spec, tmp_path):
+    from dataclasses import replace
+
+    with pytest.raises(InputError, match="qdmn_speed has bench: weather; expected one of modules, speed"):
+        reproduce(replace(spec, bench="weather"), (), (), tmp_path)

@@ -104,3 +104,16 @@ def test_a_network_that_is_borrowed_from_is_known_by_what_it_is(evaluation, tmp_
     assert marks["a"] == marks["b"] != marks["c"]
     planned = changed(evaluation, "model.source", provenance.weights_identity(tmp_path / "a"))
     assert provenance.of_evaluation(planned, "d") == marks["a"]  # as a table's plan names it before it is trained
+
+
+def test_a_detector_and_kept_proposals_are_known_by_what_they_are(evaluation, tmp_path):
+    def mark(**source):
+        return provenance.of_evaluation({**evaluation, "model": {**evaluation["model"], "proposals": source}}, "d")
+
+    (tmp_path / "a.ckpt").write_bytes(b"one")
+    (tmp_path / "b.ckpt").write_bytes(b"one")
+    assert mark(checkpoint=str(tmp_path / "a.ckpt")) == mark(checkpoint=str(tmp_path / "b.ckpt"))
+    provenance.write(tmp_path / "kept", {"fingerprint": "first"})
+    first = mark(folder=str(tmp_path / "kept"))
+    provenance.write(tmp_path / "kept", {"fingerprint": "second"})
+    assert mark(folder=str(tmp_path / "kept")) != first

@@ -76,3 +76,19 @@ def test_given_masks_take_their_pixels_from_the_other_objects():
 def test_shapes_that_do_not_fit_are_refused(probabilities, valid, message):
     with pytest.raises(ValueError, match=message):
         aggregate(probabilities, valid)
+
+
+@pytest.mark.parametrize("objects", range(1, 6))
+def test_any_number_of_objects_follows_the_formula_of_stm(objects):
+    """p_0 = Π (1 - p_o), all clamped to [1e-7, 1 - 1e-7], softmax of the log-odds."""
+    given = torch.rand(2, objects, 3, 4, generator=torch.Generator().manual_seed(objects), dtype=torch.float64)
+    joined = torch.cat([(1 - given).prod(dim=1, keepdim=True), given], dim=1).clamp(1e-7, 1 - 1e-7)
+    torch.testing.assert_close(to_probabilities(aggregate(given.float())), joined.logit().softmax(dim=1).float())
+
+
+def test_extreme_logits_are_stable():
+    """One object alone at log-odds d: sigmoid(2 d), also where float32 knows only 0 and 1."""
+    odds = torch.tensor([-50.0, -3.0, 0.0, 3.0, 50.0])
+    shares = to_probabilities(aggregate(odds.sigmoid().view(1, 1, 1, -1)))[0, 1, 0]
+    torch.testing.assert_close(shares, (2 * odds).sigmoid(), atol=1e-6, rtol=1e-4)
+    assert to_probabilities(aggregate(odds.sigmoid().view(1, -1, 1, 1))).isfinite().all()

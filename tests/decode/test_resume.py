@@ -77,7 +77,7 @@ def test_a_file_with_other_settings_is_refused(nearest, saved, changes, name):
 def test_a_file_of_another_version_is_refused(nearest, saved):
     state = torch.load(saved[1], weights_only=True)
     torch.save({**state, "format": 99}, saved[1])
-    with pytest.raises(InputError, match="has format 99, this version reads 2"):
+    with pytest.raises(InputError, match="has format 99, this version reads 3"):
         stepper(nearest).load(saved[1])
 
 

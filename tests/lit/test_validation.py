@@ -1,11 +1,13 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+import memvos.lit.validation
 from memvos.lit import Validation, evaluate
 from memvos.lit.validation import evenly_picked
-from memvos.lit.video_scores import Protocol
+from memvos.lit.video_scores import Protocol, score_video
 
 
 class Log(list):
@@ -51,6 +53,16 @@ def test_scores_are_those_of_an_evaluation(trainer, tiny, module_of):
     scores = evaluate(tiny, trainer.datamodule.val_videos, protocol, progress=False)["scores"]
     assert validation.latest == pytest.approx({name: scores[name] for name in ("J", "F", "J&F", "J&F_present")})
     assert trainer.loggers[0][0][0]["val/J&F"] == pytest.approx(scores["J&F"])
+
+
+def test_the_recall_of_proposals_is_told_where_a_model_has_any(trainer, tiny, module_of, monkeypatch):
+    def with_proposals(segmenter, video):
+        return replace(score_video(segmenter, video), covered=(3, 1), coverable=4)
+
+    monkeypatch.setattr(memvos.lit.validation, "score_video", with_proposals)
+    watching = Validation(every_steps=1)
+    run_steps(watching, trainer, module_of(tiny), [1])
+    assert (watching.latest["recall@0.5"], watching.latest["recall@0.7"]) == (0.75, 0.25)
 
 
 def test_the_training_mode_of_every_part_is_restored(trainer, tiny, module_of):

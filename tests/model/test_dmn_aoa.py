@@ -257,3 +257,19 @@ def test_the_names_of_frames_reach_the_source():
     for t, frame in enumerate(video(3)):
         segmenter.step(frame, first_masks() if t == 0 else None, name=("dog", f"{t:05d}"))
     assert asked == [(t, (("dog", f"{t:05d}"),), (1.0, 2.0, 63.0, 62.0)) for t in (1, 2)]
+
+
+def test_with_disjoint_proposals_all_objects_at_once_equal_one_at_a_time(monkeypatch):
+    """The matching layer is all that couples objects: where each has proposals of its own, nothing does."""
+    net = network()
+    similarity = torch.full((1, 2, 4), 0.1)
+    similarity[0, 0, :2], similarity[0, 1, 2:] = torch.tensor([0.9, 0.85]), torch.tensor([0.7, 0.72])
+    with torch.no_grad():
+        monkeypatch.setattr(net.matcher, "compare", lambda templates, proposals: similarity)
+        both = net.follow(*after_two_frames(net))
+        assert (both.match.weights > 0).sum(dim=1).max() == 1  # no proposal is shared
+        for n in range(2):
+            monkeypatch.setattr(net.matcher, "compare", lambda templates, proposals, n=n: similarity[:, n : n + 1])
+            alone = net.follow(*after_two_frames(net, two_masks()[:, n : n + 1]))
+            torch.testing.assert_close(both.match.weights[:, n : n + 1], alone.match.weights, atol=1e-6, rtol=0)
+            torch.testing.assert_close(both.logits[:, n : n + 1], alone.logits, atol=1e-4, rtol=1e-4)

@@ -41,12 +41,13 @@ def test_sparsemax_by_hand():
     torch.testing.assert_close(sparsemax(torch.tensor([2.0, 0.0])), torch.tensor([1.0, 0.0]))
 
 
+@pytest.mark.parametrize("objects", [2, 3, 5, 8])
 @pytest.mark.parametrize("gamma", [4.0, 10.0, 20.0])
-def test_rows_sum_to_one_and_columns_at_most_to_one(gamma):
+def test_rows_sum_to_one_and_columns_at_most_to_one(gamma, objects):
     for seed in range(5):
-        weights = solve(ProjectionSolver(gamma), contest(seed=seed))
+        weights = solve(ProjectionSolver(gamma), contest(objects, seed=seed))
         assert weights.min() >= 0
-        torch.testing.assert_close(weights.sum(dim=2), torch.ones(1, 3, dtype=torch.float64), atol=1e-5, rtol=0)
+        torch.testing.assert_close(weights.sum(dim=2), torch.ones(1, objects, dtype=torch.float64), atol=1e-5, rtol=0)
         assert weights.sum(dim=1).max() <= 1 + (1e-3 if gamma <= 10 else 5e-3)
 
 

@@ -7,14 +7,8 @@ import torch
 from memvos.errors import InputError
 from memvos.model.coco import CocoProposals, decode_runs
 from memvos.model.interface import Place
-from memvos.model.proposal_sources import (
-    CachedProposals,
-    DetectorProposals,
-    NoProposals,
-    in_unit_range,
-    read_proposals,
-    write_proposals,
-)
+from memvos.model.proposal_cache import CachedProposals
+from memvos.model.proposal_sources import DetectorProposals, NoProposals, in_unit_range
 from memvos.model.proposals import Proposals, recall, select, tight
 
 IMAGE = torch.zeros(1, 3, 32, 48)
@@ -96,7 +90,7 @@ def test_without_a_source_nothing_runs():
     with pytest.raises(InputError, match="has no checkpoint"):
         DetectorProposals(torch.nn.Identity)(IMAGE, Place())
     with pytest.raises(InputError, match="no folder of cached proposals"):
-        CachedProposals()(IMAGE, Place())
+        CachedProposals()(IMAGE, Place(0, (("dog", "00000"),)))
     with pytest.raises(InputError, match="no file of COCO results"):
         CocoProposals()(IMAGE, Place())
 
@@ -133,41 +127,6 @@ def test_unit_range_undoes_the_normalisation():
 
     image = torch.randint(0, 256, (1, 4, 5, 3), dtype=torch.uint8)
     torch.testing.assert_close(in_unit_range(normalise(image)), image.movedim(-1, 1) / 255, atol=1e-6, rtol=0)
-
-
-def test_files_of_proposals_go_round(tmp_path):
-    path = tmp_path / "dog.npz"
-    frames = {"00000": discs(3), "00001": Proposals.none(), "00002": discs(2, seed=1)}
-    write_proposals(path, (64, 96), frames, {"detector": "discs"})
-    read, size = read_proposals(path)
-    assert size == (64, 96)
-    assert list(read) == list(frames)
-    assert read["00001"].valid.shape == (1, 0)
-    torch.testing.assert_close(read["00002"].boxes, frames["00002"].boxes)
-    torch.testing.assert_close(read["00002"].masks, frames["00002"].masks, atol=1 / 255, rtol=0)
-
-
-def test_cached_proposals_come_in_pixels_of_the_image(tmp_path):
-    write_proposals(tmp_path / "dog.npz", (64, 96), {"00000": discs(3)})
-    source = CachedProposals(tmp_path)
-    found = source(IMAGE, Place(0, (("dog", "00000"),), (0.0, 0.0, 48.0, 32.0)))
-    torch.testing.assert_close(found.boxes, discs(3).boxes / 2)
-    for place, message in (
-        (Place(), "has no name; give"),
-        (Place(0, (("dog", "00009"),)), "no proposals of frame '00009'"),
-        (Place(0, (("cat", "00000"),)), "no cached proposals at"),
-    ):
-        with pytest.raises(InputError, match=message):
-            source(IMAGE, place)
-
-
-def test_files_of_another_kind_are_refused(tmp_path):
-    np.savez(tmp_path / "other.npz", boxes=np.zeros(3))
-    with pytest.raises(InputError, match="not a file of proposals"):
-        read_proposals(tmp_path / "other.npz")
-    np.savez(tmp_path / "new.npz", header=np.array(json.dumps({"format": 99})))
-    with pytest.raises(InputError, match="has format 99"):
-        read_proposals(tmp_path / "new.npz")
 
 
 def test_runs_go_down_the_columns():

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from memvos.report.render import to_markdown
 from memvos.report.spec_file import load_spec
+from memvos.report.table import build
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -45,3 +47,47 @@ def test_rows_that_differ_in_memory_or_proposals_only_share_the_training_of_the_
 def test_every_row_but_the_one_without_a_matcher_has_a_source_of_proposals(table3):
     without = [row.id for row in table3.rows if "model/proposals=detector" not in row.overrides]
     assert without == ["a5"]
+
+
+def test_table_2_has_the_papers_numbers():
+    table = load_spec(EXPERIMENTS / "dmn_aoa_table2.yaml")
+    columns = ("J_seen", "J_unseen", "F_seen", "F_unseen", "G")
+    assert tuple(table.row("r50").printed[name] for name in columns) == (82.5, 76.2, 86.9, 84.2, 82.5)
+    printed = {row.id: row.printed["G"] for row in table.references}
+    assert list(printed.values()) == [58.0, 63.6, 66.9, 67.8, 72.1, 73.2, 73.2, 79.4, 79.6, 80.2, 81.4, 81.4, 82.7]
+
+
+def test_table_1_prints_what_is_known_of_each_data_set():
+    table = load_spec(EXPERIMENTS / "dmn_aoa_table1.yaml")
+    assert len(table.references) == 16
+    test_dev = table.on("davis2017_testdev")
+    assert test_dev.row("r50").printed == {}
+    assert {row.id: row.printed["J&F"] for row in test_dev.references if row.printed} == {
+        "feelvos": 57.8,
+        "tvos": 63.1,
+        "tan_dttm": 65.4,
+        "cfbi": 74.8,
+        "siam_r_cnn": 62.1,
+        "stm_davis": 62.1,
+        "stm": 72.2,
+        "kmn": 77.2,
+        "r101_youtube": 78.3,
+    }
+
+
+def test_qam_on_the_full_model_is_compared_with_the_full_model_of_table_3(table3):
+    table = load_spec(EXPERIMENTS / "dmn_aoa_qam.yaml")
+    assert (table.row("f0").overrides, table.row("f0").stages) == (table3.row("f0").overrides, table3.row("f0").stages)
+    assert table.base_of(table.row("f0_qam")).id == "f0"
+    assert table.stages == tuple(
+        stage for stage in table3.stages if stage.id in ("pretrain", "main", *table.row("f0").stages)
+    )
+
+
+def test_the_report_tells_what_the_proposals_of_a_row_cover(table3, tmp_path, result):
+    result(tmp_path / "f0", "f0", 0, {("a", "1"): 0.5}, proposals={"recall@0.5": 0.875, "recall@0.7": 0.5})
+    result(tmp_path / "a5", "a5", 0, {("a", "1"): 0.4}, proposals=None)
+    report = to_markdown(build(table3, tmp_path), {})
+    section = report[report.index("## Recall of the proposals") :].split("\n\n## ")[0]
+    assert section.splitlines()[-1].startswith("| F0 full | 87.5 | 50.0 |")
+    assert "w/o matcher" not in section

@@ -35,6 +35,7 @@ def test_a_missing_file_is_named(tmp_path):
         ('main_metric: "J&F"', 'main_metric: "G"', "main_metric 'G' is not among metrics J, F, J&F"),
         ("row: both", "row: baseline", "row 'baseline' has no variant 'no_gate'"),
         ("stages: [pretrain, main]", "stages: [main]", "runs stage 'main' but not 'pretrain', which it starts from"),
+        ("base: baseline", "base: baseline\nbench: speed", "row 'baseline' has stages, but a benchmark measures this"),
         ("floors:  ", "floors: [7]\nunused:  ", "floors: expected a mapping, got 7"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memvos.app.bench import alternate
+from memvos.app.bench_common import alternate
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset

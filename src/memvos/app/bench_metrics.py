@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from memvos.app.bench import alternate
+from memvos.app.bench_common import alternate
 from memvos.errors import InputError
 from memvos.metrics import SequenceScorer
 

@@ -2,105 +2,88 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from memvos.app import bench, composition
-from memvos.app.runs import instantiate, writable_folder
+from memvos.app import bench_common as bench
+from memvos.app.runs import instantiate
+from memvos.report.sections import DASH, Section
+from memvos.report.spec import Spec
+from memvos.report.timing import Timing
 
-HELP = """usage: memvos bench speed [scale=SCALE] [rounds=7] [output=runs/qdmn_speed] [HYDRA OVERRIDES ...]
-
-Times a frame of the four networks of Table 5, untrained, all with the same frames in memory. The networks take turns
-clip by clip, so that a busy machine slows all of them alike. Writes speed.csv and speed.png."""
-
-NETWORKS = {
-    "baseline": ("model/quality=none", "model/prior=none"),
-    "QAM": ("model/prior=none",),
-    "PEM": ("model/quality=none", "model/prior=weak"),
-    "QAM + PEM": ("model/prior=weak",),
-}
-PAPER = {"baseline": 8.6, "QAM + PEM": 7.8}
-"""Frames per second printed in QDMN §5.3 (DAVIS 2017 val, one GTX 1080 Ti)."""
 FRAMES = 12
 """Frames per network and round; every fifth is memorised."""
-COLUMNS = (
-    "network",
-    "ms_per_frame",
-    "frames_per_second",
-    "time_to_baseline",
-    "least",
-    "most",
-    "paper_time_to_baseline",
-)
+MEASURE = "frames per second"
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line."""
-    if {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return 0
-    own = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("rounds=", "output=")))
-    overrides = [argument for argument in arguments if argument.split("=")[0] not in own]
-    folder = writable_folder(own.get("output", "runs/qdmn_speed"))
-    rows = compare(overrides, bench.whole_number("rounds", own.get("rounds", "7")))
-    write(rows, folder)
-    for row in rows:
-        print(
-            f"{row['network']:12}{row['ms_per_frame']:9.1f} ms{row['frames_per_second']:8.1f} frames/s   "
-            f"× {row['time_to_baseline']:.3f} [{row['least']:.3f}, {row['most']:.3f}]"
-        )
-    print(f"written: {folder / 'speed.csv'}, {folder / 'speed.png'}")
-    return 0
+def measure(spec: Spec, overrides: Sequence[str], rounds: int, folder: Path) -> Timing:
+    """Time a frame of every row's network, untrained; networks take turns clip by clip."""
+    settings = {row.id: bench.settings_of([*overrides, *row.overrides]) for row in spec.rows}
+    lines = compare(spec, settings, rounds)
+    cells = [
+        [
+            line["network"],
+            *(f"{line[key]:.1f}" for key in ("ms_per_frame", "frames_per_second")),
+            f"× {line['time_to_baseline']:.3f} [{line['least']:.3f}, {line['most']:.3f}]",
+            f"× {line['paper_time_to_baseline']:.3f}" if line["paper_time_to_baseline"] else DASH,
+        ]
+        for line in lines
+    ]
+    note = f"Medians of {rounds} rounds, in brackets the extremes. Paper: {spec.source}, on {spec.paper_data}."
+    columns = ["", "ms", "frames/s", "time to baseline", "paper"]
+    section = Section(spec.title, note, columns, cells)
+    return Timing(
+        spec, bench.header(settings[spec.base]), section, lines, figures={"time per frame": _draw(lines, folder)}
+    )
 
 
-def compare(overrides: Sequence[str], rounds: int) -> list[dict[str, Any]]:
-    """Per network: milliseconds and frames per second (medians), time relative to the baseline, over `rounds` rounds.
+def compare(spec: Spec, settings: dict[str, dict[str, Any]], rounds: int) -> list[dict[str, Any]]:
+    """Per row: milliseconds and frames per second (medians), time relative to the base, over `rounds` rounds.
 
     `least` and `most` are the extremes of the ratio over rounds; a round's ratio is of two times taken side by side.
     """
     import torch
 
-    settings = {
-        name: composition.resolved(composition.compose("train", [*overrides, *parts, "output_dir=unused"]))
-        for name, parts in NETWORKS.items()
-    }
-    torch.set_num_threads(settings["baseline"]["threads"])
+    torch.set_num_threads(settings[spec.base]["threads"])
     works = {name: [_clip(config)] for name, config in settings.items()}
     seconds = {name: times for name, (times,) in bench.alternate_all(works, rounds).items()}
-    base = seconds["baseline"]
-    rows = []
-    for name, times in seconds.items():
-        ratios = [time / other for time, other in zip(times, base, strict=True)]
-        printed = PAPER["baseline"] / PAPER[name] if name in PAPER else None
-        frame = median(times) / FRAMES
-        numbers = (1000 * frame, 1 / frame, median(ratios), min(ratios), max(ratios), printed)
-        rows.append(dict(zip(COLUMNS, (name, *numbers), strict=True)))
-    return rows
+    base, printed = seconds[spec.base], spec.row(spec.base).printed
+    lines = []
+    for row in spec.rows:
+        ratios = [time / other for time, other in zip(seconds[row.id], base, strict=True)]
+        frame = median(seconds[row.id]) / FRAMES
+        lines.append(
+            {
+                "network": row.label,
+                "ms_per_frame": 1000 * frame,
+                "frames_per_second": 1 / frame,
+                "time_to_baseline": median(ratios),
+                "least": min(ratios),
+                "most": max(ratios),
+                "paper_time_to_baseline": printed[MEASURE] / row.printed[MEASURE] if row.printed else None,
+            }
+        )
+    return lines
 
 
-def write(rows: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Write speed.csv and speed.png."""
+def _draw(lines: Sequence[dict[str, Any]], folder: Path) -> Path:
     from matplotlib.figure import Figure
 
-    with (folder / "speed.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
     figure = Figure(figsize=(6.2, 2.8))
     axes = figure.subplots()
-    for y, row in enumerate(rows):
-        ratio = row["time_to_baseline"]
-        axes.barh(y, ratio, 0.6, color="#2b6cb0", xerr=[[ratio - row["least"]], [row["most"] - ratio]], capsize=3)
-        if row["paper_time_to_baseline"]:
-            axes.plot(row["paper_time_to_baseline"], y, "o", mfc="white", mec="#222", label=None if y else "paper")
-    axes.set_yticks(range(len(rows)), [row["network"] for row in rows])
+    for y, line in enumerate(lines):
+        ratio = line["time_to_baseline"]
+        axes.barh(y, ratio, 0.6, color="#2b6cb0", xerr=[[ratio - line["least"]], [line["most"] - ratio]], capsize=3)
+        if line["paper_time_to_baseline"]:
+            axes.plot(line["paper_time_to_baseline"], y, "o", mfc="white", mec="#222", label=None if y else "paper")
+    axes.set_yticks(range(len(lines)), [line["network"] for line in lines])
     axes.invert_yaxis()
     axes.set_xlabel("time per frame, relative to the baseline")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     figure.savefig(folder / "speed.png", bbox_inches="tight", dpi=150, metadata={"Software": None})
+    return folder / "speed.png"
 
 
 def _clip(config: dict[str, Any]) -> Callable[[], None]:
@@ -109,10 +92,11 @@ def _clip(config: dict[str, Any]) -> Callable[[], None]:
 
     from memvos import Segmenter
     from memvos.decode.precision import choose_device
+    from memvos.model.composition import without_sources
 
     size = config["data"]["size"]
     device = choose_device("auto")
-    segmenter = Segmenter(instantiate(config["model"]), "every_5", device)
+    segmenter = Segmenter(instantiate(without_sources(config["model"])), "every_5", device)
     frames = np.random.default_rng(0).integers(0, 255, (FRAMES, size, size, 3), dtype=np.uint8)
     mask = bench.square(size)
 

@@ -8,15 +8,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from memvos.app import bench, composition
+from memvos.app import bench_common as bench
+from memvos.app import composition
 from memvos.app.runs import instantiate
 from memvos.errors import InputError
-
-HELP = """usage: memvos bench stream [frames=10000] [size=240x432] [rounds=15] [HYDRA OVERRIDES of memvos evaluate ...]
-
-Steps an untrained network through a stream of random frames with one object and prints at ten places how many frames
-the memory holds and how much memory the process. Nothing is rejected unless memory.sigma= says so, so that the memory
-is full early. At the end two segmenters take turns, block by block: one as it was at frame 500, one as it is now."""
 
 DEFAULTS = {"frames": "10000", "size": "240x432", "rounds": "15"}
 EARLY = 500
@@ -25,21 +20,6 @@ BLOCK = 10
 """Frames of one segmenter until it is the other's turn: two intervals of the memory."""
 PICTURES = 32
 """Different frames in the stream, which repeats them."""
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line."""
-    if {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return 0
-    own = {**DEFAULTS, **dict(one.split("=", 1) for one in arguments if one.partition("=")[0] in DEFAULTS)}
-    overrides = [one for one in arguments if one.partition("=")[0] not in DEFAULTS]
-    frames, rounds = (bench.whole_number(name, own[name]) for name in ("frames", "rounds"))
-    if frames <= EARLY:
-        raise InputError(f"expected more frames than the {EARLY} they are compared with, got frames={frames}")
-    for line in table(overrides, frames, frame_size(own["size"]), rounds):
-        print(line, flush=True)
-    return 0
 
 
 def frame_size(text: str) -> tuple[int, int]:
@@ -54,8 +34,20 @@ def frame_size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def table(overrides: Sequence[str], frames: int, size: tuple[int, int], rounds: int) -> Iterator[str]:
-    """The lines of the report."""
+def table(arguments: Sequence[str]) -> Iterator[str]:
+    """The lines of the report.
+
+    Raises:
+        InputError: if a setting is not what it should be, or the stream is too short.
+    """
+    own, overrides = bench.own_settings(arguments, DEFAULTS)
+    frames, rounds = (bench.whole_number(name, own[name]) for name in ("frames", "rounds"))
+    if frames <= EARLY:
+        raise InputError(f"expected more frames than the {EARLY} they are compared with, got frames={frames}")
+    return _lines(overrides, frames, frame_size(own["size"]), rounds)
+
+
+def _lines(overrides: Sequence[str], frames: int, size: tuple[int, int], rounds: int) -> Iterator[str]:
     import torch
 
     from memvos.metrics.speed import resident_mib

@@ -12,6 +12,7 @@ HELP = """usage: memvos data check NAME [root=PATH] [KEY=VALUE ...]
        memvos data submission NAME FOLDER FILE.zip | FILE.zip [root=PATH] [split=test] [KEY=VALUE ...]
        memvos data prepare NAME [root=PATH] [workers=N] [short_side=PIXELS] [KEY=VALUE ...]
        memvos data fetch NAME|URL root=PATH [sha256=HASH] [keep=true]
+       memvos data proposals NAME FOLDER model/proposals=SOURCE [root=PATH] [split=test] [device=auto] [KEY=VALUE ...]
        memvos data synthetic [difficulty=easy|normal|hard] [workers=N] [KEY=VALUE ...]
 
 check looks over every image and mask of a data set (NAME is a file of conf/data) and prints one line per kind of fault;
@@ -19,13 +20,14 @@ the exit code is 1 if there are any. score compares masks, FOLDER/<video>/<frame
 cores, by the data set's protocol; result.json and CSVs per object, sequence, attribute and category go to output.
 submission packs masks for a score server and looks over what it packed, or a zip of yours. prepare makes what a
 training reads: YouTube-VOS and BL30K at 480p, the small versions of BIG and HRSOD, masks of COCO; it goes on where it
-was interrupted. fetch downloads and unpacks a set whose terms allow it, and goes on too. synthetic renders the embedded
-benchmark into the cache, which happens by itself where it is needed. KEY=VALUE are keys of the data set's
+was interrupted. proposals runs a source of object proposals (docs/dmn_aoa.md) over all frames and keeps what it finds
+in FOLDER/<video>.npz; fetch downloads and unpacks a set whose terms allow it; both go on, too. synthetic renders the
+embedded benchmark into the cache, which happens by itself where it is needed. KEY=VALUE are keys of the data set's
 configuration: resolution=240p, clips.train=50, ..."""
 SYNTHETIC = "memvos.data.synthetic."
-PLACES = {"check": (1,), "score": (2,), "submission": (2, 3), "prepare": (1,), "fetch": (1,)}
+PLACES = {"check": (1,), "score": (2,), "submission": (2, 3), "prepare": (1,), "fetch": (1,), "proposals": (2,)}
 """Action → how many arguments without a `=` it takes."""
-WITH_FOLDER = ("score", "submission")
+WITH_FOLDER = ("score", "submission", "proposals")
 TREES = "memvos.data.trees.", "memvos.data.youtube.", "memvos.data.static_sets.", SYNTHETIC
 
 
@@ -49,7 +51,7 @@ def run(arguments: list[str]) -> int:
 
 def _action(name: str) -> Callable[..., int]:
     """The function of an action; what it needs is imported only now."""
-    from memvos.app import data_prepare, data_score
+    from memvos.app import data_prepare, data_proposals, data_score
 
     return {
         "check": check,
@@ -57,6 +59,7 @@ def _action(name: str) -> Callable[..., int]:
         "submission": data_score.submission,
         "prepare": data_prepare.prepare,
         "fetch": data_prepare.fetch,
+        "proposals": data_proposals.proposals,
     }[name]
 
 
@@ -140,6 +143,20 @@ def build(node: dict[str, Any]) -> list[Any]:
     except InstantiationException as error:
         raise (error.__cause__ if isinstance(error.__cause__, InputError) else error) from None
     return [tree for tree in (built if isinstance(built, list) else [built]) if tree.videos or tree.images]
+
+
+def videos_of(name: str, split: str, overrides: Sequence[str]) -> Any:
+    """The tree of a split.
+
+    Raises:
+        InputError: if the data set has no such split, or no videos in it.
+    """
+    from memvos.app.runs import data_of
+
+    found = build(data_of({"data": settings(name, overrides), "split": split}, "split"))
+    if not found or not found[0].videos:
+        raise InputError(f"data {name} has no videos in {split}; choose another split=")
+    return found[0]
 
 
 def named(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

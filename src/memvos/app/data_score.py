@@ -21,7 +21,7 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
 
     options, overrides = split_options(arguments, OPTIONS)
     split = options.get("split", "test")
-    tree = _tree(name, split, overrides)
+    tree = data.videos_of(name, split, overrides)
     equal = options.get("equal", "false").lower() == "true"
     workers = _number(options["workers"]) if "workers" in options else None
     objects = score_folder(tree, folder, workers, equal, progress=sys.stderr.isatty())
@@ -53,7 +53,7 @@ def submission(name: str, source: str, arguments: Sequence[str]) -> int:
     targets = [entry for entry in arguments if "=" not in entry]
     if "variant" in data.settings(name, overrides):
         overrides = [*overrides, "variant=6fps"]  # servers score the annotated rate
-    tree = _tree(name, options.get("split", "test"), overrides)
+    tree = data.videos_of(name, options.get("split", "test"), overrides)
     file = Path(source)
     if file.is_dir():
         if len(targets) != 1:
@@ -71,13 +71,3 @@ def _number(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise InputError(f"got workers={text}; expected a number of processes")
     return int(text)
-
-
-def _tree(name: str, split: str, overrides: Sequence[str]) -> Any:
-    from memvos.app.runs import data_of
-
-    config = data.settings(name, overrides)
-    found = data.build(data_of({"data": config, "split": split}, "split"))
-    if not found or not found[0].videos:
-        raise InputError(f"data {name} has no videos in {split}; choose another split=")
-    return found[0]

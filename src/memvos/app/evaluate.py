@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -43,10 +44,12 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     tree = instantiate(data_of(settings, "split"))
     if settings["check_data"]:
         raise_data_faults([tree])
+    videos = tree.sequences()
+    require_proposals(model, videos)
     record = _identify(settings, tree.fingerprint(), weights)
     result = score(
         model,
-        tree.sequences(),
+        videos,
         Protocol(corruption_seed=settings["seed"], scored=tree.protocol, **{key: settings[key] for key in OF_PROTOCOL}),
         folder,
         seen=tree.seen,
@@ -57,6 +60,19 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     )
     print(summary(result, folder))
     return result
+
+
+def require_proposals(model: Any, videos: Sequence[Any]) -> None:
+    """Proposals kept in files must be those of the videos.
+
+    Raises:
+        InputError: if they are not, before anything is computed.
+    """
+    from memvos.model.proposal_cache import CachedProposals
+
+    source = getattr(model, "proposals", None)
+    if isinstance(source, CachedProposals):
+        source.check(videos)
 
 
 def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | None) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def of_training(config: Mapping[str, Any], data: str, start: str | None = None) 
         start: identity of the weights started from (`weights_identity`), None for a fresh start.
     """
     settings = {key: config[key] for key in TRAINED_BY} | {"data": _recipe(config["data"][config["stage"]])}
-    settings["model"] = _by_content(config["model"])
+    settings["model"] = by_content(config["model"])
     settings["trainer"] = {key: value for key, value in config["trainer"].items() if key not in BOOKKEEPING}
     settings["average"] = (config["callbacks"] or {}).get("average")
     return _fingerprint(settings, TRAINING, (), data, start)
@@ -52,19 +52,23 @@ def of_training(config: Mapping[str, Any], data: str, start: str | None = None) 
 def of_evaluation(config: Mapping[str, Any], data: str, start: str | None = None) -> str:
     """Fingerprint of an evaluation: as `of_training`, of a configuration `evaluate`."""
     settings = {key: config[key] for key in SCORED_BY} | {"data": _recipe(config["data"][config["split"]])}
-    settings["model"] = _by_content(config["model"])
+    settings["model"] = by_content(config["model"])
     if config["corruption_rate"]:
         settings["seed"] = config["seed"]
     return _fingerprint(settings, EVALUATION, ("memvos.lit.evaluation",), data, start)
 
 
-def _by_content(model: Any) -> Any:
-    """A model's configuration with the trained network it borrows from (`source`) named by what it is, not where."""
+def by_content(model: Any) -> Any:
+    """A model's configuration with what it takes from files named by what they are, not where: the trained network it
+    borrows from (`source`), a detector's weights (`checkpoint`), proposals that were kept (`folder`).
+    """
     if isinstance(model, Mapping):
-        source = model.get("source")
-        found = {"source": weights_identity(source)} if source and Path(source).is_file() else {}
-        return {key: _by_content(value) for key, value in model.items()} | found
-    return [_by_content(value) for value in model] if isinstance(model, list) else model
+        files = {key: model.get(key) for key in ("source", "checkpoint")}
+        found = {key: weights_identity(path) for key, path in files.items() if path and Path(path).is_file()}
+        if model.get("folder") and (known := read(model["folder"]).get("fingerprint")):
+            found["folder"] = known
+        return {key: by_content(value) for key, value in model.items()} | found
+    return [by_content(value) for value in model] if isinstance(model, list) else model
 
 
 def _recipe(data: Any) -> Any:

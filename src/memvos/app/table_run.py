@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from memvos.app import composition, processes, provenance
+from memvos.app import bench_tables, composition, processes, provenance
 from memvos.app.faults import UnknownKey
 from memvos.app.job import Job
 from memvos.app.jobs import Outcome, Runner
@@ -32,6 +32,8 @@ def reproduce(options: Options) -> int:
         InputError: for bad options, configurations or data, before anything runs.
     """
     spec = load_spec(spec_path(options.name))
+    if spec.bench is not None:
+        return bench_tables.reproduce(spec, _rows(spec, options.rows), options.overrides, options.output)
     processes.warm_up()
     overrides = split(options.overrides)
     base = composition.resolved(composition.compose("train", [*overrides["train"], "output_dir=planned"]))

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback, WeightAveraging
 
 from memvos.data.clip import ClipBatch
 from memvos.data.trees import Video
+from memvos.lit.recall_watch import LEAST
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
 from memvos.metrics import summarise
 
@@ -84,12 +85,15 @@ def evenly_picked(videos: Sequence[Video], count: int | None) -> list[Video]:
 
 
 def _means(trainer: pl.Trainer, device: torch.device, parts: list[VideoScores]) -> dict[str, float]:
-    """Means over the objects of all ranks; empty if there are none."""
+    """Means over the objects of all ranks, and the recall of the model's proposals; empty where there are none."""
     objects = [score for part in parts for score in part.objects]
-    sums = torch.zeros(len(SHOWN) + 1, device=device)
-    if objects:
-        scores = summarise(objects).scores
-        sums = torch.tensor([*(scores[name] * len(objects) for name in SHOWN), float(len(objects))], device=device)
+    scores = summarise(objects).scores if objects else dict.fromkeys(SHOWN, 0.0)
+    covered = [sum(part.covered[index] for part in parts) for index in range(len(LEAST))]
+    coverable = sum(part.coverable for part in parts)
+    given = [*(scores[name] * len(objects) for name in SHOWN), len(objects), *covered, coverable]
+    sums = torch.tensor(given, dtype=torch.float32, device=device)
     sums = trainer.strategy.reduce(sums, reduce_op="sum") if trainer.world_size > 1 else sums
-    count = float(sums[-1])
-    return {name: float(value) / count for name, value in zip(SHOWN, sums, strict=False)} if count else {}
+    *totals, count = sums[: len(SHOWN) + 1].tolist()
+    *found, there = sums[len(SHOWN) + 1 :].tolist()
+    means = {name: total / count for name, total in zip(SHOWN, totals, strict=True)} if count else {}
+    return means | ({f"recall@{iou}": n / there for iou, n in zip(LEAST, found, strict=True)} if there else {})

@@ -16,13 +16,13 @@ _NEVER = -1e4
 
 
 def sparsemax(scores: Tensor) -> Tensor:
-    """Project scores (..., K) onto the simplex: the nearest weights that are at least 0 and sum to 1."""
-    ordered = scores.sort(dim=-1, descending=True).values
-    sums = ordered.cumsum(dim=-1) - 1
+    """Project scores (..., K) onto the simplex: the nearest weights that are at least 0 and sum to 1.
+
+    The threshold below which a score gets nothing is the largest of (sum of the k best - 1) / k over k.
+    """
+    sums = scores.sort(dim=-1, descending=True).values.cumsum(dim=-1)
     ranks = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
-    support = (ranks * ordered > sums).sum(dim=-1, keepdim=True)
-    threshold = sums.gather(-1, support - 1) / support
-    return (scores - threshold).clamp(min=0)
+    return (scores - ((sums - 1) / ranks).amax(dim=-1, keepdim=True)).clamp(min=0)
 
 
 class ProjectionSolver(nn.Module):
@@ -36,7 +36,7 @@ class ProjectionSolver(nn.Module):
         iterations: of the ascent.
     """
 
-    def __init__(self, gamma: float = 10.0, iterations: int = 20) -> None:
+    def __init__(self, gamma: float = 10.0, iterations: int = 16) -> None:
         super().__init__()
         self.gamma, self.iterations = gamma, iterations
 
@@ -59,20 +59,20 @@ class ProjectionSolver(nn.Module):
     def _prices(self, scores: Tensor, rows: Tensor) -> Tensor:
         """Prices (B, 1, K + N) at least 0 of columns, at which none is given away more than once.
 
-        Nesterov's momentum starts anew, clip by clip, where it points away from the ascent.
+        A step is as long as the number of objects that take of a column allows: their sparsemaxes change by at most one
+        each when its price does. Nesterov's momentum starts anew, clip by clip, where it points away from the ascent.
         """
+        counted = rows.to(scores.dtype).transpose(1, 2)  # (B, 1, N)
         price = ahead = torch.zeros_like(scores[:, :1])
-        momentum = torch.ones_like(scores[:, :1, :1])
-        step = 1 / scores.shape[1]
+        since = torch.zeros_like(scores[:, :1, :1])  # steps since the momentum started
         for _ in range(self.iterations):
-            taken = (sparsemax(scores - ahead) * rows).sum(dim=1, keepdim=True)
-            raised = F.relu(ahead + step * (taken - 1))
+            weights = sparsemax(scores - ahead)
+            takers = (counted @ (weights > 0).to(scores.dtype)).clamp(min=1)
+            raised = F.relu(ahead + (counted @ weights - 1) / takers)
             moved = raised - price
-            wrong = ((ahead - raised) * moved).sum(dim=2, keepdim=True) > 0
-            momentum = momentum.masked_fill(wrong, 1.0)
-            following = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
-            ahead = raised + (momentum - 1) / following * moved
-            price, momentum = raised, following
+            since = since * ((ahead - raised) @ moved.transpose(1, 2) <= 0)
+            ahead = torch.addcmul(raised, since / (since + 3), moved)
+            price, since = raised, since + 1
         return price
 
 

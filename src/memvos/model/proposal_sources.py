@@ -1,13 +1,11 @@
-"""Where proposals come from: nowhere, a detector, files (COCO results: `coco.py`), any function. DMN-AOA §3.1."""
+"""Where proposals come from: nowhere, a detector, any function; files: `proposal_cache.py`, `coco.py`. DMN-AOA §3.1."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +14,6 @@ from memvos.errors import InputError
 from memvos.model.interface import Place
 from memvos.model.proposals import Proposals, select
 
-FORMAT = 1
 REMEDY = (
     "choose a source: model/proposals=detector model.proposals.checkpoint=FILE (train one with memvos train "
     "experiment=proposals), mask_rcnn (torchvision), cached or coco (files); proposals are never made from true masks"
@@ -76,40 +73,6 @@ class DetectorProposals:
         return detector.eval()
 
 
-class CachedProposals:
-    """Proposals kept in files, <folder>/<video>.npz, written by `write_proposals`.
-
-    Args:
-        folder: of the files; None refuses to run.
-        most: proposals to keep of a frame.
-        overlap: largest box IoU of two of them; None keeps all (they were selected before).
-    """
-
-    def __init__(self, folder: str | Path | None = None, most: int = 30, overlap: float | None = None) -> None:
-        self.folder, self.most, self.overlap = folder, most, overlap
-        self._videos: dict[str, dict[str, Proposals]] = {}
-        self._sizes: dict[str, tuple[int, int]] = {}
-
-    def __call__(self, image: Tensor, place: Place) -> Proposals:
-        """Proposals of the frames that `place` names, in pixels of the image.
-
-        Raises:
-            InputError: if there is no folder, the frames have no names, or a video or frame is not there.
-        """
-        if self.folder is None:
-            raise InputError(f"no folder of cached proposals is configured; {REMEDY}")
-        found = []
-        for video, frame in named(place, len(image)):
-            if video not in self._videos:
-                self._videos = {video: {}}  # one video at a time
-                self._videos[video], self._sizes[video] = read_proposals(Path(self.folder) / f"{video}.npz")
-            if frame not in self._videos[video]:
-                raise InputError(f"{self.folder}/{video}.npz has no proposals of frame {frame!r}; write them anew")
-            chosen = select(self._videos[video][frame], self.most, self.overlap)
-            found.append(placed(chosen, self._sizes[video], image, place))
-        return Proposals.join(found).to(image.device)
-
-
 @torch.no_grad()
 def detect(detector: torch.nn.Module, image: Tensor, place: Place, most: int = 30, overlap: float = 0.4) -> Proposals:
     """Run a detector on normalised images (B, 3, H, W), where `place` shows the frame, and select of what it finds."""
@@ -147,51 +110,3 @@ def named(place: Place, count: int) -> tuple[tuple[str, str], ...]:
             "augmented, so files do not fit them)"
         )
     return place.names
-
-
-def write_proposals(
-    path: str | Path, size: tuple[int, int], frames: Mapping[str, Proposals], facts: Any = None
-) -> None:
-    """Write the proposals of a video.
-
-    Args:
-        path: <folder>/<video>.npz.
-        size: (H, W) of the frames, to whose pixels the boxes belong.
-        frames: proposals of each frame, one image each.
-        facts: plain values kept beside them: which detector, its weights, thresholds.
-    """
-    parts = list(frames.values())
-    header = {"format": FORMAT, "size": list(size), "frames": list(frames), "facts": facts}
-    counts = [entry.valid.shape[1] for entry in parts]
-    np.savez_compressed(
-        path,
-        header=np.array(json.dumps(header)),
-        ends=np.cumsum(counts, dtype=np.int64),
-        boxes=np.concatenate([entry.boxes[0].cpu().numpy() for entry in parts]).astype(np.float32),
-        scores=np.concatenate([entry.scores[0].cpu().numpy() for entry in parts]).astype(np.float32),
-        masks=np.concatenate([(entry.masks[0] * 255).round().byte().cpu().numpy() for entry in parts]),
-    )
-
-
-def read_proposals(path: str | Path) -> tuple[dict[str, Proposals], tuple[int, int]]:
-    """Proposals of each frame of a video, and the size (H, W) of its frames.
-
-    Raises:
-        InputError: if there is no such file, or it is of another kind.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"no cached proposals at {path}; write them first, or choose another source")
-    with np.load(path) as content:
-        if "header" not in content:
-            raise InputError(f"{path}: not a file of proposals; write one with write_proposals")
-        header = json.loads(str(content["header"]))
-        if header["format"] != FORMAT:
-            raise InputError(f"{path} has format {header['format']}, this version reads {FORMAT}; write it anew")
-        boxes, scores, masks = (torch.from_numpy(content[name]) for name in ("boxes", "scores", "masks"))
-        ends = content["ends"].tolist()
-    parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-    frames = {
-        frame: Proposals.of_image(boxes[part], masks[part].float() / 255, scores[part])
-        for frame, part in zip(header["frames"], parts, strict=True)
-    }
-    return frames, tuple(header["size"])

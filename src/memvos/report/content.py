@@ -13,6 +13,8 @@ from memvos.report.spec import Spec
 NOT_RUN = "not run"
 ROW, VARIANT, FLOOR, REFERENCE = "row", "variant", "floor", "reference"
 GATE, ORACLE = "gate", "oracle"
+RECALLS = ("recall@0.5", "recall@0.7")
+"""Share of true objects that a proposal covers at a mask IoU of so much, in result.json's `proposals` (DMN-AOA)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Line:
         row, variant: ids; variant is None for rows and floors.
         scores: measure → percent, over seeds; empty where nothing ran.
         attributes: attribute → main metric in percent; present: the same where the object is visible.
-        quality: calibration of the predicted scores, and what the memory did (result.json's numbers).
+        quality: calibration of the predicted scores, what the memory did, recall of proposals (result.json's numbers).
         interval: the main metric with its bootstrap interval in points.
         difference: the main metric minus that of its base row, with its interval; None for the table's base row itself.
         seeds: which were run.

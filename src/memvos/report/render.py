@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import html
 import io
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
 from memvos.report.content import QualityBins, Table
 from memvos.report.entries import Sweep
 from memvos.report.figures import draw
+from memvos.report.pages import document, page, plain, replace_files
 from memvos.report.quality_bins import EDGES
-from memvos.report.sections import Section, main, sections
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 76rem; margin: 2rem auto;
-  padding: 0 1rem }
-h1 { font-size: 1.5rem; margin-bottom: .3rem }
-h2 { font-size: 1.1rem; margin: 2rem 0 .3rem }
-p.note { color: #555; margin: .2rem 0 .6rem; font-size: .87rem; max-width: 60rem }
-dl { display: grid; grid-template-columns: max-content auto; gap: .1rem 1rem; margin: .5rem 0 1.5rem }
-dt { color: #555 }
-dd { margin: 0 }
-div.wide { overflow-x: auto }
-table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .55rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #e3e3e3 }
-th { border-bottom: 2px solid #333; font-weight: 600; vertical-align: bottom }
-.word { text-align: left }
-tr.variant td { color: #555 }
-tr.floor td { background: #f5f5f2 }
-tr.first td { border-top: 2px solid #aaa }
-img { display: block; max-width: 100%; height: auto; margin: 1rem 0 }
-ul { padding-left: 1.2rem; max-width: 60rem }
-li { margin: .25rem 0 }
-@media print {
-  body { margin: 0; max-width: none; font-size: 11px }
-  table { font-size: 8.5px } th, td { padding: .15rem .3rem }
-  tr, img, h2 { break-inside: avoid } h2 { break-after: avoid } img { max-width: 70% }
-}
-"""
+from memvos.report.sections import main, sections
 
 
 def write(table: Table, out_dir: str | Path) -> list[Path]:
@@ -53,11 +24,7 @@ def write(table: Table, out_dir: str | Path) -> list[Path]:
     texts |= {f"{sweep.id}.csv": sweep_to_csv(table, sweep) for sweep in table.spec.sweeps}
     if table.bins:
         texts["quality_bins.csv"] = bins_to_csv(table.bins)
-    for name, text in texts.items():
-        draft = out / f".{name}.part"
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(out / name)
-    return [*(out / name for name in texts), *figures.values()]
+    return [*replace_files(out, texts), *figures.values()]
 
 
 def to_csv(table: Table) -> str:
@@ -125,89 +92,17 @@ def bins_to_csv(rows: Iterable[QualityBins]) -> str:
 
 def to_markdown(table: Table, figures: dict[str, Path]) -> str:
     """The report as Markdown; figures are referred to by file name."""
-    parts = list(sections(table))
-    text = [f"# {_markdown(table.spec.title)}", ""]
-    text += [f"- {name}: {_markdown(value)}" for name, value in table.header] + [""]
-    text += [*_grid(parts[0]), "", "## Findings", ""]
-    text += [f"- **{_markdown(title)}** {_markdown(sentence)}" for title, sentence in table.findings] + [""]
-    for title, path in figures.items():
-        text += [f"![{_markdown(title)}]({path.name})", ""]
-    for section in parts[1:]:
-        text += [f"## {_markdown(section.title)}", "", *_grid(section), ""]
-    return "\n".join(text)
+    return document(table.spec.title, table.header, list(sections(table)), table.findings, figures)
 
 
 def to_html(table: Table, figures: dict[str, Path]) -> str:
     """The report as one HTML file with its figures inside."""
-    parts = list(sections(table))
-    header = "".join(f"<dt>{_html(name)}</dt><dd>{_html(value)}</dd>" for name, value in table.header)
-    findings = "".join(f"<li><b>{_html(title)}</b> {_html(text)}</li>" for title, text in table.findings)
-    images = "".join(_image(title, path.read_bytes()) for title, path in figures.items())
-    rest = "".join(f"<section><h2>{_html(part.title)}</h2>{_html_grid(part)}</section>" for part in parts[1:])
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_html(table.spec.title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f"<h1>{_html(table.spec.title)}</h1><dl>{header}</dl>{_html_grid(parts[0])}"
-        f"<h2>Findings</h2><ul>{findings}</ul><h2>Figures</h2>{images}{rest}</body></html>\n"
-    )
+    return page(table.spec.title, table.header, list(sections(table)), table.findings, figures)
 
 
 def to_text(table: Table) -> str:
     """The table and its findings for a terminal."""
-    header = " · ".join(f"{name} {value}" for name, value in table.header)
-    section = main(table, brief=True)
-    rows = [section.columns, *section.cells]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(section.columns))]
-    lines = [
-        "  ".join(_pad(c, w, i < section.words) for i, (c, w) in enumerate(zip(r, widths, strict=True))) for r in rows
-    ]
-    rule = "─" * len(lines[0])
-    body = [lines[0], rule]
-    for i, line in enumerate(lines[1:]):
-        body += [rule] * (i > 0 and section.kinds[i] != section.kinds[i - 1]) + [line]
-    findings = [textwrap.fill(f"· {title} {text}", 116, subsequent_indent="  ") for title, text in table.findings]
-    return "\n".join([table.spec.title, header, "", *(line.rstrip() for line in body), "", *findings, ""])
-
-
-def _grid(section: Section) -> list[str]:
-    align = [":--" if i < section.words else "--:" for i in range(len(section.columns))]
-    rows = [[_markdown(cell) or " " for cell in row] for row in [section.columns, *section.cells]]
-    return [section.note, "", *("| " + " | ".join(row) + " |" for row in [rows[0], align, *rows[1:]])]
-
-
-def _html_grid(section: Section) -> str:
-    def cells(tag: str, row: list[str]) -> str:
-        return "".join(
-            f"<{tag}{' class=word' if i < section.words else ''}>{_html(cell)}</{tag}>" for i, cell in enumerate(row)
-        )
-
-    body, before = [], None
-    for i, row in enumerate(section.cells):
-        kind = section.kinds[i] if section.kinds else ""
-        first = " first" if before not in (None, kind) else ""
-        body.append(f'<tr class="{kind}{first}">{cells("td", row)}</tr>')
-        before = kind
-    head = f"<thead><tr>{cells('th', section.columns)}</tr></thead>"
-    grid = f'<div class="wide"><table>{head}<tbody>{"".join(body)}</tbody></table></div>'
-    return f'<p class="note">{_html(section.note)}</p>{grid}'
-
-
-def _image(title: str, png: bytes) -> str:
-    """A PNG inside the page, at two thirds of its pixels; its width stands in bytes 16 to 19."""
-    width = int.from_bytes(png[16:20], "big") * 2 // 3
-    return f'<img alt="{_html(title)}" width="{width}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-
-
-def _html(text: str) -> str:
-    return html.escape(str(text))
-
-
-def _markdown(text: str) -> str:
-    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-
-
-def _pad(text: str, width: int, left: bool) -> str:
-    return text.ljust(width) if left else text.rjust(width)
+    return plain(table.spec.title, table.header, main(table, brief=True), table.findings)
 
 
 def _number(value: float | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memvos.report.compare import Interval, signed
-from memvos.report.content import FLOOR, NOT_RUN, REFERENCE, ROW, VARIANT, Line, Table, Value
+from memvos.report.content import FLOOR, NOT_RUN, RECALLS, REFERENCE, ROW, VARIANT, Line, Table, Value
 from memvos.report.entries import MEASURES, Sweep
 from memvos.report.sweeps import reference_label, value_text
 
@@ -31,6 +31,8 @@ def sections(table: Table) -> Iterator[Section]:
     yield comparisons(table)
     yield from (swept(table, sweep) for sweep in table.spec.sweeps)
     yield quality(table)
+    if any(name in line.quality for line in table.lines for name in RECALLS):
+        yield proposals(table)
     if table.attributes:
         yield attributes(table, "attributes", f"{table.spec.main_metric} by attribute", "Percent, means over objects.")
         note = "Percent, frames where the object is visible in the ground truth only."
@@ -111,6 +113,14 @@ def quality(table: Table) -> Section:
     ]
     note = "Predicted score against true IoU (bias > 0: over-confident); rejected: of the frames put to the gate."
     return Section("Quality scores and memory", note, ["", *(name for name, _ in names.values())], cells)
+
+
+def proposals(table: Table) -> Section:
+    """The share of true objects that the proposals of a row cover: the ceiling of choosing among them."""
+    lines = [line for line in table.lines if any(name in line.quality for name in RECALLS)]
+    cells = [[line.label, *(f"{100 * line.quality[name]:.1f}" for name in RECALLS)] for line in lines]
+    note = "Percent of objects and frames that some proposal covers at a mask IoU of .5 and .7."
+    return Section("Recall of the proposals", note, ["", *RECALLS], cells)
 
 
 def attributes(table: Table, of: str, title: str, note: str) -> Section:

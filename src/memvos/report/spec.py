@@ -49,6 +49,8 @@ class Spec:
         sizes: what `{size}` stands for at a scale.
         course: show time and memory by frame of the longest video.
         evaluate_on: further overrides of all evaluations on a data set, by its name.
+        bench: the benchmark that measures the rows in time, where nothing is trained and scored; metrics are then what
+            it times, and printed numbers the paper's in its own unit.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Spec:
     tolerance: dict[str, float | None] = field(default_factory=dict)
     lenders: tuple[Row, ...] = ()
     sizes: dict[str, str] = field(default_factory=dict)
+    bench: str | None = None
 
     def on(self, data: str) -> Spec:
         """The table for one data set, by its name: the numbers printed for it, and its `evaluate_on`."""

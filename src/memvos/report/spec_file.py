@@ -72,6 +72,8 @@ def _check(spec: Spec, path: Path) -> None:
     if spec.main_metric not in spec.metrics:
         raise ValueError(f"{path}: main_metric {spec.main_metric!r} is not among metrics {', '.join(spec.metrics)}")
     spec.row(spec.base)
+    if spec.bench and (trained := [row.id for row in rows if row.stages]):
+        raise ValueError(f"{path}: row {trained[0]!r} has stages, but a benchmark measures this table; leave one out")
     for row in rows:
         spec.base_of(row)
         for id in lent_to(merge(row.evaluate, *(spec.variant(id).evaluate for id in row.variants))):

@@ -13,6 +13,7 @@ from memvos.report.content import (
     GATE,
     NOT_RUN,
     ORACLE,
+    RECALLS,
     REFERENCE,
     ROW,
     VARIANT,
@@ -117,6 +118,7 @@ _QUALITY = [
     ("quality", name) for name in ("spearman", "pearson", "ece", "bias", "mean", "stored_fraction", "gated_fraction")
 ]
 _QUALITY += [("memory", "logit_std"), ("memory", "frames_mean"), ("speed", "fps")]
+_QUALITY += [("proposals", name) for name in RECALLS]
 
 
 def _values(runs: list[Result], paths: Iterable[tuple[str, ...]], factor: float, name_at: int = -1) -> dict[str, Value]:

@@ -1,0 +1,99 @@
+"""What the benchmarks share: settings of their own, works that take turns, what they ran on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from memvos.app import composition, provenance
+from memvos.errors import InputError
+
+ROUNDS = "7"
+
+
+def own_settings(arguments: Sequence[str], defaults: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The values of a benchmark's own settings NAME=VALUE, and the other arguments."""
+    pairs = [argument.partition("=") for argument in arguments]
+    found = {name: value for name, _, value in pairs if name in defaults}
+    return {**defaults, **found}, ["".join(parts) for parts in pairs if parts[0] not in defaults]
+
+
+def whole_number(name: str, text: str) -> int:
+    """The number of NAME=N.
+
+    Raises:
+        InputError: if it is not a positive whole number.
+    """
+    if not text.isdigit() or int(text) < 1:
+        raise InputError(f"expected {name}=N with N of at least 1, got {name}={text}")
+    return int(text)
+
+
+def rounds_in(arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """The number of rounds that the arguments ask for, and the other arguments.
+
+    Raises:
+        InputError: if it is not a positive whole number.
+    """
+    own, rest = own_settings(arguments, {"rounds": ROUNDS})
+    return whole_number("rounds", own["rounds"]), rest
+
+
+def settings_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """A configuration of `memvos train` in plain containers."""
+    return composition.resolved(composition.compose("train", [*overrides, "output_dir=unused"]))
+
+
+def header(settings: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What a benchmark ran on."""
+    from memvos.decode.precision import choose_device, choose_precision
+
+    device = choose_device("auto")
+    versions = provenance.package_versions()
+    return (
+        ("device", f"{provenance.device_name(str(device))}, {settings['threads']} thread"),
+        ("precision", str(choose_precision("auto", device)).removeprefix("torch.")),
+        ("torch", versions["torch"]),
+        ("git commit", str(provenance.git_state())),
+    )
+
+
+def alternate(
+    works: dict[str, Sequence[Callable[[], None]]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
+    """Median seconds of every work; see `alternate_all`."""
+    return {name: [median(times) for times in group] for name, group in alternate_all(works, rounds, clock).items()}
+
+
+def alternate_all(
+    works: dict[str, Sequence[Callable[[], None]]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[list[float]]]:
+    """Seconds of every work in every round, after one round to warm up; all works take turns in each round."""
+    seconds: dict[str, list[list[float]]] = {name: [[] for _ in group] for name, group in works.items()}
+    for turn in range(rounds + 1):
+        for name, group in works.items():
+            for index, work in enumerate(group):
+                start = clock()
+                work()
+                if turn:
+                    seconds[name][index].append(clock() - start)
+    return seconds
+
+
+def square(size: int) -> Any:
+    """Label map (size, size) uint8 of one object that fills a sixteenth of it."""
+    import numpy as np
+
+    labels = np.zeros((size, size), np.uint8)
+    labels[size // 4 : size // 2, size // 4 : size // 2] = 1
+    return labels
+
+
+def wait_for(device: Any) -> None:
+    """Wait until the device has done all its work."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize()
