@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from memvos.model.frozen import FrozenStatistics, convolve
+from memvos.model.backbone import ResNet
+from memvos.model.frozen import FrozenStatistics, convolve, for_inference
 
 
 def test_frozen_statistics_do_not_move_in_training_but_their_weights_are_trained():
@@ -44,3 +45,28 @@ def test_a_convolution_with_folded_norm_equals_the_two_in_turn_with_the_same_gra
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_made_ready_gives_the_same_and_leaves_the_other_alone(move):
+    torch.manual_seed(0)
+    trunk, image = ResNet(18, width=8), torch.randn(1, 3, 32, 32)
+    for module in trunk.modules():
+        if isinstance(module, FrozenStatistics):
+            move(module)
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+    ready = for_inference(trunk, torch.float32)
+    assert not any(isinstance(module, FrozenStatistics) for module in ready.modules())
+    assert all(torch.equal(before[name], tensor) for name, tensor in trunk.state_dict().items())
+    for one, other in zip(ready(image), trunk(image), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_in_bf16_the_weights_are_cast_once_with_the_very_same_results(tiny):
+    model, image = tiny().eval(), torch.randn(1, 3, 32, 32)
+    ready = for_inference(model, torch.bfloat16)
+    assert {part.weight.dtype for part in ready.modules() if isinstance(part, nn.Conv2d)} == {torch.bfloat16}
+    assert {part.weight.dtype for part in model.modules() if isinstance(part, nn.Conv2d)} == {torch.float32}
+    assert ready.read is not None
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for one, other in zip(ready.encode(image), model.encode(image), strict=True):
+            assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))

@@ -24,6 +24,7 @@ from memvos.decode.settings import bank_options, split_overrides, with_read
 from memvos.decode.sizes import FrameSize, read_frame
 from memvos.errors import InputError
 from memvos.memory import Decision, MemoryBank
+from memvos.model.frozen import for_inference
 from memvos.model.interface import MemoryFrame, Place, Query, VOSModel
 
 _NOTHING = Decision(stored=False, checked=False)
@@ -56,7 +57,7 @@ class Segmenter:
     """Follow the objects of one video from their given masks, frame by frame.
 
     Args:
-        model: the network; it is moved to `device` and put in eval mode.
+        model: the network; it is moved to `device` and put in eval mode. Its weights are taken as they are now.
         memory: name of a preset in conf/memory, or a mapping of `MemoryBank` arguments.
         device: `auto`, `cpu`, `cuda`, …
         precision: `auto` (bf16 where the hardware is fast at it), `float32` or `bf16`.
@@ -93,7 +94,8 @@ class Segmenter:
         self.bank = MemoryBank(**{**bank_options(memory), **of_memory})
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
-        self.model = with_read(model.to(self.device, memory_format=torch.channels_last).eval(), of_read)
+        network = with_read(model.to(self.device, memory_format=torch.channels_last).eval(), of_read)
+        self.model = for_inference(network, self.dtype)
         self.gate = gate or PredictedQuality()
         self.corruption = corruption or NoCorruption()
         self.prior = prior or PlainPrior()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,3 +59,37 @@ def fold(convolution: nn.Conv2d, norm: FrozenStatistics) -> tuple[Tensor, Tensor
     if convolution.bias is not None:
         shift = shift + convolution.bias * scale
     return convolution.weight * scale.view(-1, 1, 1, 1), shift
+
+
+def for_inference(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A twin that has its convolutions ready: frozen statistics folded in, weights in the arithmetic's type, once.
+
+    Everything else is shared with `module`, whose later training does not reach the twin's convolutions. Results are
+    the same; small images, of which the weights are a large part of the work, are segmented faster.
+    """
+    twin = _shallow(module)
+    for name, part in module.named_children():
+        if isinstance(part, FrozenStatistics):
+            before = "0" if name == "1" else name.replace("bn", "conv")
+            twin._modules[before] = _ready(*fold(module._modules[before], part), module._modules[before], dtype)
+            twin._modules[name] = nn.Identity()
+        elif isinstance(part, nn.Conv2d):
+            twin._modules[name] = _ready(part.weight, part.bias, part, dtype)
+        else:
+            twin._modules[name] = for_inference(part, dtype)
+    return twin
+
+
+def _ready(weight: Tensor, bias: Tensor | None, convolution: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
+    twin = _shallow(convolution)
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        ready = None if tensor is None else nn.Parameter(tensor.detach().to(dtype), requires_grad=False)
+        twin.register_parameter(name, ready)
+    return twin
+
+
+def _shallow(module: nn.Module) -> nn.Module:
+    twin = copy.copy(module)
+    for kind in ("_modules", "_parameters"):
+        twin.__dict__[kind] = dict(module.__dict__[kind])
+    return twin
