@@ -49,8 +49,9 @@ $(STAMP): setup.cfg pyproject.toml
 	fi
 	@touch $@
 
+# One worker per core, each with one thread and about 2 GB, and no more than four.
 test: $(STAMP) ## run the tests (ARGS='-k bank' chooses)
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## check style and formatting
 	$(BIN)/ruff check .
