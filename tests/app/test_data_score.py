@@ -1,4 +1,4 @@
-"""`memvos data score`, `submission`, `prepare` and `fetch` on tiny sets."""
+"""`memvos data score` and `submission` on tiny sets."""
 
 import csv
 import json
@@ -68,29 +68,6 @@ def test_a_layout_that_is_another_is_a_fault_and_no_root_is_bad_input(memvos, da
     assert code == 1
     assert "layout (1×):" in output
     assert memvos("data", "check", "davis2017", "root=/nowhere")[0] == 2
-
-
-def test_a_set_is_prepared_and_taken_up(memvos, home, youtube):
-    command = ("data", "prepare", "youtube2019", youtube, "short_side=24", "workers=1")
-    assert "train_24p: 49 files, 49 of them made now" in memvos(*command)[1]
-    assert "train_24p: 49 files, 0 of them made now" in memvos(*command)[1]
-    code, _, error = memvos("data", "prepare", "mose", "root=.")
-    assert code == 2
-    assert "there is nothing to prepare of mose; expected one of bl30k, coco, static" in error
-
-
-def test_an_archive_is_fetched_by_its_address(memvos, home):
-    with zipfile.ZipFile(home / "set.zip", "w") as archive:
-        archive.writestr("DAVIS/a.txt", "a")
-    command = ("data", "fetch", f"file://{home / 'set.zip'}", f"root={home / 'data'}")
-    code, output, _ = memvos(*command)
-    assert code == 0
-    assert "set.zip: 1 files written" in output
-    assert (home / "data/DAVIS/a.txt").read_text() == "a"
-    assert "was fetched and unpacked before" in memvos(*command)[1]
-    code, _, error = memvos("data", "fetch", "mose", "root=.")
-    assert code == 2
-    assert "mose cannot be fetched: its terms ask for a form or a login" in error
 
 
 @pytest.mark.parametrize("arguments", [["score", "davis2017"], ["check"], ["submission", "a", "b", "c", "d"], ["sing"]])

@@ -1,34 +1,16 @@
-"""What the benchmarks share: settings of their own, works that take turns, what they ran on."""
+"""What the benchmarks share: rounds, works that take turns, what they ran on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
 from memvos.app import composition, provenance
-from memvos.errors import InputError
+from memvos.app.arguments import split, whole_number
 
 ROUNDS = "7"
-
-
-def own_settings(arguments: Sequence[str], defaults: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The values of a benchmark's own settings NAME=VALUE, and the other arguments."""
-    pairs = [argument.partition("=") for argument in arguments]
-    found = {name: value for name, _, value in pairs if name in defaults}
-    return {**defaults, **found}, ["".join(parts) for parts in pairs if parts[0] not in defaults]
-
-
-def whole_number(name: str, text: str) -> int:
-    """The number of NAME=N.
-
-    Raises:
-        InputError: if it is not a positive whole number.
-    """
-    if not text.isdigit() or int(text) < 1:
-        raise InputError(f"expected {name}=N with N of at least 1, got {name}={text}")
-    return int(text)
 
 
 def rounds_in(arguments: Sequence[str]) -> tuple[int, list[str]]:
@@ -37,8 +19,8 @@ def rounds_in(arguments: Sequence[str]) -> tuple[int, list[str]]:
     Raises:
         InputError: if it is not a positive whole number.
     """
-    own, rest = own_settings(arguments, {"rounds": ROUNDS})
-    return whole_number("rounds", own["rounds"]), rest
+    own, rest = split(arguments, ("rounds",))
+    return whole_number("rounds", own.get("rounds", ROUNDS)), rest
 
 
 def settings_of(overrides: Sequence[str]) -> dict[str, Any]:
@@ -82,12 +64,12 @@ def alternate_all(
     return seconds
 
 
-def square(size: int) -> Any:
-    """Label map (size, size) uint8 of one object that fills a sixteenth of it."""
+def square(height: int, width: int) -> Any:
+    """Label map (height, width) uint8 of one object that fills a sixteenth of it."""
     import numpy as np
 
-    labels = np.zeros((size, size), np.uint8)
-    labels[size // 4 : size // 2, size // 4 : size // 2] = 1
+    labels = np.zeros((height, width), np.uint8)
+    labels[height // 4 : height // 2, width // 4 : width // 2] = 1
     return labels
 
 

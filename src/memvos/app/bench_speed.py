@@ -98,7 +98,7 @@ def _clip(config: dict[str, Any]) -> Callable[[], None]:
     device = choose_device("auto")
     segmenter = Segmenter(instantiate(without_sources(config["model"])), "every_5", device)
     frames = np.random.default_rng(0).integers(0, 255, (FRAMES, size, size, 3), dtype=np.uint8)
-    mask = bench.square(size)
+    mask = bench.square(size, size)
 
     def clip() -> None:
         segmenter.reset()

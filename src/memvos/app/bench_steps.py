@@ -46,7 +46,7 @@ def _training(settings: dict[str, Any], device: Any, precision: str) -> Callable
     optimizer = instantiate(settings["optimizer"])(model.parameters())
     loss = instantiate(settings["losses"])["segmentation"]
     frames = torch.randn(batch, FRAMES, 3, size, size, device=device)
-    masks = torch.from_numpy(square(size)).to(device, torch.float32).expand(batch, FRAMES, 1, size, size)
+    masks = torch.from_numpy(square(size, size)).to(device, torch.float32).expand(batch, FRAMES, 1, size, size)
     clips = ClipBatch(frames, masks, torch.ones(batch, 1, dtype=torch.bool, device=device))
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
 
@@ -71,7 +71,7 @@ def _inference(settings: dict[str, Any], device: Any, precision: str) -> Callabl
     size = settings["data"]["size"]
     segmenter = Segmenter(instantiate(settings["model"]), "first_previous", device, precision)
     frame = np.random.default_rng(0).integers(0, 255, (size, size, 3), dtype=np.uint8)
-    segmenter.step(frame, square(size))
+    segmenter.step(frame, square(size, size))
 
     def step() -> None:
         segmenter.step(frame)

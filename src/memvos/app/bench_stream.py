@@ -10,6 +10,7 @@ from typing import Any
 
 from memvos.app import bench_common as bench
 from memvos.app import composition
+from memvos.app.arguments import split, whole_number
 from memvos.app.runs import instantiate
 from memvos.errors import InputError
 
@@ -40,8 +41,9 @@ def table(arguments: Sequence[str]) -> Iterator[str]:
     Raises:
         InputError: if a setting is not what it should be, or the stream is too short.
     """
-    own, overrides = bench.own_settings(arguments, DEFAULTS)
-    frames, rounds = (bench.whole_number(name, own[name]) for name in ("frames", "rounds"))
+    given, overrides = split(arguments, DEFAULTS)
+    own = {**DEFAULTS, **given}
+    frames, rounds = (whole_number(name, own[name]) for name in ("frames", "rounds"))
     if frames <= EARLY:
         raise InputError(f"expected more frames than the {EARLY} they are compared with, got frames={frames}")
     return _lines(overrides, frames, frame_size(own["size"]), rounds)
@@ -51,12 +53,13 @@ def _lines(overrides: Sequence[str], frames: int, size: tuple[int, int], rounds:
     import torch
 
     from memvos.metrics.speed import resident_mib
+    from memvos.model.composition import without_sources
 
     settings = composition.resolved(
         composition.compose("evaluate", ["++memory.sigma=null", *overrides, "output_dir=unused"])
     )
     torch.set_num_threads(settings["threads"])
-    network, stream = instantiate(settings["model"]), Stream(size)
+    network, stream = instantiate(without_sources(settings["model"])), Stream(size)
     segmenter = _segmenter(network, settings)
     yield f"{frames} frames of {size[0]}×{size[1]}, scale {settings['scale']}, at most {segmenter.bank.beta} in memory"
     yield f"{'frame':>8}{'in memory':>12}{'process, MiB':>14}"
@@ -89,8 +92,7 @@ class Stream:
         import numpy as np
 
         self.frames = np.random.default_rng(0).integers(0, 255, (PICTURES, *size, 3), dtype=np.uint8)
-        self.mask = np.zeros(size, np.uint8)
-        self.mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 1
+        self.mask = bench.square(*size)
 
     def advance(self, segmenter: Any, until: int) -> None:
         """Step the segmenter until it has seen so many frames."""

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from memvos.app import data
+from memvos.app.arguments import split, whole_number
 from memvos.errors import InputError
 
 SMALL = 512
@@ -27,10 +28,10 @@ def prepare(name: str, arguments: Sequence[str]) -> int:
     makers |= dict.fromkeys(("youtube2018", "youtube2019", "youtube_held_out"), _youtube)
     if name not in makers:
         raise InputError(f"there is nothing to prepare of {name}; expected one of {', '.join(sorted(makers))}")
-    side = int(options["short_side"]) if options.get("short_side", "").isdecimal() else None
-    workers = int(options["workers"]) if options.get("workers", "").isdecimal() else os.cpu_count() or 1
+    numbers = {key: whole_number(key, value) for key, value in options.items()}
+    side, workers = numbers.get("short_side"), numbers.get("workers", os.cpu_count() or 1)
     for target, jobs in makers[name](existing_root(settings["root"]), settings, side):
-        made = run(jobs, max(1, workers), progress=sys.stderr.isatty())
+        made = run(jobs, workers, progress=sys.stderr.isatty())
         print(f"{target}: {len(jobs)} files, {made} of them made now")
     return 0
 
@@ -67,13 +68,6 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
         if options.get("keep", "false").lower() != "true":
             archive.unlink()
     return 0
-
-
-def split(arguments: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The options of a command, and what is left for the data configuration."""
-    pairs = [argument.partition("=") for argument in arguments]
-    rest = [argument for argument in arguments if argument.partition("=")[0] not in names]
-    return {key: value for key, _, value in pairs if key in names}, rest
 
 
 def _youtube(root: Path, settings: dict[str, Any], side: int | None) -> list[tuple[Path, list]]:

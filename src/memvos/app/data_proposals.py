@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from memvos.app import composition, data, provenance
-from memvos.app.data_prepare import split as split_options
+from memvos.app.arguments import split as split_options
 from memvos.app.runs import instantiate, raise_data_faults, writable_folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memvos.app import data
-from memvos.app.data_prepare import split as split_options
+from memvos.app.arguments import split as split_options
 from memvos.errors import InputError
 
 OPTIONS = ("split", "workers", "output", "equal")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from memvos.app.arguments import whole_number
 from memvos.errors import InputError
 from memvos.paths import experiments_dir
 
@@ -38,7 +39,7 @@ class Options:
         for argument in arguments:
             key, _, value = argument.partition("=")
             if key in ("seeds", "jobs"):
-                setattr(options, key, _count(key, value))
+                setattr(options, key, whole_number(key, value))
             elif key == "rows":
                 options.rows = tuple(row for row in value.strip("[]").split(",") if row)
             elif key in ("output", "output_dir"):
@@ -78,9 +79,3 @@ def _own_configs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     if not folder.is_dir():
         raise InputError(f"{CONFIG_DIR}: no folder {str(folder)!r}; give one of the form of conf/")
     return rest, [f"hydra.searchpath=['file://{folder.resolve()}']"]
-
-
-def _count(key: str, value: str) -> int:
-    if not value.isdigit() or int(value) < 1:
-        raise InputError(f"expected {key}=N with N of at least 1, got {key}={value}")
-    return int(value)

@@ -64,8 +64,8 @@ def fold(convolution: nn.Conv2d, norm: FrozenStatistics) -> tuple[Tensor, Tensor
 def for_inference(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A twin that has its convolutions ready: frozen statistics folded in, weights in the arithmetic's type, once.
 
-    Everything else is shared with `module`, whose later training does not reach the twin's convolutions. Results are
-    the same; small images, of which the weights are a large part of the work, are segmented faster.
+    Everything else is shared with `module`, whose later training reaches only a part of the twin. Results are the
+    same; small images, of which the weights are a large part of the work, are segmented faster.
     """
     twin = _shallow(module)
     for name, part in module.named_children():

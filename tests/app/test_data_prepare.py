@@ -1,0 +1,33 @@
+"""`memvos data prepare` and `fetch` on tiny sets."""
+
+import zipfile
+
+
+def test_a_set_is_prepared_and_taken_up(memvos, home, tiny_sets):
+    youtube = tiny_sets.make("youtube2019")[0]
+    command = ("data", "prepare", "youtube2019", youtube, "short_side=24", "workers=1")
+    assert "train_24p: 49 files, 49 of them made now" in memvos(*command)[1]
+    assert "train_24p: 49 files, 0 of them made now" in memvos(*command)[1]
+    code, _, error = memvos("data", "prepare", "mose", "root=.")
+    assert code == 2
+    assert "there is nothing to prepare of mose; expected one of bl30k, coco, static" in error
+
+
+def test_a_number_of_workers_is_a_number(memvos, tiny_sets):
+    code, _, error = memvos("data", "prepare", "youtube2019", tiny_sets.make("youtube2019")[0], "workers=all")
+    assert code == 2
+    assert "expected workers=N with N of at least 1, got workers=all" in error
+
+
+def test_an_archive_is_fetched_by_its_address(memvos, home):
+    with zipfile.ZipFile(home / "set.zip", "w") as archive:
+        archive.writestr("DAVIS/a.txt", "a")
+    command = ("data", "fetch", f"file://{home / 'set.zip'}", f"root={home / 'data'}")
+    code, output, _ = memvos(*command)
+    assert code == 0
+    assert "set.zip: 1 files written" in output
+    assert (home / "data/DAVIS/a.txt").read_text() == "a"
+    assert "was fetched and unpacked before" in memvos(*command)[1]
+    code, _, error = memvos("data", "fetch", "mose", "root=.")
+    assert code == 2
+    assert "mose cannot be fetched: its terms ask for a form or a login" in error
