@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torchvision.transforms.functional import normalize
 
-from memvos.data.clip import Clip, ClipBatch, normalise
+from memvos.data.clip import IMAGENET_MEAN, IMAGENET_STD, Clip, ClipBatch, normalise
 
 
 def clip(frames=2, slots=2, name="a"):
@@ -19,6 +20,16 @@ def test_normalised_values_are_those_of_the_imagenet_mean_and_deviation():
     assert torch.allclose(normalise(image)[:, 0, 0], expected)
     with pytest.raises(ValueError, match=r"expected a uint8 image \(\.\.\., H, W, 3\), got torch.float32 \(3, 2, 2\)"):
         normalise(torch.zeros(3, 2, 2))
+
+
+def test_every_value_of_every_frame_is_normalised_exactly_as_torchvision_does():
+    torch.manual_seed(0)
+    wide = torch.randint(0, 256, (2, 3, 8, 12, 3), dtype=torch.uint8)
+    wide[0, 0].view(-1)[:256] = torch.arange(256)
+    for frames in (wide, wide[..., 2:9, :], wide.flip(-1), wide[1, 2]):
+        expected = normalize(frames.movedim(-1, -3) / 255, IMAGENET_MEAN, IMAGENET_STD)
+        assert torch.equal(normalise(frames), expected)
+        assert normalise(frames).is_contiguous()
 
 
 def test_a_batch_stacks_its_clips():
