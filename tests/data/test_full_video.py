@@ -23,7 +23,9 @@ def test_a_later_mask_gives_only_the_objects_that_enter_there(tmp_path, write_vi
     write_video(tmp_path / "other", tmp_path / "Annotations/a", objects=3, annotated=(4,))
     shutil.rmtree(tmp_path / "other")
     (video,) = FolderTree(tmp_path).videos
-    masks = [frame.masks for frame in FullVideo(video)]
+    frames = list(FullVideo(video))
+    assert [frame.entering for frame in frames] == [(1,), (), (), (), (2, 3), ()]
+    masks = [frame.masks for frame in frames]
     assert [None if labels is None else np.unique(labels).tolist() for labels in masks] == (
         [[0, 1], None, None, None, [0, 2, 3], None]
     )

@@ -23,12 +23,14 @@ class Frame:
         index: place in the video, from 0.
         name: the frame's file stem.
         image: uint8 RGB (H, W, 3).
-        masks: label map uint8 (H, W) of the objects that are first annotated here, and of no other; None if none is.
+        entering: ids of the objects that are first annotated here, ascending.
+        masks: label map uint8 (H, W) of these and of no other; None if there is none.
     """
 
     index: int
     name: str
     image: np.ndarray
+    entering: tuple[int, ...]
     masks: np.ndarray | None
 
 
@@ -44,9 +46,9 @@ class FullVideo:
         self.name = video.name
         self.object_ids = video.object_ids
         self._video = video
-        self._entering: dict[int, list[int]] = {}
+        self._entering: dict[int, tuple[int, ...]] = {}
         for value, t in video.first_seen.items():
-            self._entering.setdefault(t, []).append(value)
+            self._entering[t] = (*self._entering.get(t, ()), value)
 
     def __len__(self) -> int:
         return len(self._video)
@@ -61,13 +63,12 @@ class FullVideo:
                 yield frame
 
     def _frame(self, t: int) -> Frame:
-        return Frame(t, self._video.frame_names[t], self._video.image(t), self._given(t))
-
-    def _given(self, t: int) -> np.ndarray | None:
-        if t not in self._entering:
-            return None
-        labels = self._video.labels(t)
-        return np.where(np.isin(labels, self._entering[t]), labels, 0).astype(np.uint8)
+        entering = self._entering.get(t, ())
+        masks = None
+        if entering:
+            labels = self._video.labels(t)
+            masks = np.where(np.isin(labels, entering), labels, 0).astype(np.uint8)
+        return Frame(t, self._video.frame_names[t], self._video.image(t), entering, masks)
 
 
 class Truth:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from memvos.data.full_video import FullVideo, Truth
 from memvos.data.trees import Video
 from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, PredictedQuality, Segmenter, Step
 from memvos.decode.masks import davis_palette
@@ -206,32 +207,31 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     scorer = SequenceScorer(video.name, video.object_ids, video.attributes, video.categories, scored)
     result = VideoScores([], frames=len(video))
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
-    waiting, held = set(video.object_ids), 0
+    annotations, given, held = Truth(video), {}, 0
+    waiting = set(video.object_ids)
     with ReadWatch(segmenter.model) as watch, RecallWatch(segmenter.model) as proposals:
-        for time in range(len(video)):
-            image, truth = video.image(time), video.labels(time)
-            given = {} if truth is None else {key: truth == key for key in sorted(waiting) if (truth == key).any()}
-            watch.listening = time % READ_EVERY == READ_EVERY // 2
+        for frame in FullVideo(video):
+            truth = annotations.labels(frame.index)
+            watch.listening = frame.index % READ_EVERY == READ_EVERY // 2
             before = meter.seconds
             with meter.frame():
-                step = segmenter.step(image, given or None, truth=truth, name=(video.name, video.frame_names[time]))
+                step = segmenter.step(frame.image, frame.masks, truth=truth, name=(video.name, frame.name))
             scorer.add(truth, step.labels, skip=waiting)
             proposals.compare(truth, segmenter.ids, segmenter.frame_size)
-            waiting -= set(given)
+            waiting -= set(frame.entering)
             bank = segmenter.bank
             held += len(bank)
             result.course.append(FrameCourse(meter.seconds - before, len(bank), bank.nbytes / 2**20, resident_mib()))
-            if not given:
+            if frame.entering:
+                given[frame.name] = frame.entering
+            else:
                 _note(result, step, truth, video)
             if masks_to is not None:
-                _write_labels(masks_to / f"{video.frame_names[time]}.png", step.labels)
+                _write_labels(masks_to / f"{frame.name}.png", step.labels)
     result.objects, result.seconds, result.memory_frames = scorer.scores(), meter.seconds, held / len(video)
     result.logit_std = watch.mean
     if masks_to is not None:
-        names = {video.frame_names[t]: [] for t in video.first_seen.values()}
-        for key, t in video.first_seen.items():
-            names[video.frame_names[t]].append(key)
-        write_given(masks_to, names)
+        write_given(masks_to, given)
     result.covered, result.coverable = tuple(proposals.covered), proposals.objects
     return result
 

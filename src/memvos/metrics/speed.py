@@ -36,13 +36,6 @@ class SpeedMeter:
         self.seconds += self._now() - start
         self.frames += 1
 
-    @contextmanager
-    def overhead(self) -> Iterator[None]:
-        """Time work that belongs to no frame (setting up a sequence)."""
-        start = self._now()
-        yield
-        self.seconds += self._now() - start
-
     @property
     def fps(self) -> float:
         """Frames per second; NaN before the first frame."""
