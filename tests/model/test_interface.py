@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from memvos.model.interface import Memory, MemoryFrame, Reference
+from memvos.model.backbone import Features
+from memvos.model.interface import Memory, MemoryFrame, Query, Reference
 from memvos.model.qam import AcceptAll
 
 
@@ -53,3 +54,15 @@ def test_a_twin_has_another_part_and_shares_the_rest(tiny):
     assert twin.decoder is model.decoder
     twin.having(decoder=nn.Identity())
     assert twin.decoder is model.decoder
+
+
+def test_features_without_gradient_are_the_same_in_the_same_form():
+    scale = torch.tensor(2.0, requires_grad=True)
+    query = Query(torch.ones(1, 3, 16, 16), lambda image: Features(scale * image, (scale * image,), None))
+    features = query.without_gradient().features
+    assert isinstance(features, Features)
+    assert torch.equal(features.f4, query.features.f4)
+    assert not features.f4.requires_grad
+    assert not features.f8[0].requires_grad
+    assert features.f16 is None
+    assert query.features.f4.requires_grad

@@ -54,7 +54,7 @@ class CollapseDetector(Callback):
                 f"the mean predicted quality score was below {self.floor} for the last {int(self._below)} steps: the "
                 "quality head has collapsed; expected scores near the mask IoU. Train again with a normalised head "
                 "(model.quality.norm=group), with sigmoid activations (model.quality.activations=[relu,sigmoid]) or "
-                "with lit.quality_gradient=detached"
+                "with quality_gradient=encoder"
             )
 
     def state_dict(self) -> dict[str, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
 import pytorch_lightning as pl
 import torch
@@ -18,6 +19,7 @@ from memvos.lit.unroll import SegmentedFrame, unroll
 from memvos.losses import BootstrappedCrossEntropy, NoAuxiliaryLoss, QualityLoss
 from memvos.model.interface import VOSModel
 
+QualityGradient = Literal["released", "encoder", "detached"]
 NO_AUXILIARY_LOSS = NoAuxiliaryLoss()
 RECENT_SCORES = 200
 """Number of latest steps whose scores enter the logged correlation with true IoU."""
@@ -38,7 +40,7 @@ class QDMNModule(pl.LightningModule):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler],
         quality_weight: float = 1.0,
-        quality_gradient: Literal["released", "detached"] = "detached",
+        quality_gradient: QualityGradient = "released",
         learning_rate_factors: Mapping[str, float] | None = None,
         quality_start: int = 0,
         auxiliary_loss: torch.nn.Module = NO_AUXILIARY_LOSS,
@@ -53,8 +55,10 @@ class QDMNModule(pl.LightningModule):
             scheduler: makes the learning-rate schedule from the optimiser; it advances by optimiser steps.
             quality_weight: factor of the quality loss (released: 1).
             quality_gradient: "released" lets the quality loss train the memory encoder and, through the soft mask, the
-                segmenter as well, as the released code does; "detached" trains the quality head alone, so that a short
-                training is not bent by a head that has not learned anything yet.
+                segmenter as well, as the released code does, by which a head that has not learned anything yet bends a
+                short training; "encoder" lets it train what `memorize` adds to the query's features (the memory
+                encoder), in a pass of its own; "detached" trains the head alone, on features that need not tell how
+                sure a mask is.
             learning_rate_factors: {part of a parameter's name: factor of its learning rate}. A read whose keys learn as
                 fast as the rest saturates within a hundred steps of a short training (logit deviations above 100).
             quality_start: optimiser step from which the quality loss counts. A network that starts from scratch
@@ -65,8 +69,9 @@ class QDMNModule(pl.LightningModule):
             ValueError: if `quality_gradient` is unknown, or `quality_weight` or `quality_start` is negative.
         """
         super().__init__()
-        if quality_gradient not in ("released", "detached"):
-            raise ValueError(f"expected quality_gradient to be 'released' or 'detached', got {quality_gradient!r}")
+        if quality_gradient not in get_args(QualityGradient):
+            known = ", ".join(map(repr, get_args(QualityGradient)))
+            raise ValueError(f"expected quality_gradient to be one of {known}, got {quality_gradient!r}")
         if quality_weight < 0 or quality_start < 0:
             raise ValueError(
                 f"expected quality_weight and quality_start of at least 0, got {quality_weight} and {quality_start}"
@@ -76,6 +81,7 @@ class QDMNModule(pl.LightningModule):
         self.auxiliary_loss = auxiliary_loss
         self.optimizer, self.scheduler = optimizer, scheduler
         self.quality_weight, self.quality_start = quality_weight, quality_start
+        self._score_apart = quality_gradient == "encoder" and self.trains_quality
         if quality_gradient == "detached":
             model.quality.register_forward_pre_hook(_detach_inputs)
         self.learning_rate_factors = dict(learning_rate_factors or {})
@@ -107,7 +113,9 @@ class QDMNModule(pl.LightningModule):
 
         `score` is the mean predicted score, there only while a quality head is trained.
         """
-        frames = unroll(self.model, batch, score_last=self.trains_quality)
+        frames = unroll(self.model, batch, score_last=self.trains_quality and not self._score_apart)
+        if self._score_apart:
+            frames = [self._scored_apart(frame) for frame in frames]
         labels = batch.labels
         segmentation = sum(
             self.segmentation_loss(frame.logits, labels[:, frame.time], self.global_step) for frame in frames
@@ -127,6 +135,11 @@ class QDMNModule(pl.LightningModule):
             self._recent.append((torch.stack([scores, torch.stack(target)]), batch.valid))
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
         return output
+
+    def _scored_apart(self, frame: SegmentedFrame) -> SegmentedFrame:
+        """The frame with a score whose gradient does not reach the segmenter."""
+        record = self.model.memorize(frame.query.without_gradient(), frame.probabilities.detach())
+        return replace(frame, quality=record.quality.float())
 
     def _auxiliary(self, frames: list[SegmentedFrame], batch: ClipBatch) -> dict[str, Tensor]:
         """Weighted auxiliary losses by name, summed over frames."""

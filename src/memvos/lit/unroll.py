@@ -10,7 +10,7 @@ from torch import Tensor
 
 from memvos.data.clip import ClipBatch
 from memvos.decode.aggregate import aggregate, to_probabilities
-from memvos.model.interface import Memory, Place, VOSModel
+from memvos.model.interface import Memory, Place, Query, VOSModel
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class SegmentedFrame:
 
     Attributes:
         time: index of the frame in the clip, at least 1 (frame 0 is given).
+        query: the frame as the network saw it before it knew masks.
         logits: aggregated log-odds (B, N+1, H, W), background first, float32.
         probabilities: of the objects (B, N, H, W), float32.
         quality: predicted S^A (B, N), float32; None for a last frame that was not scored.
@@ -26,6 +27,7 @@ class SegmentedFrame:
     """
 
     time: int
+    query: Query
     logits: Tensor
     probabilities: Tensor
     quality: Tensor | None
@@ -65,6 +67,6 @@ def unroll(model: VOSModel, batch: ClipBatch, score_last: bool = True) -> list[S
         if score_last or time < length - 1:
             records.append(model.memorize(query, probabilities))
             quality = records[-1].quality.float()
-        results.append(SegmentedFrame(time, logits, probabilities, quality, found))
+        results.append(SegmentedFrame(time, query, logits, probabilities, quality, found))
         previous = probabilities.detach()
     return results

@@ -132,6 +132,17 @@ class Query:
         """Whatever the model's query encoder returns for the image."""
         return self._encode(self.image)
 
+    def without_gradient(self) -> Query:
+        """The same frame, whose features (a tensor, or nested tuples of them) pass no gradient on."""
+        return Query(self.image, lambda _: _detached(self.features), self.place)
+
+
+def _detached(features: Any) -> Any:
+    if isinstance(features, tuple):
+        parts = map(_detached, features)
+        return type(features)(*parts) if hasattr(features, "_fields") else tuple(parts)
+    return features.detach() if isinstance(features, Tensor) else features
+
 
 class VOSModel(nn.Module, ABC):
     """A network that segments a frame by reading a memory of past frames (STM and its descendants).
