@@ -87,11 +87,16 @@ def test_debug_shows_the_traceback_of_bad_input(monkeypatch):
         run("train", [])
 
 
-def test_an_interrupt_ends_with_130_and_says_how_to_go_on(monkeypatch, capsys):
-    stop = KeyboardInterrupt("Step 3 of 9 is written; the same command goes on from there.")
-    monkeypatch.setattr(command_line.importlib, "import_module", lambda name: _Broken(stop))
-    assert run("train", []) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("said", "printed"), [("", "Nothing was lost; the same command starts again."), ("Go on with x.", "Go on with x.")]
+)
+def test_an_interrupt_ends_with_130_and_says_how_to_go_on(monkeypatch, capsys, said, printed):
+    def interrupted(arguments):
+        raise KeyboardInterrupt(*([said] if said else []))
+
+    monkeypatch.setattr("memvos.app.bench.run", interrupted)
+    assert run("bench", []) == 130
+    assert capsys.readouterr().err == f"memvos bench: interrupted. {printed}\n"
 
 
 def test_help_names_every_command_and_does_not_import_torch():

@@ -51,7 +51,7 @@ def run(name: str, arguments: list[str]) -> int:
         return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     except KeyboardInterrupt as interrupt:
         print(
-            f"memvos {name}: interrupted. {interrupt or 'Nothing was lost; the same command starts again.'}",
+            f"memvos {name}: interrupted. {str(interrupt) or 'Nothing was lost; the same command starts again.'}",
             file=sys.stderr,
         )
         return INTERRUPTED
