@@ -17,11 +17,16 @@ class NoSegmentationLoss(torch.nn.Module):
         return 0 * logits.sum()
 
 
-def gradients_of_quality_loss(module, batch):
-    """Gradient sums of the quality loss alone, by part of the network."""
+def backward_of_quality_loss(module, batch):
+    """The gradients of a training step's quality loss alone."""
     module.segmentation_loss = NoSegmentationLoss()
     without_trainer(module)
     module.training_step(batch, 0)["loss"].backward()
+
+
+def gradients_of_quality_loss(module, batch):
+    """Gradient sums of the quality loss alone, by part of the network."""
+    backward_of_quality_loss(module, batch)
     parts = {"head": module.model.quality, "memory": module.model.memory_encoder, "segmenter": module.model.decoder}
     return {
         name: sum(float(p.grad.abs().sum()) for p in part.parameters() if p.grad is not None)
@@ -52,9 +57,7 @@ def test_qam_as_a_plugin_is_trained_like_a_networks_own(tiny_without_qam, batch,
     plugin = QAMPlugin(tiny_without_qam, QualityHead, grid=4)
     module = module_of(plugin, quality_gradient=gradient)
     assert module.trains_quality
-    without_trainer(module)
-    module.segmentation_loss = NoSegmentationLoss()
-    module.training_step(batch, 0)["loss"].backward()
+    backward_of_quality_loss(module, batch)
     assert plugin.quality.fc1.weight.grad.count_nonzero() > 0
     touched = [p for p in plugin.network.parameters() if p.grad is not None and p.grad.count_nonzero()]
     assert bool(touched) == reaches
