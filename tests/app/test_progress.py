@@ -48,10 +48,22 @@ def test_steps_of_a_running_job_give_a_first_estimate(tmp_path):
     running = job("a", folder=tmp_path)
     display.begin([running], [running])
     assert display.seconds_left([(running, 0)]) is None
-    (tmp_path / "steps.json").write_text("[5, 20]")
+    (tmp_path / "steps.json").write_text("[0, 5, 20]")
     clock.now = 10
     assert display.seconds_left([(running, 0)]) == 30
     assert display.line([(running, 0)]) == "[0/1] a 5/20 · about 30 s left"
+
+
+def test_a_job_that_goes_on_is_estimated_by_its_own_steps(tmp_path):
+    clock = Clock()
+    display = Display(parallel=1, stream=io.StringIO(), clock=clock)
+    resumed, fresh = job("a", folder=tmp_path), job("b")
+    display.begin([resumed, fresh], [resumed, fresh])
+    (tmp_path / "steps.json").write_text("[60, 80, 100]")
+    clock.now = 10  # half a second per step: 20 steps are left of a, 100 of b
+    assert display.seconds_left([(resumed, 0)]) == 10 + 50
+    display.finished(resumed, seconds=20)
+    assert display.seconds_left([]) == 50
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten():

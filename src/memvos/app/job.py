@@ -6,6 +6,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Steps(NamedTuple):
+    """How far a running job is: steps it found done when it started, done by now, in total."""
+
+    before: int
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -35,16 +44,15 @@ class Job:
 
     @property
     def steps_file(self) -> Path:
-        """Where a running job writes `[done, total]`."""
+        """Where a running job writes its `Steps`."""
         return self.folder / "steps.json"
 
-    def steps(self) -> tuple[int, int] | None:
-        """Steps done and in total, None before the first report."""
+    def steps(self) -> Steps | None:
+        """How far it is, None before the first report."""
         try:
-            done, total = json.loads(self.steps_file.read_text())
+            return Steps(*json.loads(self.steps_file.read_text()))
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        return done, total
 
     def last_lines(self, count: int = 12) -> str:
         """The end of the log."""

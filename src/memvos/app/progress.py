@@ -24,6 +24,7 @@ class Display:
         self._clock = clock
         self._parallel = parallel
         self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._share: dict[str, float] = {}  # of its steps that a job had left when it started
         self._open: dict[str, Job] = {}
         self._total = self._failures = 0
         self._last = float("-inf")
@@ -37,7 +38,7 @@ class Display:
     def finished(self, job: Job, seconds: float) -> None:
         """A job came to its end."""
         del self._open[job.name]
-        self._seconds[job.kind].append(seconds)
+        self._seconds[job.kind].append(seconds / self._share.get(job.name, 1.0))
         if not self._terminal:
             self.note(f"[{self._total - len(self._open)}/{self._total}] {job.name}: done in {duration(seconds)}")
 
@@ -77,13 +78,15 @@ class Display:
         elapsed = {job.name: now - since for job, since in running}
         for job, _ in running:
             steps = job.steps()
-            if job.kind not in known and steps and steps[0]:
-                known[job.kind] = elapsed[job.name] * steps[1] / steps[0]
+            if steps and steps.done > steps.before:
+                self._share[job.name] = (steps.total - steps.before) / steps.total
+                if job.kind not in known:
+                    known[job.kind] = elapsed[job.name] * steps.total / (steps.done - steps.before)
         if not known:
             return None
         unknown = sum(known.values()) / len(known)
-        whole = [known.get(job.kind, unknown) - elapsed.get(job.name, 0.0) for job in self._open.values()]
-        left = [max(0.0, seconds) for seconds in whole]
+        whole = {name: known.get(job.kind, unknown) * self._share.get(name, 1.0) for name, job in self._open.items()}
+        left = [max(0.0, seconds - elapsed.get(name, 0.0)) for name, seconds in whole.items()]
         return max(sum(left) / self._parallel, max(left, default=0.0))
 
     def note(self, text: str) -> None:
@@ -108,4 +111,4 @@ def duration(seconds: float) -> str:
 
 def _with_steps(job: Job) -> str:
     steps = job.steps()
-    return f"{job.name} {steps[0]}/{steps[1]}" if steps else job.name
+    return f"{job.name} {steps.done}/{steps.total}" if steps else job.name

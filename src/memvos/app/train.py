@@ -70,7 +70,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     last = folder / "checkpoints" / "last.ckpt"
     with _told_to_ranks(folder):
         fit(trainer, module, datamodule, last if settings["resume"] and last.is_file() else None)
-    return _finish(folder, trainer)
+    return _finish(folder, record, trainer)
 
 
 @contextlib.contextmanager
@@ -94,17 +94,20 @@ def _callbacks(settings: dict[str, Any]) -> list[Any]:
 
 
 def steps_file(path: Path) -> Any:
-    """A callback that writes `[done, total]` steps to a file once a second, for the display of a run of many jobs."""
+    """A callback that writes a job's `Steps` to a file once a second, for the display of a run of many jobs."""
     from pytorch_lightning import Callback
 
     class StepsFile(Callback):
-        written = 0.0
+        before, written = 0, 0.0
+
+        def on_train_start(self, trainer: Any, *_: Any) -> None:
+            self.before = trainer.global_step
 
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             if time.monotonic() - self.written > 1:
                 self.written = time.monotonic()
                 draft = path.with_suffix(".draft")
-                draft.write_text(json.dumps([trainer.global_step, trainer.max_steps]))
+                draft.write_text(json.dumps([self.before, trainer.global_step, trainer.max_steps]))
                 draft.replace(path)
 
     return StepsFile()
@@ -137,10 +140,9 @@ def _already(folder: Path, record: dict[str, Any], resume: bool) -> dict[str, An
     return None
 
 
-def _finish(folder: Path, trainer: Any) -> dict[str, Any]:
-    record = provenance.read(folder)
+def _finish(folder: Path, record: dict[str, Any], trainer: Any) -> dict[str, Any]:
     scores = [callback.latest for callback in trainer.callbacks if hasattr(callback, "latest")]
-    record |= {
+    record = record | {
         "finished": provenance.now(),
         "steps": trainer.global_step,
         "validation": dict(scores[0]) if scores else {},
