@@ -68,7 +68,7 @@ def without_trainer(module):
     logged = {}
     module.log = lambda name, value, **options: logged.__setitem__(name, float(value))
     module.log_dict = lambda values, **options: logged.update({name: float(value) for name, value in values.items()})
-    module._trainer = SimpleNamespace(global_step=0, log_every_n_steps=1, optimizers=[])
+    module._trainer = SimpleNamespace(global_step=0, global_rank=0, log_every_n_steps=1, optimizers=[])
     return logged
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from memvos.data.clip import ClipBatch
 from memvos.lit.base import by_steps, plain
+from memvos.lit.mask_jitter import MaskJitter
 from memvos.lit.unroll import SegmentedFrame, unroll
 from memvos.losses import BootstrappedCrossEntropy, NoAuxiliaryLoss, QualityLoss
 from memvos.model.interface import VOSModel
@@ -41,6 +42,7 @@ class QDMNModule(pl.LightningModule):
         scheduler: Callable[[Optimizer], LRScheduler],
         quality_weight: float = 1.0,
         quality_gradient: QualityGradient = "released",
+        quality_jitter: float = 0.0,
         learning_rate_factors: Mapping[str, float] | None = None,
         quality_start: int = 0,
         auxiliary_loss: torch.nn.Module = NO_AUXILIARY_LOSS,
@@ -59,6 +61,8 @@ class QDMNModule(pl.LightningModule):
                 short training; "encoder" lets it train what `memorize` adds to the query's features (the memory
                 encoder), in a pass of its own; "detached" trains the head alone, on features that need not tell how
                 sure a mask is.
+            quality_jitter: ratio of the masks that are jittered before they are scored (`MaskJitter`), in the pass of
+                their own that "encoder" makes.
             learning_rate_factors: {part of a parameter's name: factor of its learning rate}. A read whose keys learn as
                 fast as the rest saturates within a hundred steps of a short training (logit deviations above 100).
             quality_start: optimiser step from which the quality loss counts. A network that starts from scratch
@@ -66,7 +70,8 @@ class QDMNModule(pl.LightningModule):
             auxiliary_loss: of what a network finds on its way to the masks (DMN-AOA: coarse masks and matches).
 
         Raises:
-            ValueError: if `quality_gradient` is unknown, or `quality_weight` or `quality_start` is negative.
+            ValueError: if `quality_gradient` is unknown, `quality_weight` or `quality_start` is negative, or
+                `quality_jitter` is no ratio or does not go with `quality_gradient`.
         """
         super().__init__()
         if quality_gradient not in get_args(QualityGradient):
@@ -76,11 +81,17 @@ class QDMNModule(pl.LightningModule):
             raise ValueError(
                 f"expected quality_weight and quality_start of at least 0, got {quality_weight} and {quality_start}"
             )
+        if quality_jitter and quality_gradient != "encoder":
+            raise ValueError(
+                f"expected quality_gradient='encoder' with quality_jitter={quality_jitter}, got {quality_gradient!r}; "
+                "jittered masks are scored in a pass of their own"
+            )
         self.model = model
         self.segmentation_loss, self.quality_loss = segmentation_loss, quality_loss
         self.auxiliary_loss = auxiliary_loss
         self.optimizer, self.scheduler = optimizer, scheduler
         self.quality_weight, self.quality_start = quality_weight, quality_start
+        self._jitter = MaskJitter(quality_jitter)
         self._score_apart = quality_gradient == "encoder" and self.trains_quality
         if quality_gradient == "detached":
             model.quality.register_forward_pre_hook(_detach_inputs)
@@ -114,41 +125,44 @@ class QDMNModule(pl.LightningModule):
         `score` is the mean predicted score, there only while a quality head is trained.
         """
         frames = unroll(self.model, batch, score_last=self.trains_quality and not self._score_apart)
-        if self._score_apart:
-            frames = [self._scored_apart(frame) for frame in frames]
         labels = batch.labels
         segmentation = sum(
             self.segmentation_loss(frame.logits, labels[:, frame.time], self.global_step) for frame in frames
         )
-        target = [self.quality_loss.target(frame.probabilities, batch.masks[:, frame.time]) for frame in frames]
-        shown = {"segmentation": segmentation.detach(), "iou": _mean(torch.stack(target), batch.valid)}
+        reached = self._iou([frame.probabilities for frame in frames], frames, batch)
+        shown = {"segmentation": segmentation.detach(), "iou": _mean(reached, batch.valid)}
         auxiliary = self._auxiliary(frames, batch)
         shown |= {name: value.detach() for name, value in auxiliary.items()}
         base = segmentation + sum(auxiliary.values())
         output = {"loss": base}
         if self.trains_quality:
-            quality = self._quality(frames, target, batch.valid)
-            scores = torch.stack([frame.quality for frame in frames]).detach()
+            apart = self._score_apart
+            scores, target = self._scored_apart(frames, batch, batch_idx) if apart else (_scores(frames), reached)
+            quality = sum(self.quality_loss(*pair, batch.valid) for pair in zip(scores, target, strict=True))
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
-            output = {"loss": base + weight * quality, "score": _mean(scores, batch.valid)}
+            output = {"loss": base + weight * quality, "score": _mean(scores.detach(), batch.valid)}
             shown |= {"quality": quality.detach(), "score": output["score"]}
-            self._recent.append((torch.stack([scores, torch.stack(target)]), batch.valid))
+            self._recent.append((torch.stack([scores.detach(), target]), batch.valid))
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
         return output
 
-    def _scored_apart(self, frame: SegmentedFrame) -> SegmentedFrame:
-        """The frame with a score whose gradient does not reach the segmenter."""
-        record = self.model.memorize(frame.query.without_gradient(), frame.probabilities.detach())
-        return replace(frame, quality=record.quality.float())
+    def _iou(self, masks: list[Tensor], frames: list[SegmentedFrame], batch: ClipBatch) -> Tensor:
+        """True IoU (frames, B, N) of one set of masks per frame."""
+        pairs = zip(masks, frames, strict=True)
+        return torch.stack([self.quality_loss.target(mask, batch.masks[:, frame.time]) for mask, frame in pairs])
+
+    def _scored_apart(self, frames: list[SegmentedFrame], batch: ClipBatch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Scores whose gradient does not reach the segmenter, and true IoU of what was scored, jittered in part."""
+        random = np.random.default_rng([torch.initial_seed() % 2**32, batch_idx, self.global_rank])
+        masks = [self._jitter(frame.probabilities.detach(), random) for frame in frames]
+        pairs = zip(frames, masks, strict=True)
+        records = [self.model.memorize(frame.query.without_gradient(), mask) for frame, mask in pairs]
+        return torch.stack([record.quality.float() for record in records]), self._iou(masks, frames, batch)
 
     def _auxiliary(self, frames: list[SegmentedFrame], batch: ClipBatch) -> dict[str, Tensor]:
         """Weighted auxiliary losses by name, summed over frames."""
         parts = [self.auxiliary_loss(frame.found, batch.masks[:, frame.time], batch.valid) for frame in frames]
         return {name: sum(part[name] for part in parts) for name in parts[0]}
-
-    def _quality(self, frames: list[SegmentedFrame], target: list[Tensor], valid: Tensor) -> Tensor:
-        pairs = zip(frames, target, strict=True)
-        return sum(self.quality_loss(frame.quality, truth, valid) for frame, truth in pairs)
 
     def _show(self, values: dict[str, Tensor], batch_idx: int) -> None:
         self.log_dict({f"train/{name}": value for name, value in values.items()}, batch_size=1)
@@ -163,6 +177,10 @@ def correlation(pairs: Tensor) -> Tensor:
     centred = pairs.double() - pairs.double().mean(dim=1, keepdim=True)
     norm = centred.norm(dim=1).prod()
     return (centred[0] @ centred[1] / norm.clamp(min=1e-12)).float()
+
+
+def _scores(frames: list[SegmentedFrame]) -> Tensor:
+    return torch.stack([frame.quality for frame in frames])
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:
