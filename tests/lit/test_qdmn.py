@@ -114,6 +114,26 @@ def test_an_unknown_quality_gradient_is_refused(tiny, module_of):
         module_of(tiny, quality_gradient="half")
 
 
+def test_jittered_masks_are_scored_with_their_own_iou(tiny, batch, module_of):
+    module = module_of(tiny, quality_gradient="encoder", quality_jitter=1.0)
+    logged, shown = without_trainer(module), []
+    for batch_idx in (0, 0, 1):
+        module.training_step(batch, batch_idx)
+        shown.append((logged["train/quality"], logged["train/iou"]))
+    plain = module_of(tiny, quality_gradient="encoder")
+    logged = without_trainer(plain)
+    plain.training_step(batch, 0)
+    assert shown[0] == shown[1]  # a training that goes on meets the masks it would have met
+    assert shown[1][0] != shown[2][0]
+    assert logged["train/quality"] not in (shown[0][0], shown[2][0])
+    assert {iou for _, iou in shown} == {logged["train/iou"]}  # of what was predicted
+
+
+def test_jittered_masks_need_a_pass_of_their_own(tiny, module_of):
+    with pytest.raises(ValueError, match=r"quality_gradient='encoder' with quality_jitter=0\.5, got 'released'"):
+        module_of(tiny, quality_jitter=0.5)
+
+
 def test_the_quality_loss_counts_from_its_first_step_on(tiny, batch, module_of):
     module = module_of(tiny, quality_start=10)
     logged = without_trainer(module)
