@@ -75,6 +75,15 @@ def test_a_job_that_leaves_no_result_has_failed(tmp_path):
     assert "it left no result" in outcome.failed["a"]
 
 
+def test_steps_left_by_an_interrupted_run_are_forgotten(tmp_path):
+    left = tmp_path / "a" / "steps.json"
+    job_a = job(tmp_path, "a", f"import os; open('{tmp_path}/a/result', 'w').write(str(os.path.exists({str(left)!r})))")
+    left.parent.mkdir()
+    left.write_text("[0, 90, 100]")
+    runner([job_a]).run()
+    assert (tmp_path / "a" / "result").read_text() == "False"
+
+
 def test_no_more_jobs_run_at_once_than_asked_for(tmp_path):
     code = "import time; print(time.time()); time.sleep(0.3); print(time.time()); open({!r}, 'w')"
     jobs = [job(tmp_path, name, code.format(str(tmp_path / name / "result"))) for name in "abc"]

@@ -92,7 +92,8 @@ class Runner:
             self._waiting.remove(job)
             slot = min(set(range(self.parallel)) - {entry.slot for entry in self._running})
             job.folder.mkdir(parents=True, exist_ok=True)
-            job.log.unlink(missing_ok=True)
+            for left in (job.log, job.steps_file):  # by a run that was interrupted
+                left.unlink(missing_ok=True)
             process = self._start(job.arguments, job.log, self._environment(job, slot))
             self._running.append(_Running(job, process, slot, time.monotonic()))
 
