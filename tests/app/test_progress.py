@@ -31,7 +31,7 @@ def test_time_left_comes_from_jobs_of_the_same_kind():
     display.finished(jobs[0], seconds=100)
     clock.now = 40
     # b started at 0 (60 s left), c at 20 (80 s left), d and e not yet (100 s each): 340 s of work in two slots
-    assert display.seconds_left([(jobs[1], 0), (jobs[2], 20)]) == 170
+    assert display.seconds_left([(jobs[1], 0), (jobs[2], 20)]) == (170, 0)
 
 
 def test_time_left_is_at_least_that_of_the_longest_job():
@@ -39,7 +39,7 @@ def test_time_left_is_at_least_that_of_the_longest_job():
     jobs = [job("a"), job("b")]
     display.begin(jobs, jobs)
     display.finished(jobs[0], seconds=100)
-    assert display.seconds_left([]) == 100
+    assert display.seconds_left([]) == (100, 0)
 
 
 def test_steps_of_a_running_job_give_a_first_estimate(tmp_path):
@@ -47,10 +47,10 @@ def test_steps_of_a_running_job_give_a_first_estimate(tmp_path):
     display = Display(parallel=1, stream=io.StringIO(), clock=clock)
     running = job("a", folder=tmp_path)
     display.begin([running], [running])
-    assert display.seconds_left([(running, 0)]) is None
+    assert display.line([(running, 0)]) == "[0/1] a · time left: not known yet"
     (tmp_path / "steps.json").write_text("[0, 5, 20]")
     clock.now = 10
-    assert display.seconds_left([(running, 0)]) == 30
+    assert display.seconds_left([(running, 0)]) == (30, 0)
     assert display.line([(running, 0)]) == "[0/1] a 5/20 · about 30 s left"
 
 
@@ -61,9 +61,17 @@ def test_a_job_that_goes_on_is_estimated_by_its_own_steps(tmp_path):
     display.begin([resumed, fresh], [resumed, fresh])
     (tmp_path / "steps.json").write_text("[60, 80, 100]")
     clock.now = 10  # half a second per step: 20 steps are left of a, 100 of b
-    assert display.seconds_left([(resumed, 0)]) == 10 + 50
+    assert display.seconds_left([(resumed, 0)]) == (10 + 50, 0)
     display.finished(resumed, seconds=20)
-    assert display.seconds_left([]) == 50
+    assert display.seconds_left([]) == (50, 0)
+
+
+def test_jobs_of_a_kind_that_is_not_known_yet_are_not_guessed():
+    display = Display(parallel=1, stream=io.StringIO(), clock=Clock())
+    jobs = [job("a"), job("b"), job("c", "evaluate")]
+    display.begin(jobs, jobs)
+    display.finished(jobs[0], seconds=80)
+    assert display.line([]) == "[1/3] at least 80 s left"
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten():

@@ -67,12 +67,17 @@ class Display:
         parts = [_with_steps(job) for job, _ in running]
         if self._failures:
             parts.append(f"{self._failures} failed")
-        left = self.seconds_left(running)
-        parts.append(f"about {duration(left)} left" if left is not None else "time left: not known yet")
+        parts.append(self._left(running))
         return f"[{self._total - len(self._open)}/{self._total}] " + " · ".join(parts)
 
-    def seconds_left(self, running: Sequence[tuple[Job, float]]) -> float | None:
-        """Estimate from the jobs done and the steps of those that run; None before anything is known."""
+    def _left(self, running: Sequence[tuple[Job, float]]) -> str:
+        seconds, unknown = self.seconds_left(running)
+        if not seconds and unknown:
+            return "time left: not known yet"
+        return f"{'at least' if unknown else 'about'} {duration(seconds)} left"
+
+    def seconds_left(self, running: Sequence[tuple[Job, float]]) -> tuple[float, int]:
+        """Estimate from the jobs done and the steps of those that run; how many jobs are of a kind not known yet."""
         now = self._clock()
         known = {kind: sum(values) / len(values) for kind, values in self._seconds.items()}
         elapsed = {job.name: now - since for job, since in running}
@@ -82,12 +87,10 @@ class Display:
                 self._share[job.name] = (steps.total - steps.before) / steps.total
                 if job.kind not in known:
                     known[job.kind] = elapsed[job.name] * steps.total / (steps.done - steps.before)
-        if not known:
-            return None
-        unknown = sum(known.values()) / len(known)
-        whole = {name: known.get(job.kind, unknown) * self._share.get(name, 1.0) for name, job in self._open.items()}
+        jobs = {name: job for name, job in self._open.items() if job.kind in known}
+        whole = {name: known[job.kind] * self._share.get(name, 1.0) for name, job in jobs.items()}
         left = [max(0.0, seconds - elapsed.get(name, 0.0)) for name, seconds in whole.items()]
-        return max(sum(left) / self._parallel, max(left, default=0.0))
+        return max(sum(left) / self._parallel, max(left, default=0.0)), len(self._open) - len(jobs)
 
     def note(self, text: str) -> None:
         """Write a line that stays."""
