@@ -15,11 +15,12 @@ from memvos.lit.video_scores import Protocol
 from memvos.model.checkpoints import load_model
 
 
-def evaluate(model, videos, memory="qdmn", output_dir=None, *, tta=None, gate="predicted", overrides=None, **more):
+def evaluate(
+    model, videos, memory="qdmn", output_dir=None, *, tta=None, gate="predicted", corruption=0.0, overrides=None, **more
+):
     """`memvos.lit.evaluate` on one thread of the CPU."""
-    protocol = Protocol(
-        memory, gate=gate, device="cpu", precision="float32", tta=tta, overrides=overrides or {}
-    )  # fmt: skip
+    of_gate = {"gate": gate, "corruption_rate": corruption}
+    protocol = Protocol(memory, device="cpu", precision="float32", tta=tta, overrides=overrides or {}, **of_gate)
     return evaluation.evaluate(model, videos, protocol, output_dir, progress=False, **more)
 
 
@@ -42,7 +43,8 @@ def test_result_files_have_the_agreed_form(tiny, make_videos, tmp_path):
     assert written["objects"] == 4
     assert written["attributes"]["motion"]["objects"] == 2
     assert set(written["quality"]) == {
-        "spearman", "pearson", "ece", "bias", "mean", "stored_fraction", "gated_fraction"
+        "spearman", "pearson", "ece", "bias", "mean",
+        "stored_fraction", "gated_fraction", "gated_clean_fraction", "gated_corrupted_fraction",
     }  # fmt: skip
     assert written["memory"]["logit_std"] > 0
     assert written["speed"]["fps"] > 0
@@ -147,6 +149,13 @@ def test_masks_are_written_in_the_size_of_the_frames(tiny, make_videos, tmp_path
 def test_the_oracle_gate_stores_only_good_frames(tiny, make_videos):
     result = evaluate(tiny, make_videos(1), {"every": 1, "sigma": 0.99, "beta": None}, gate="oracle")
     assert result["quality"]["gated_fraction"] == 1.0  # an untrained network is never that good
+
+
+def test_what_the_gate_does_with_corrupted_masks_is_counted_apart(tiny, make_videos):
+    videos = make_videos(1)
+    clean, corrupted = (evaluate(tiny, videos, "no_gate", corruption=rate)["quality"] for rate in (0.0, 1.0))
+    assert (clean["gated_clean_fraction"], clean["gated_corrupted_fraction"]) == (0.0, None)
+    assert (corrupted["gated_clean_fraction"], corrupted["gated_corrupted_fraction"]) == (None, 0.0)
 
 
 @pytest.mark.slow

@@ -32,6 +32,14 @@ def test_fractions_and_means_are_over_all_videos():
     assert summary["attributes"]["exit"] == {"J&F": 0.5, "J&F_present": 1.0, "objects": 2}
 
 
+def test_the_gate_is_judged_apart_on_clean_and_on_corrupted_masks():
+    parts = [scores_of("a", checked=4, stored=2, corrupted=3, corrupted_stored=1), scores_of("b", checked=2, stored=0)]
+    quality = summary_of(parts, predicts_quality=False)["quality"]
+    assert quality["gated_fraction"] == 4 / 6
+    assert quality["gated_clean_fraction"] == 2 / 3
+    assert quality["gated_corrupted_fraction"] == 2 / 3
+
+
 def test_quality_is_compared_where_the_iou_is_known():
     quality = [(0.9, 0.8), (0.5, 0.4), (0.1, 0.0), (0.7, None)]
     summary = summary_of([scores_of(quality=quality)], predicts_quality=True)["quality"]

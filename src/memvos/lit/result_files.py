@@ -64,11 +64,13 @@ def _proposals(parts: Sequence[VideoScores]) -> dict[str, float] | None:
 def _quality(parts: Sequence[VideoScores], predicted: bool) -> dict[str, float | None]:
     """How good the scores are, and what the gate did with them."""
     pairs = [(line.quality, line.iou) for part in parts for line in part.quality if line.iou is not None]
-    checked, stored = sum(part.checked for part in parts), sum(part.stored for part in parts)
-    frames = sum(part.predicted for part in parts)
+    counts = ("predicted", "checked", "stored", "corrupted", "corrupted_stored")
+    frames, checked, stored, corrupted, harm = (sum(getattr(part, name) for part in parts) for name in counts)
     shares = {
-        "stored_fraction": stored / frames if frames else None,
-        "gated_fraction": (checked - stored) / checked if checked else None,
+        "stored_fraction": _share(stored, frames),
+        "gated_fraction": _share(checked - stored, checked),
+        "gated_clean_fraction": _share((checked - corrupted) - (stored - harm), checked - corrupted),
+        "gated_corrupted_fraction": _share(corrupted - harm, corrupted),
     }
     if not predicted or not pairs:
         return dict.fromkeys(("spearman", "pearson", "ece", "bias", "mean")) | shares
@@ -82,6 +84,10 @@ def _quality(parts: Sequence[VideoScores], predicted: bool) -> dict[str, float |
         "mean": float(scores.mean()),
         **shares,
     }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoScores]) -> None:

@@ -132,6 +132,7 @@ class VideoScores:
         quality: one entry per object and predicted frame.
         frames: number of frames.
         predicted: frames without given masks; `checked` of them were put to the gate, `stored` passed.
+        corrupted: of those checked, frames offered with corrupted masks; `corrupted_stored` of them passed.
         seconds: spent in the stepper.
         memory_frames: mean number of frames that a read sees.
         logit_std: mean deviation of the read's logits; None where the model has no such read.
@@ -146,6 +147,8 @@ class VideoScores:
     predicted: int = 0
     checked: int = 0
     stored: int = 0
+    corrupted: int = 0
+    corrupted_stored: int = 0
     seconds: float = 0.0
     memory_frames: float = 0.0
     logit_std: float | None = None
@@ -241,6 +244,8 @@ def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: Vide
     result.predicted += 1
     result.checked += step.decision.checked
     result.stored += step.decision.stored
+    result.corrupted += step.corrupted
+    result.corrupted_stored += step.corrupted and step.stored
     for key, score in step.quality.items():
         iou = None if truth is None else _iou(truth == key, step.labels == key)
         name = video.frame_names[step.time]

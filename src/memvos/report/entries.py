@@ -8,6 +8,8 @@ from typing import Any
 MEASURES = {
     "stored_fraction": ("quality", "frames stored, share"),
     "gated_fraction": ("quality", "checks rejected, share"),
+    "gated_clean_fraction": ("quality", "clean masks rejected, share"),
+    "gated_corrupted_fraction": ("quality", "corrupted masks rejected, share"),
     "frames_mean": ("memory", "frames in memory"),
     "fps": ("speed", "frames per second"),
 }
