@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from memvos.decode.masks import davis_palette, join_labels, split_masks, to_tensor
+from memvos.decode.masks import davis_palette, grown, join_labels, split_masks, to_tensor
 from memvos.errors import InputError
 
 LABELS = np.array([[0, 7], [7, 3]], np.uint8)
@@ -75,3 +75,12 @@ def test_palette_is_that_of_davis():
         [0, 0, 128],
         [64, 0, 0],
     ]
+
+
+def test_a_mask_grows_to_every_side():
+    mask = torch.zeros(5, 6)
+    mask[2, 2] = 0.75
+    expected = torch.zeros(5, 6)
+    expected[1:4, 1:4] = 0.75
+    assert torch.equal(grown(mask, 1), expected)
+    assert torch.equal(grown(mask, 0), mask)

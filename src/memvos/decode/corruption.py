@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from memvos.decode.masks import grown
 from memvos.decode.sizes import FrameSize
 
 KINDS = ("shifted", "swapped", "half_lost", "leaked")
@@ -138,8 +139,9 @@ def _leaked(clean: Tensor, slot: int, others: list[int], random: np.random.Gener
     wanted = min(2 * int((mask > 0.5).sum()), int(0.9 * mask.numel()))
     angle = random.uniform(0, 2 * np.pi)
     for reach in range(1, max(mask.shape)):
-        grown = F.max_pool2d(mask[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
-        leaked = torch.maximum(mask, _moved(grown, round(reach * np.sin(angle)), round(reach * np.cos(angle))))
+        leaked = torch.maximum(
+            mask, _moved(grown(mask, reach), round(reach * np.sin(angle)), round(reach * np.cos(angle)))
+        )
         if int((leaked > 0.5).sum()) >= wanted:
             break
     return leaked

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from memvos.errors import InputError
 
@@ -91,3 +92,8 @@ def to_tensor(masks: Mapping[int, np.ndarray], device: torch.device) -> Tensor:
     stack = torch.from_numpy(np.stack([np.asarray(mask, dtype=np.float32) for mask in masks.values()]))
     later = stack.flip(0).cumsum(0).flip(0) - stack
     return (stack * (later == 0)).unsqueeze(0).to(device)
+
+
+def grown(mask: Tensor, reach: int) -> Tensor:
+    """One object's mask (H, W) with its border moved out by `reach` pixels to every side."""
+    return F.max_pool2d(mask[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]

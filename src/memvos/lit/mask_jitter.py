@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from memvos.data import warps
+from memvos.decode.masks import grown
 
 TURN = 60.0
 """Largest turn, degrees."""
@@ -67,7 +68,7 @@ def jitter(mask: Tensor, random: np.random.Generator) -> Tensor:
     geometry = warps.about(form, *centre) @ warps.shifting(-far * math.cos(way), -far * math.sin(way))
     moved = _resampled(mask, geometry)
     reach = int(REACH * size * strength * random.uniform(-1, 1))
-    return _grown(moved, reach) if reach >= 0 else 1 - _grown(1 - moved, -reach)
+    return grown(moved, reach) if reach >= 0 else 1 - grown(1 - moved, -reach)
 
 
 def _resampled(mask: Tensor, geometry: np.ndarray) -> Tensor:
@@ -77,8 +78,3 @@ def _resampled(mask: Tensor, geometry: np.ndarray) -> Tensor:
     theta = np.linalg.inv(from_shares) @ geometry @ from_shares
     grid = F.affine_grid(torch.from_numpy(theta[None, :2]).to(mask), [1, 1, height, width], align_corners=False)
     return F.grid_sample(mask[None, None], grid, align_corners=False)[0, 0]
-
-
-def _grown(mask: Tensor, reach: int) -> Tensor:
-    """The mask (H, W) with its border moved out by `reach` pixels."""
-    return F.max_pool2d(mask[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]

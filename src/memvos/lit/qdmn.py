@@ -129,15 +129,18 @@ class QDMNModule(pl.LightningModule):
         segmentation = sum(
             self.segmentation_loss(frame.logits, labels[:, frame.time], self.global_step) for frame in frames
         )
-        reached = self._iou([frame.probabilities for frame in frames], frames, batch)
+        truth = torch.stack([batch.masks[:, frame.time] for frame in frames])
+        reached = self.quality_loss.target(torch.stack([frame.probabilities for frame in frames]), truth)
         shown = {"segmentation": segmentation.detach(), "iou": _mean(reached, batch.valid)}
         auxiliary = self._auxiliary(frames, batch)
         shown |= {name: value.detach() for name, value in auxiliary.items()}
         base = segmentation + sum(auxiliary.values())
         output = {"loss": base}
         if self.trains_quality:
-            apart = self._score_apart
-            scores, target = self._scored_apart(frames, batch, batch_idx) if apart else (_scores(frames), reached)
+            if self._score_apart:
+                scores, target = self._scored_apart(frames, truth, batch_idx)
+            else:
+                scores, target = torch.stack([frame.quality for frame in frames]), reached
             quality = sum(self.quality_loss(*pair, batch.valid) for pair in zip(scores, target, strict=True))
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
             output = {"loss": base + weight * quality, "score": _mean(scores.detach(), batch.valid)}
@@ -146,18 +149,13 @@ class QDMNModule(pl.LightningModule):
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
         return output
 
-    def _iou(self, masks: list[Tensor], frames: list[SegmentedFrame], batch: ClipBatch) -> Tensor:
-        """True IoU (frames, B, N) of one set of masks per frame."""
-        pairs = zip(masks, frames, strict=True)
-        return torch.stack([self.quality_loss.target(mask, batch.masks[:, frame.time]) for mask, frame in pairs])
-
-    def _scored_apart(self, frames: list[SegmentedFrame], batch: ClipBatch, batch_idx: int) -> tuple[Tensor, Tensor]:
+    def _scored_apart(self, frames: list[SegmentedFrame], truth: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Scores whose gradient does not reach the segmenter, and true IoU of what was scored, jittered in part."""
         random = np.random.default_rng([torch.initial_seed() % 2**32, batch_idx, self.global_rank])
         masks = [self._jitter(frame.probabilities.detach(), random) for frame in frames]
         pairs = zip(frames, masks, strict=True)
-        records = [self.model.memorize(frame.query.without_gradient(), mask) for frame, mask in pairs]
-        return torch.stack([record.quality.float() for record in records]), self._iou(masks, frames, batch)
+        scores = [self.model.memorize(frame.query.without_gradient(), mask).quality for frame, mask in pairs]
+        return torch.stack(scores).float(), self.quality_loss.target(torch.stack(masks), truth)
 
     def _auxiliary(self, frames: list[SegmentedFrame], batch: ClipBatch) -> dict[str, Tensor]:
         """Weighted auxiliary losses by name, summed over frames."""
@@ -177,10 +175,6 @@ def correlation(pairs: Tensor) -> Tensor:
     centred = pairs.double() - pairs.double().mean(dim=1, keepdim=True)
     norm = centred.norm(dim=1).prod()
     return (centred[0] @ centred[1] / norm.clamp(min=1e-12)).float()
-
-
-def _scores(frames: list[SegmentedFrame]) -> Tensor:
-    return torch.stack([frame.quality for frame in frames])
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:

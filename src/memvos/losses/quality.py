@@ -58,7 +58,7 @@ class QualityLoss(nn.Module):
         self.average, self.empty, self.soft_truth = average, empty, soft_truth
 
     def target(self, prediction: Tensor, truth: Tensor) -> Tensor:
-        """True IoU (B, N) of predicted probabilities (B, N, H, W) with the ground truth (B, N, H, W)."""
+        """True IoU (..., N) of predicted probabilities (..., N, H, W) with the ground truth (..., N, H, W)."""
         return mask_iou(prediction, truth, self.empty, self.soft_truth)
 
     def forward(self, scores: Tensor, target: Tensor, valid: Tensor) -> Tensor:
