@@ -16,9 +16,16 @@ import pytest
 import torch
 from PIL import Image
 
+from memvos.decode import propagate
+
 torch.set_num_threads(1)
 # A shell starts what runs in the background with SIGINT ignored; the tests of Ctrl-C need it as in the foreground.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests come first: one that came last would run alone, with nothing left for the other workers."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +53,23 @@ def regenerate(shared: Path) -> Callable[[str], dict[str, torch.Tensor]]:
         return state
 
     return make
+
+
+@pytest.fixture
+def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is turned into float32 on its way through network and stepper is turned into float64.
+
+    A recorded top-k read, or a sum of gradients that cancel, is then compared with numbers that no processor's rounding
+    disturbs. Networks and inputs have to be given in float64.
+    """
+
+    def doubled(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        return lambda *arguments: function(*arguments).double()
+
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    monkeypatch.setattr(propagate, "choose_precision", lambda *_: torch.float64)
+    for name in ("normalise", "to_tensor"):
+        monkeypatch.setattr(propagate, name, doubled(getattr(propagate, name)))
 
 
 def draw_labels(t: int, size: tuple[int, int], objects: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from memvos.model.interface import Memory
 from memvos.model.memory_read import Kernel, Softmax, TopK, Weights
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
-TIE = 1e-4  # logits closer than this are a tie that rounding decides
+ROUNDING = 3e-5  # of the logits, in float32; what is closer is a tie that the recording may have read either way
 
 
 class NearTies(torch.nn.Module):
@@ -31,7 +31,7 @@ class NearTies(torch.nn.Module):
         values, places = logits.topk(self.k + 1, dim=-1)
         gaps = (values[..., self.k - 1] - values[..., self.k]).flatten()
         self.gap = gaps.min().item()
-        if self.swap and self.gap < TIE:
+        if self.swap and self.gap < ROUNDING:
             row = places.flatten(0, -2)[gaps.argmin()]
             row[self.k - 1 :] = row[self.k - 1 :].flip(0)
         places = places[..., : self.k].contiguous()
@@ -52,11 +52,10 @@ def released(regenerate, tmp_path_factory):
 def replay(model, clip):
     """Segment a recorded clip; yields (frame, greatest difference of probabilities, share of equal labels, scores)."""
     meta, recorded = json.loads(str(clip["meta"])), torch.from_numpy(clip["prob"][:, :, 0])
-    frames = F.pad(normalise(torch.from_numpy(clip["frames"])), meta["pad"]).contiguous(
-        memory_format=torch.channels_last
-    )
+    images = F.pad(normalise(torch.from_numpy(clip["frames"])), meta["pad"])
+    frames = images.to(next(model.parameters()).dtype, memory_format=torch.channels_last)
     first = torch.from_numpy(clip["first_mask"])
-    masks = torch.stack([(first == n).float() for n in range(1, len(recorded))]).unsqueeze(0)
+    masks = torch.stack([(first == n).to(frames.dtype) for n in range(1, len(recorded))]).unsqueeze(0)
     previous = to_probabilities(aggregate(F.pad(masks, meta["pad"])))[:, 1:]
     left, _, top, _ = meta["pad"]
     height, width = first.shape
@@ -71,7 +70,7 @@ def replay(model, clip):
 
         found, difference = segment()
         if difference > 2e-4 and isinstance(model.read.selection, NearTies):
-            assert model.read.selection.gap < TIE
+            assert model.read.selection.gap < ROUNDING
             model.read.selection.swap = True
             found, difference = segment()
             model.read.selection.swap = False
@@ -84,15 +83,25 @@ def replay(model, clip):
         yield time, difference, (labels == clip["masks"][time]).mean(), scores
 
 
-@pytest.mark.parametrize(
-    ("scenario", "selection"),
-    [("notop", Softmax()), ("km_notop", Kernel(5.6)), ("single", NearTies(50)), ("three", NearTies(50))],
-)
+@pytest.mark.parametrize(("scenario", "selection"), [("notop", Softmax()), ("km_notop", Kernel(5.6))])
 def test_every_frame_equals_the_released_networks(shared, released, scenario, selection):
     released.read.selection = selection
-    clip = np.load(shared / "parity" / "qdmn" / f"{scenario}.npz")
+    compare(released, np.load(shared / "parity" / "qdmn" / f"{scenario}.npz"))
+
+
+@pytest.mark.parametrize("scenario", ["single", "three"])
+def test_with_top_k_every_frame_equals_the_released_networks_but_for_ties(shared, released, in_float64, scenario):
+    released.double().read.selection = NearTies(50)
+    try:
+        compare(released, np.load(shared / "parity" / "qdmn" / f"{scenario}.npz"))
+    finally:
+        released.to(torch.float32)
+
+
+def compare(model, clip):
+    """The tolerances of the recording."""
     with torch.inference_mode():
-        for time, difference, agreement, scores in replay(released, clip):
+        for time, difference, agreement, scores in replay(model, clip):
             assert difference <= 2e-4, f"frame {time}"
             assert agreement >= 0.9995, f"frame {time}"
             assert scores is None or scores <= 1e-4, f"frame {time}"
