@@ -103,6 +103,17 @@ def test_other_data_means_other_jobs(plan):
     assert first.folder != second.folder
 
 
+def test_what_finished_results_needed_is_not_trained_again(plan):
+    for job in build(plan(), ["plain"]):
+        if job.kind == "evaluate":
+            mark = next(part for part in job.arguments if part.startswith("fingerprint="))
+            job.folder.mkdir(parents=True)
+            record = {"provenance": {"fingerprint": mark.removeprefix("fingerprint=").strip("'")}}
+            (job.folder / "result.json").write_text(json.dumps(record))
+    left = [job.name for job in build(plan(), ["plain", "other"]) if not job.is_done()]
+    assert left == ["other pretrain seed 0", "other main seed 0", "evaluate other seed 0"]
+
+
 def test_a_stage_trained_for_another_table_is_used(plan):
     theirs = build(plan("theirs"), ["plain"], [0])[0]
     mark = theirs.folder.name.removeprefix("pretrain-")

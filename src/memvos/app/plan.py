@@ -70,11 +70,16 @@ class Plan:
         return list(self.jobs.values())
 
     def wanted(self, rows: Collection[str], seeds: Collection[int]) -> list[Job]:
-        """The planned jobs that these rows and seeds need, in the order of the plan."""
-        needed = {name for name, (row, seed) in self.scored.items() if row in rows and seed in seeds}
+        """The planned jobs that these rows and seeds need, in the order of the plan.
+
+        A finished job needs nothing any more: results outlive the weights they were made with.
+        """
+        of_these = {name for name, (row, seed) in self.scored.items() if row in rows and seed in seeds}
+        needed, missing = set(of_these), set(of_these)
         for job in reversed(self.jobs.values()):  # what a job needs is planned before it
             needed |= set(job.needs) if job.name in needed else set()
-        return [job for job in self.jobs.values() if job.name in needed]
+            missing |= set(job.needs) if job.name in missing and not job.is_done() else set()
+        return [job for job in self.jobs.values() if job.name in missing or (job.name in needed and job.is_done())]
 
     def set_aside_stale(self) -> list[Path]:
         """Rename results of another configuration, code or data than is planned, so that no report counts them.
