@@ -1,5 +1,7 @@
 """Cells of the report's grids, from small results."""
 
+from dataclasses import replace
+
 import pytest
 
 from memvos.report.compare import Interval
@@ -74,6 +76,7 @@ def test_sections_that_have_nothing_to_show_are_left_out(spec, tmp_path, table):
     titles = [section.title for section in sections(build(spec, tmp_path / "nothing"))]
     assert titles == [spec.title, "Differences", "Corrupted masks in the memory bank", "Quality scores and memory"]
     assert [section.title for section in sections(table)][-1] == "Provenance"
+    assert "Differences" not in [section.title for section in sections(replace(table, comparisons=()))]
 
 
 def test_an_interval_in_brackets_or_a_dash():

@@ -40,9 +40,10 @@ def _training(settings: dict[str, Any], device: Any, precision: str) -> Callable
     from memvos.data.clip import ClipBatch
     from memvos.decode.precision import autocast
     from memvos.lit.unroll import unroll
+    from memvos.model.composition import without_sources
 
     size, batch = settings["data"]["size"], settings["batch_size"]
-    model = instantiate(settings["model"]).to(device, memory_format=torch.channels_last)
+    model = instantiate(without_sources(settings["model"])).to(device, memory_format=torch.channels_last)
     optimizer = instantiate(settings["optimizer"])(model.parameters())
     loss = instantiate(settings["losses"])["segmentation"]
     frames = torch.randn(batch, FRAMES, 3, size, size, device=device)
@@ -67,9 +68,10 @@ def _inference(settings: dict[str, Any], device: Any, precision: str) -> Callabl
     import numpy as np
 
     from memvos import Segmenter
+    from memvos.model.composition import without_sources
 
     size = settings["data"]["size"]
-    segmenter = Segmenter(instantiate(settings["model"]), "first_previous", device, precision)
+    segmenter = Segmenter(instantiate(without_sources(settings["model"])), "first_previous", device, precision)
     frame = np.random.default_rng(0).integers(0, 255, (size, size, 3), dtype=np.uint8)
     segmenter.step(frame, square(size, size))
 

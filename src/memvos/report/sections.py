@@ -28,7 +28,8 @@ class Section:
 def sections(table: Table) -> Iterator[Section]:
     """Every part of the report that has something to show, the main table first."""
     yield main(table)
-    yield comparisons(table)
+    if table.comparisons:
+        yield comparisons(table)
     yield from (swept(table, sweep) for sweep in table.spec.sweeps)
     yield quality(table)
     if any(name in line.quality for line in table.lines for name in RECALLS):
