@@ -48,6 +48,16 @@ def test_every_frame_gets_a_mask_and_a_quality(memvos, clip, weights, home):
     assert (home / "out" / "overlay.mp4").stat().st_size > 0
 
 
+def test_label_propagation_needs_no_weights(memvos, clip, home):
+    options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--model", "matching_small")
+    code, output, _ = memvos("segment", clip, *options, "memory=first_previous")
+    assert code == 0
+    assert "4 masks of objects 7" in output
+    last = np.array(Image.open(home / "out" / "00003.png"))
+    columns = np.nonzero((last == 7).any(axis=0))[0]
+    assert columns.mean() == pytest.approx(27.5, abs=4)  # the square has moved from columns 8–23 to 20–35
+
+
 def test_a_mask_of_another_size_is_told(memvos, clip, weights, home):
     Image.fromarray(np.ones((10, 10), np.uint8)).save(home / "wrong.png")
     code, _, error = memvos("segment", clip, "--masks", home / "wrong.png", "--out", home / "out", f"weights={weights}")
@@ -60,6 +70,7 @@ def test_missing_masks_weights_and_inputs_are_told(memvos, clip, home):
     for arguments, told in [
         ((clip, "--masks", home / "no.png", "--out", home / "o"), "no mask at"),
         ((clip, "--masks", first, "--out", home / "o"), "no weights for qdmn: give --weights FILE"),
+        ((clip, "--masks", first, "--out", home / "o", "--model", "no_net"), "unknown model 'no_net'"),
         ((home / "no.mp4", "--masks", first, "--out", home / "o"), "does not exist; give a video file"),
     ]:
         code, _, error = memvos("segment", *arguments)

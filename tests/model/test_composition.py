@@ -4,7 +4,15 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from memvos.errors import InputError
-from memvos.model.composition import build, compose, model_names, part_names, with_options, without_sources
+from memvos.model.composition import (
+    build,
+    compose,
+    model_names,
+    needs_weights,
+    part_names,
+    with_options,
+    without_sources,
+)
 from memvos.model.memory_read import Kernel, Softmax
 from memvos.model.pem import NoPrior, StrongPrior
 from memvos.model.qam import AcceptAll
@@ -23,6 +31,11 @@ def test_the_published_configuration_is_the_published_network():
 @pytest.mark.parametrize("name", [name for name in model_names() if name.startswith("qdmn")])
 def test_every_configuration_of_qdmn_builds(name):
     assert build(without_sources(compose(name, {}))) is not None
+
+
+def test_only_the_floors_need_no_weights():
+    free = {name for name in ("qdmn", "stcn", "qam_plugin", "copy_first", "matching_medium") if not needs_weights(name)}
+    assert free == {"copy_first", "matching_medium"}
 
 
 @pytest.mark.parametrize("part", ["prior", "quality", "read", "backbone", "start"])

@@ -39,7 +39,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
 
     model = build_model(settings["model"], settings["weights"])
     weights = start_from(model, settings["weights"], complete=not settings["untrained"])
-    if weights is None and any(True for _ in model.parameters()) and not settings["untrained"]:
+    if weights is None and model.needs_weights and not settings["untrained"]:
         raise InputError("no weights to evaluate; give weights=FILE (or untrained=true for random ones)")
     tree = instantiate(data_of(settings, "split"))
     if settings["check_data"]:

@@ -22,7 +22,8 @@ objects may come in, and be corrected, at any frame. DIR gets one mask per frame
 frame and object how good the network believes its mask to be: sort by it to see which frames to check.
 
   --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
-  --model NAME          a network of conf/model (default qdmn); a checkpoint of memvos brings its own sizes
+  --model NAME          a network of conf/model (default qdmn); a checkpoint of memvos brings its own sizes;
+                        matching_medium (with memory=first_previous) needs no weights
   memory=NAME           a preset of conf/memory; memory.sigma=, memory.beta=, memory.every= change it
   device= precision= short_side= top_k= kernel=
   -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
@@ -112,10 +113,12 @@ def build_segmenter(settings: dict[str, Any]) -> Any:
         InputError: if there are no weights, or they do not fit.
     """
     from memvos import Segmenter, load_model
+    from memvos.model.composition import needs_weights
 
-    if settings["weights"] is None:
+    if settings["weights"] is None and needs_weights(settings["network"]):
         raise InputError(
-            f"no weights for {settings['network']}: give --weights FILE, a checkpoint of memvos train or a released one"
+            f"no weights for {settings['network']}: give --weights FILE, a checkpoint of memvos train or a released "
+            "one; --model matching_medium memory=first_previous needs none, and gives rough masks"
         )
     model = load_model(settings["network"], settings["weights"])
     changes = {key: settings[key] for key in ("top_k", "kernel") if settings[key] is not None}

@@ -53,6 +53,15 @@ def compose(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return _with_values(configuration, {key: value for key, value in options.items() if key not in parts}, name)
 
 
+def needs_weights(name: str) -> bool:
+    """Has a model of conf/model to be trained before it is of any use?
+
+    Raises:
+        InputError: if the name is unknown.
+    """
+    return get_object(compose(name, {})["_target_"]).needs_weights
+
+
 def with_options(name: str, configuration: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration from a checkpoint of model `name`, with options put in as in `compose`."""
     changed = compose(name, options)

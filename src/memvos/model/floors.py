@@ -16,6 +16,7 @@ class CopyFirst(VOSModel):
 
     stride = 1
     pad_to = 1
+    needs_weights = False
 
     def encode(self, image: Tensor) -> None:
         """Nothing to see."""
@@ -49,6 +50,7 @@ class LabelPropagation(VOSModel):
 
     stride = 8
     pad_to = 16
+    needs_weights = False
 
     def __init__(self, backbone: nn.Module, top_k: int = 10, temperature: float = 0.05, radius: float = 0.2) -> None:
         super().__init__()

@@ -150,11 +150,13 @@ class VOSModel(nn.Module, ABC):
     Attributes:
         stride: image pixels per step of the memory grid; image sizes must be multiples of `pad_to`.
         pad_to: image height and width must be multiples of this.
+        needs_weights: it is of no use before it is trained; False for what works as its configuration starts it.
         quality: the part that predicts quality scores; `AcceptAll` unless a network brings QAM.
     """
 
     stride: int = 16
     pad_to: int = 16
+    needs_weights: bool = True
 
     def __init__(self) -> None:
         super().__init__()
