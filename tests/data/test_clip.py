@@ -41,20 +41,6 @@ def test_a_batch_stacks_its_clips():
     assert batch.to(torch.float64).frames.dtype == torch.float64
 
 
-def test_a_batch_is_parted_by_objects_without_empty_slots():
-    valid = torch.tensor([[True, True, False], [True, False, False], [True, True, False], [False, False, False]])
-    masks = torch.arange(4.0).view(4, 1, 1, 1, 1).expand(4, 2, 3, 4, 6)
-    batch = ClipBatch(masks[:, :, :1].expand(4, 2, 3, 4, 6), masks, valid, tuple("abcd"), torch.arange(8).view(4, 2))
-    one, two = batch.by_objects()
-    assert (one.names, two.names) == (("b", "d"), ("a", "c"))
-    assert one.valid.tolist() == [[True], [False]]  # a clip without an object keeps a slot
-    assert two.valid.tolist() == [[True, True]] * 2
-    assert (one.masks.shape, two.masks.shape) == ((2, 2, 1, 4, 6), (2, 2, 2, 4, 6))
-    for part, clips in ((one, [1, 3]), (two, [0, 2])):
-        assert part.frames[:, 0, 0, 0, 0].tolist() == part.masks[:, 0, 0, 0, 0].tolist() == clips
-        assert part.times.tolist() == [[2 * clip, 2 * clip + 1] for clip in clips]
-
-
 def test_labels_are_slots_from_1_and_the_later_slot_wins():
     labels = ClipBatch.collate([clip()]).labels
     assert labels.shape == (1, 2, 4, 6)

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from memvos.lit.qdmn import QDMNModule, correlation
+from memvos.lit.qdmn import correlation
 from memvos.lit.unroll import unroll
-from memvos.losses import QualityLoss, mask_iou
+from memvos.losses import mask_iou
 from memvos.model.plugin import QAMPlugin
 from memvos.model.qam import QualityHead
 
@@ -86,32 +86,6 @@ def test_the_loss_is_the_sum_over_frames_of_both_losses(tiny, batch, module_of):
         expected += entropy + 0.5 * quality
     assert float(output["loss"].detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     assert logged["train/loss"] == pytest.approx(float(expected.detach()), rel=1e-5)
-
-
-@pytest.mark.parametrize("quality_gradient", ["released", "encoder"])
-def test_empty_slots_are_left_out_and_change_nothing(tiny, batch, module_of, monkeypatch, quality_gradient):
-    seen = []
-    tiny.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
-    results = []
-    for parts in (QDMNModule._parts, lambda _, batch: [batch]):
-        monkeypatch.setattr(QDMNModule, "_parts", parts)
-        module = module_of(tiny, quality_gradient=quality_gradient, quality_weight=0.5)
-        logged = without_trainer(module)
-        module.zero_grad()
-        module.training_step(batch, 0)["loss"].backward()
-        results.append((logged, {name: p.grad.clone() for name, p in module.named_parameters()}))
-    (apart, gradients), (together, expected) = results
-    assert seen == [1, 1, 2, 2, 4, 4]  # two frames of one object, two of two; then both clips with two slots each
-    assert apart == pytest.approx(together, rel=1e-4, abs=1e-6)
-    for name, gradient in gradients.items():
-        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
-
-
-def test_the_released_loss_of_the_scores_counts_empty_slots(tiny, batch, module_of):
-    module = module_of(tiny)
-    assert [part.valid.tolist() for part in module._parts(batch)] == [[[True]], [[True, True]]]
-    module.quality_loss = QualityLoss(average="slots")
-    assert module._parts(batch) == [batch]
 
 
 def test_score_and_iou_are_averaged_over_existing_objects(tiny, batch, module_of):

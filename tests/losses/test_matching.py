@@ -51,13 +51,6 @@ def test_slots_without_an_object_do_not_count():
     assert loss["coarse"].item() == pytest.approx(0.5 * 1e-4, rel=1e-2)
 
 
-def test_every_clip_counts_alike_whatever_the_number_of_its_objects():
-    coarse = torch.cat([halves(), torch.full((1, 2, 8, 8), 0.5)])
-    valid = torch.tensor([[True, True], [True, False]])
-    loss = MatchingLosses(coarse=1.0, match=0)(Found(coarse), halves().expand(2, -1, -1, -1), valid)
-    assert loss["coarse"].item() == pytest.approx((1e-4 + 0.693147) / 2, rel=1e-3)
-
-
 def test_without_proposals_there_is_no_choice():
     loss = MatchingLosses()(Found(torch.zeros(1, 2, 8, 8)), halves(), VALID)
     assert loss["match"].item() == 0

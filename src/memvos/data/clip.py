@@ -89,24 +89,6 @@ class ClipBatch:
         """Offsets of a frame to the first frame of each clip, (B,) or one for all, in frames of the video."""
         return frame if self.times is None else self.times[:, frame]
 
-    def by_objects(self) -> list[ClipBatch]:
-        """The same clips, those with equally many objects together, without the slots that are empty in all of them.
-
-        Slots are filled from the first on, so that no object is lost; a clip without any keeps one empty slot.
-        """
-        last = torch.arange(1, self.valid.shape[1] + 1, device=self.valid.device)
-        used = (self.valid * last).amax(dim=1).clamp(min=1)
-        return [self._chosen(torch.nonzero(used == count)[:, 0], int(count)) for count in used.unique()]
-
-    def _chosen(self, clips: Tensor, slots: int) -> ClipBatch:
-        return ClipBatch(
-            self.frames[clips],
-            self.masks[clips, :, :slots],
-            self.valid[clips, :slots],
-            tuple(self.names[clip] for clip in clips.tolist()) if self.names else (),
-            None if self.times is None else self.times[clips],
-        )
-
     @property
     def labels(self) -> Tensor:
         """(B, T, H, W) int64 targets: 0 = background, n = slot n-1; where masks overlap the later slot wins."""

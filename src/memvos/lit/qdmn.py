@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -23,24 +22,8 @@ from memvos.model.interface import VOSModel
 
 QualityGradient = Literal["released", "encoder", "detached"]
 NO_AUXILIARY_LOSS = NoAuxiliaryLoss()
-QUALITY = "quality"
 RECENT_SCORES = 200
 """Number of latest steps whose scores enter the logged correlation with true IoU."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a training step found on clips with K objects in all.
-
-    Attributes:
-        losses: by name, each a mean over clips and a sum over frames; auxiliary ones are weighted already.
-        reached: (frames, K) true IoU of the predicted masks.
-        scored: (2, frames, K) predicted scores, and true IoU of the masks they are of; None without a head to train.
-    """
-
-    losses: dict[str, Tensor]
-    reached: Tensor
-    scored: Tensor | None = None
 
 
 class QDMNModule(pl.LightningModule):
@@ -113,7 +96,7 @@ class QDMNModule(pl.LightningModule):
         if quality_gradient == "detached":
             model.quality.register_forward_pre_hook(_detach_inputs)
         self.learning_rate_factors = dict(learning_rate_factors or {})
-        self._recent: deque[Tensor] = deque(maxlen=RECENT_SCORES)
+        self._recent: deque[tuple[Tensor, Tensor]] = deque(maxlen=RECENT_SCORES)
 
     @property
     def trains_quality(self) -> bool:
@@ -141,55 +124,34 @@ class QDMNModule(pl.LightningModule):
 
         `score` is the mean predicted score, there only while a quality head is trained.
         """
-        random = np.random.default_rng([torch.initial_seed() % 2**32, batch_idx, self.global_rank])
-        parts = self._parts(batch)
-        shares = [len(part.valid) / len(batch.valid) for part in parts]
-        outcomes = [self._outcome(part, random) for part in parts]
-        losses = {
-            name: sum(share * outcome.losses[name] for share, outcome in zip(shares, outcomes, strict=True))
-            for name in outcomes[0].losses
-        }
-        weights = {QUALITY: self.quality_weight if self.global_step >= self.quality_start else 0.0}
-        output = {"loss": sum(weights.get(name, 1.0) * loss for name, loss in losses.items())}
-        shown = {name: loss.detach() for name, loss in losses.items()}
-        shown["iou"] = _mean([outcome.reached for outcome in outcomes])
-        if self.trains_quality:
-            output["score"] = shown["score"] = _mean([outcome.scored[0] for outcome in outcomes])
-            self._recent.append(torch.cat([outcome.scored.flatten(1) for outcome in outcomes], dim=1))
-        self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
-        return output
-
-    def _parts(self, batch: ClipBatch) -> list[ClipBatch]:
-        """What is trained on at once: on a CPU empty object slots are left out, which only cost time there.
-
-        A GPU would rather have one large batch; and the released loss of the scores counts empty slots.
-        """
-        alone = self.device.type == "cpu" and self.quality_loss.average != "slots"
-        return batch.by_objects() if alone else [batch]
-
-    def _outcome(self, batch: ClipBatch, random: np.random.Generator) -> Outcome:
-        """Segment the clips, and score what came out."""
         frames = unroll(self.model, batch, score_last=self.trains_quality and not self._score_apart)
-        labels, valid = batch.labels, batch.valid
+        labels = batch.labels
         segmentation = sum(
             self.segmentation_loss(frame.logits, labels[:, frame.time], self.global_step) for frame in frames
         )
         truth = torch.stack([batch.masks[:, frame.time] for frame in frames])
         reached = self.quality_loss.target(torch.stack([frame.probabilities for frame in frames]), truth)
-        losses = {"segmentation": segmentation, **self._auxiliary(frames, batch)}
-        if not self.trains_quality:
-            return Outcome(losses, reached[:, valid])
-        if self._score_apart:
-            scores, target = self._scored_apart(frames, truth, random)
-        else:
-            scores, target = torch.stack([frame.quality for frame in frames]), reached
-        losses[QUALITY] = sum(self.quality_loss(*pair, valid) for pair in zip(scores, target, strict=True))
-        return Outcome(losses, reached[:, valid], torch.stack([scores.detach(), target])[:, :, valid])
+        shown = {"segmentation": segmentation.detach(), "iou": _mean(reached, batch.valid)}
+        auxiliary = self._auxiliary(frames, batch)
+        shown |= {name: value.detach() for name, value in auxiliary.items()}
+        base = segmentation + sum(auxiliary.values())
+        output = {"loss": base}
+        if self.trains_quality:
+            if self._score_apart:
+                scores, target = self._scored_apart(frames, truth, batch_idx)
+            else:
+                scores, target = torch.stack([frame.quality for frame in frames]), reached
+            quality = sum(self.quality_loss(*pair, batch.valid) for pair in zip(scores, target, strict=True))
+            weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
+            output = {"loss": base + weight * quality, "score": _mean(scores.detach(), batch.valid)}
+            shown |= {"quality": quality.detach(), "score": output["score"]}
+            self._recent.append((torch.stack([scores.detach(), target]), batch.valid))
+        self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
+        return output
 
-    def _scored_apart(
-        self, frames: list[SegmentedFrame], truth: Tensor, random: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def _scored_apart(self, frames: list[SegmentedFrame], truth: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Scores whose gradient does not reach the segmenter, and true IoU of what was scored, jittered in part."""
+        random = np.random.default_rng([torch.initial_seed() % 2**32, batch_idx, self.global_rank])
         masks = [self._jitter(frame.probabilities.detach(), random) for frame in frames]
         pairs = zip(frames, masks, strict=True)
         scores = [self.model.memorize(frame.query.without_gradient(), mask).quality for frame, mask in pairs]
@@ -204,7 +166,8 @@ class QDMNModule(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in values.items()}, batch_size=1)
         due = self.global_step % self.trainer.log_every_n_steps == 0
         if due and self._recent:
-            self.log("train/score_iou_correlation", correlation(torch.cat([*self._recent], dim=1)), batch_size=1)
+            pairs = torch.cat([values[:, :, valid].flatten(1) for values, valid in self._recent], dim=1)
+            self.log("train/score_iou_correlation", correlation(pairs), batch_size=1)
 
 
 def correlation(pairs: Tensor) -> Tensor:
@@ -214,10 +177,9 @@ def correlation(pairs: Tensor) -> Tensor:
     return (centred[0] @ centred[1] / norm.clamp(min=1e-12)).float()
 
 
-def _mean(values: list[Tensor]) -> Tensor:
-    """Mean of several (frames, K); 0 of none."""
-    joined = torch.cat([part.flatten() for part in values])
-    return joined.sum() / max(1, len(joined))
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean of (frames, B, N) over frames and existing objects."""
+    return (values * valid).sum() / (valid.sum() * len(values)).clamp(min=1)
 
 
 def _detach_inputs(module: torch.nn.Module, inputs: tuple) -> tuple:

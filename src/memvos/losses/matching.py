@@ -31,7 +31,7 @@ class NoAuxiliaryLoss(nn.Module):
 
 
 class MatchingLosses(nn.Module):
-    """Binary cross-entropy of the coarse masks, and cross-entropy of the choice of proposals; means over clips.
+    """Binary cross-entropy of the coarse masks, and cross-entropy of the choice of proposals.
 
     Args:
         coarse: weight of the coarse masks; 0 leaves them out.
@@ -63,7 +63,7 @@ class MatchingLosses(nn.Module):
     def _of_masks(self, coarse: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         clamped = coarse.clamp(LEAST, 1 - LEAST)
         error = -(truth * clamped.log() + (1 - truth) * (1 - clamped).log()).mean(dim=(2, 3))
-        return _mean(error, valid)
+        return (error * valid).sum() / valid.sum().clamp(min=1)
 
     def _of_choice(self, found: Found, truth: Tensor, valid: Tensor) -> Tensor:
         if found.similarity is None:
@@ -76,9 +76,4 @@ class MatchingLosses(nn.Module):
         there = seen.any(dim=2).unsqueeze(1)
         logits = (self.gamma * found.similarity.float()).masked_fill(~there, -1e4)
         error = functional.cross_entropy(logits.flatten(0, 1), right.flatten(), reduction="none").view_as(best)
-        return _mean(error, known)
-
-
-def _mean(error: Tensor, counted: Tensor) -> Tensor:
-    """Mean of errors (B, N) over the objects that count, then over clips; 0 for a clip without any."""
-    return ((error * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)).mean()
+        return (error * known).sum() / known.sum().clamp(min=1)
