@@ -181,6 +181,32 @@ def test_named_videos_of_a_folder_are_kept_in_the_order_given(davis_root):
         FolderTree(davis_root, videos=["cat"])
 
 
+def test_a_folders_test_videos_are_not_trained_on(davis_root):
+    assert [video.name for video in FolderTree(davis_root, without=["dog", "elsewhere"]).videos] == ["bird", "cars"]
+    with pytest.raises(InputError, match=r"video 'dog' of .* is to be trained on and to be tested on"):
+        FolderTree(davis_root, videos=["dog", "bird"], without=["dog"])
+    with pytest.raises(InputError, match=r"no video of .* is left to train on \(3 there"):
+        FolderTree(davis_root, without=["bird", "cars", "dog"])
+
+
+def test_the_published_davis_2016_lists_images_below_a_folder_of_its_own(davis_root, tmp_path):
+    shutil.rmtree(davis_root / "ImageSets/2017")
+    for resolution in ("1080p", "480p"):
+        lists = davis_root / "ImageSets" / resolution
+        lists.mkdir()
+        lines = (
+            f"/JPEGImages/{resolution}/{name}/{time:05d}.jpg /Annotations/{resolution}/{name}/{time:05d}.png \n"
+            for name in ("dog", "cars")
+            for time in range(6)
+        )
+        (lists / "val.txt").write_text("".join(lines))
+    (tmp_path / "download").mkdir()
+    davis_root.rename(tmp_path / "download" / "DAVIS")
+    tree = DavisTree(tmp_path / "download", "val", year=2016)
+    assert [(video.name, video.object_ids) for video in tree.videos] == [("dog", (1,)), ("cars", (1,))]
+    assert len(tree.videos[0].image_paths) == 6
+
+
 def test_a_folder_without_videos_says_what_it_expects(tmp_path):
     with pytest.raises(InputError, match=r"found no video below .*; expected JPEGImages/<video>/\*\.jpg"):
         FolderTree(tmp_path)

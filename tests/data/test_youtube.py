@@ -20,6 +20,11 @@ def test_a_video_has_its_categories_and_objects_that_enter_late(root):
     assert video.categories == {1: "yak", 2: "hat"}
 
 
+def test_videos_are_left_out_by_name(root):
+    first, second = (video.name for video in YouTubeTree(root, "valid").videos)
+    assert [video.name for video in YouTubeTree(root, "valid", without=[first, "elsewhere"]).videos] == [second]
+
+
 def test_sizes_vary_from_video_to_video(root):
     assert [video.size for video in YouTubeTree(root, "valid").videos] == [(64, 48), (48, 64)]
 

@@ -47,7 +47,7 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
     if name not in DOWNLOADS and "://" not in name:
         raise InputError(
             f"{name} cannot be fetched: its terms ask for a form or a login. Those that can: {', '.join(DOWNLOADS)}, "
-            "or an address; docs/datasets.md says where to get the others"
+            "or an address; the others are behind a form or a login of their publishers (docs/datasets.md)"
         )
     known = DOWNLOADS.get(name, Download((name,), "see where you have the address from"))
     root = Path(options["root"]).expanduser()

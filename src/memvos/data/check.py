@@ -92,7 +92,7 @@ def _faults(tree: Tree, thorough: bool) -> _Found:
         if counts[what] != expected:
             message = (
                 f"{tree.root} has {counts[what]:,} {what} of {tree.name}, the published set {expected:,}; complete it, "
-                "or give data.train.official=null (val, test) if this is all you want"
+                "or give data.train.official=null if this is all you want (data.test. or data.val. for evaluation)"
             )
             yield "count", tree.root / what, message
 

@@ -28,14 +28,28 @@ def existing_root(root: str | Path | None) -> Path:
     return path
 
 
+def davis_root(root: str | Path | None) -> Path:
+    """The folder that holds ImageSets: the root itself, or the folder DAVIS that the published archives unpack to.
+
+    Raises:
+        NoRoot: (an InputError) if none is given or there is no such folder.
+    """
+    path = existing_root(root)
+    inner = path / "DAVIS"
+    return inner if not (path / "ImageSets").is_dir() and (inner / "ImageSets").is_dir() else path
+
+
 def split_file(root: Path, split: str, year: int | None) -> Path:
-    """ImageSets/<year>/<split>.txt, of the newest year when `year` is None.
+    """ImageSets/<year>/<split>.txt, of the newest year when `year` is None; or the published DAVIS 2016's own list.
 
     Raises:
         InputError: if there is no such file; the splits which do exist are named.
     """
     lists = sorted((root / "ImageSets").glob("20*/*.txt"))
     found = [path for path in lists if path.stem == split and year in (None, int(path.parent.name))]
+    if not found and year in (None, 2016):
+        of_2016 = sorted((root / "ImageSets").glob("*p/*.txt"))  # 480p/train.txt: the paths of all images and masks
+        lists, found = [*lists, *of_2016], [path for path in of_2016 if path.stem == split]
     if not found:
         wanted = f"ImageSets/{year or '<year>'}/{split}.txt"
         got = ", ".join(path.relative_to(root).as_posix() for path in lists) or "no list at all"
@@ -45,13 +59,20 @@ def split_file(root: Path, split: str, year: int | None) -> Path:
     return found[-1]
 
 
+def is_of_2016(split_file: Path) -> bool:
+    """Is it a split of DAVIS 2016, where all objects of a video are one?"""
+    return split_file.parent.name == "2016" or not split_file.parent.name.startswith("20")
+
+
 def split_names(path: Path, subset: str | None) -> list[str]:
-    """The videos of a split file (one name a line), or the slice `subset` ("-4:") of them.
+    """The videos of a split file (one name a line, or a line of paths for each image), or the slice `subset` of them.
 
     Raises:
-        InputError: if nothing is listed or left, a name is listed twice, or `subset` is no slice.
+        InputError: if nothing is listed or left, a name is listed twice, or `subset` is no slice ("-4:").
     """
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    by_image = all("/" in line for line in lines)
+    names = list(dict.fromkeys(Path(line.split()[0]).parent.name for line in lines)) if by_image else lines
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
         raise InputError(

@@ -39,7 +39,7 @@ class DavisTree(Tree):
         """Find the videos of a split.
 
         Args:
-            root: the folder that holds JPEGImages, Annotations and ImageSets.
+            root: the folder that holds JPEGImages, Annotations and ImageSets, or the one around it (DAVIS).
             split: name of the list in ImageSets/<year>, without ".txt".
             resolution: "480p", "240p", ...; None takes the largest one that has every video of the split.
             year: 2016 (all objects are one) or 2017; None takes the newest that ImageSets has.
@@ -54,13 +54,13 @@ class DavisTree(Tree):
         Raises:
             InputError: if the root, the split's list or a video's frames are missing, or the split is empty.
         """
-        root = layouts.existing_root(root)
+        root = layouts.davis_root(root)
         split_file = layouts.split_file(root, split, year)
         names = layouts.split_names(split_file, subset)
         resolution = resolution or layouts.resolution_with_all(root, names)
         frames, masks = root / "JPEGImages" / resolution, root / "Annotations" / resolution
         layouts.all_present(frames, names, split_file)
-        merge = merge_objects or split_file.parent.name == "2016"
+        merge = merge_objects or layouts.is_of_2016(split_file)
         reading = MaskFormat(merge=merge, threshold=threshold, ignore=tuple(ignore))
         videos = [
             layouts.folder_video(
@@ -95,6 +95,7 @@ class FolderTree(Tree):
         ignore: Sequence[int] = (),
         folder: str = ".",
         official: Mapping[str, int] | None = None,
+        without: Sequence[str] | None = None,
     ) -> None:
         """Find the videos.
 
@@ -107,10 +108,12 @@ class FolderTree(Tree):
             threshold: grey values of 128 and more are one object.
             ignore: mask values read as background, e.g. [255] for void.
             folder: where below root to look, e.g. "valid" (MOSE).
-            official: how many videos there should be, for `memvos data check`; not with `videos`.
+            official: how many videos there should be, for `memvos data check`; not with `videos` or `without`.
+            without: names to leave out where they are there, those of the test videos when this is what to train on.
 
         Raises:
-            InputError: if the root is missing, no frames are found, or a name in `videos` is not there.
+            InputError: if the root is missing, no frames are found, a name to keep is not there or is to be left out,
+                or no video is left.
         """
         root = layouts.existing_root(layouts.existing_root(root) / folder)
         found: dict[str, tuple[Path, Path]] = {}
@@ -127,19 +130,31 @@ class FolderTree(Tree):
                 f"or <video>/{images}/*.jpg with <video>/{masks}/*.png; arrange the files so, name the folders with "
                 "images= and masks=, or take data=images where each picture is for itself"
             )
-        unknown = [name for name in videos or () if name not in found]
-        if unknown:
-            raise InputError(
-                f"found no video {unknown[0]!r} below {root}; got {', '.join(list(found)[:10])}; correct videos="
-            )
+        names = _chosen(root, list(found), videos, without or ())
         reading = MaskFormat(merge=merge_objects, threshold=threshold, ignore=tuple(ignore))
-        chosen = [
-            layouts.folder_video(n, *found[n], reading, late_objects=True)
-            for n in (found if videos is None else videos)
-        ]
-        super().__init__(
-            root.name, root, chosen, settings=f"folder {reading}", official=official if videos is None else None
+        chosen = [layouts.folder_video(n, *found[n], reading, late_objects=True) for n in names]
+        whole = videos is None and not without
+        super().__init__(root.name, root, chosen, settings=f"folder {reading}", official=official if whole else None)
+
+
+def _chosen(root: Path, found: Sequence[str], videos: Sequence[str] | None, without: Sequence[str]) -> list[str]:
+    """The names of a folder's videos that are kept."""
+    if unknown := [name for name in videos or () if name not in found]:
+        raise InputError(
+            f"found no video {unknown[0]!r} below {root}; got {', '.join(found[:10])}; correct the names of its videos"
         )
+    if both := set(videos or ()) & set(without):
+        raise InputError(
+            f"video {min(both)!r} of {root} is to be trained on and to be tested on; leave it out of train_videos or "
+            "test_videos"
+        )
+    names = [name for name in (found if videos is None else videos) if name not in without]
+    if not names:
+        raise InputError(
+            f"no video of {root} is left to train on ({len(found)} there, all of them test videos); name fewer in "
+            "test_videos"
+        )
+    return names
 
 
 class ImageTree(Tree):

@@ -49,6 +49,7 @@ class YouTubeTree(Tree):
         protocol: str = "youtube",
         official: Mapping[str, int] | None = None,
         unseen: str | None = None,
+        without: Sequence[str] | None = None,
     ) -> None:
         """Find the videos of a split.
 
@@ -67,6 +68,7 @@ class YouTubeTree(Tree):
             official: how many videos and objects there should be, for `memvos data check`.
             unseen: file below root with the names of the videos of unseen categories, one a line, where meta names no
                 categories (LVOS v2: unseen_videos.txt of its publishers' evaluation); in place of `seen`.
+            without: names to leave out where they are there, those of the test videos when this is what to train on.
 
         Raises:
             InputError: if a folder, meta.json, the list of unseen videos or a video is missing, or an argument is none
@@ -87,7 +89,7 @@ class YouTubeTree(Tree):
             carved = _carved(objects, hold_out or {})
             names, known = (carved.train if part == "train" else carved.held_out), carved.seen
         found = [path.name for path in layouts.subfolders(places.frames)]
-        names = found if names is None else list(names)
+        names = [name for name in (found if names is None else names) if name not in (without or ())]
         layouts.all_present(places.frames, names, places.meta or places.frames)
         reading = MaskFormat()
         chosen = [_video(name, places, reading, objects.get(name, {})) for name in names]
