@@ -41,8 +41,10 @@ def test_255_is_an_id_like_any_other():
         (np.full((2, 2), -1), "label map of integers from 0, got int64 from -1"),
         ({1: np.zeros((2, 3), bool)}, "the given mask of object 1 in the size of the frame, 2×2, got 2×3"),
         ({1: LABELS}, "the given mask of object 1 as bool .* got uint8; compare it first"),
-        ({0: LABELS > 0}, "object ids to be integers from 1, got 0"),
-        ({"cat": LABELS > 0}, "object ids to be integers from 1, got 'cat'"),
+        ({0: LABELS > 0}, "object ids to be integers from 1 to 65535, got 0"),
+        ({2**16: LABELS > 0}, "object ids to be integers from 1 to 65535, got 65536"),
+        (np.full((2, 2), 2**31), "object ids to be integers from 1 to 65535, got 2147483648"),
+        ({"cat": LABELS > 0}, "object ids to be integers from 1 to 65535, got 'cat'"),
     ],
 )
 def test_masks_that_do_not_fit_are_refused(masks, message):

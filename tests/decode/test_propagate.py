@@ -53,6 +53,48 @@ def test_results_come_in_the_frames_size_when_it_is_scaled_down(painted, paint):
     assert ((step.labels == 1) == (label_map({1: BOX}) == 1)).mean() > 0.9
 
 
+def test_given_masks_keep_their_pixels_when_frames_are_scaled_down(painted, paint):
+    segmenter = stepper(painted, short_side=9)
+    given = label_map({1: (3, 12, 5, 12), 4: (11, 16, 15, 22)})
+    first = segmenter.step(paint(SIZE, {0: BOX}), given)
+    assert np.array_equal(first.labels, given)
+    corrected = segmenter.step(paint(SIZE, {0: BOX, 1: OTHER}), {4: given == 4})
+    assert np.array_equal(corrected.labels == 4, given == 4)
+    assert np.array_equal(corrected.probabilities[4], given == 4)
+    assert (corrected.labels == 1).any()
+
+
+def test_an_object_hidden_by_another_given_mask_is_told(painted, paint):
+    segmenter, box = stepper(painted), label_map({1: BOX}) == 1
+    with pytest.raises(InputError, match="first mask of object 1, at frame 0, is hidden by masks given after it"):
+        segmenter.step(paint(SIZE, {0: BOX}), {1: box, 2: box})
+    assert segmenter.time == 0
+
+
+def test_an_id_that_no_mask_file_holds_leaves_the_segmenter_as_it_was(painted, paint):
+    segmenter = stepper(painted)
+    segmenter.step(paint(SIZE, {0: BOX}), label_map({1: BOX}))
+    with pytest.raises(InputError, match="integers from 1 to 65535, got 2147483648"):
+        segmenter.step(paint(SIZE, {0: BOX}), label_map({1: BOX}).astype(np.int64) * 2**31)
+    assert (segmenter.ids, segmenter.step(paint(SIZE, {0: BOX})).time) == ([1], 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sigma": -1}, "memory: expected sigma to be a number from 0 on"),
+        ({"memory": {"foo": 1}}, "unknown option 'foo' of the memory; known: every, sigma"),
+        ({"memory": None}, "unknown memory preset None; known: all, every_5"),
+        ({"short_side": 0}, "short_side as a whole number of pixels"),
+        ({"device": "meta"}, "unknown device 'meta'; use auto, cpu"),
+        ({"device": None}, "unknown device None"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(painted, settings, message):
+    with pytest.raises(InputError, match=message):
+        Segmenter(painted, **{"device": "cpu", **settings})
+
+
 def test_previous_probabilities_are_shown_to_the_model(painted, paint):
     segmenter = stepper(painted)
     first = segmenter.step(paint(SIZE, {0: BOX}), label_map({1: BOX}))

@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from memvos import load_model
+from memvos.decode.gate import OracleQuality
+from memvos.decode.prior import DoubleSoftmaxPrior
 from memvos.decode.propagate import Segmenter
 from memvos.errors import InputError
 
@@ -67,17 +70,33 @@ def test_a_file_of_another_model_is_refused(painted, saved):
 
 @pytest.mark.parametrize(
     ("changes", "name"),
-    [({"beta": 4}, "memory"), ({"precision": "bf16"}, "precision"), ({"short_side": 8}, "short_side")],
+    [
+        ({"beta": 4}, "memory"),
+        ({"precision": "bf16"}, "precision"),
+        ({"short_side": 8}, "short_side"),
+        ({"prior": DoubleSoftmaxPrior()}, "prior"),
+        ({"gate": OracleQuality()}, "gate"),
+    ],
 )
 def test_a_file_with_other_settings_is_refused(nearest, saved, changes, name):
     with pytest.raises(InputError, match=f"saved with {name} .*; build it with the same {name}"):
         stepper(nearest, **changes).load(saved[1])
 
 
+def test_a_file_of_another_read_is_refused(tmp_path):
+    model, frame = load_model("qdmn_small"), np.zeros((32, 32, 3), np.uint8)
+    segmenter = Segmenter(model, device="cpu", precision="float32", top_k=5)
+    segmenter.step(frame, np.eye(32, dtype=np.uint8))
+    segmenter.save(tmp_path / "memory.pt")
+    for changes in ({"top_k": 6}, {"kernel": 3.0, "top_k": 5}, {}):
+        with pytest.raises(InputError, match=r"saved with read .*'top_k': 5.*; build it with the same read"):
+            Segmenter(model, device="cpu", precision="float32", **changes).load(tmp_path / "memory.pt")
+
+
 def test_a_file_of_another_version_is_refused(nearest, saved):
     state = torch.load(saved[1], weights_only=True)
     torch.save({**state, "format": 99}, saved[1])
-    with pytest.raises(InputError, match="has format 99, this version reads 3"):
+    with pytest.raises(InputError, match="has format 99, this version reads 4"):
         stepper(nearest).load(saved[1])
 
 
@@ -87,11 +106,29 @@ def test_a_damaged_file_is_refused(nearest, saved):
         stepper(nearest).load(saved[1])
 
 
-@pytest.mark.parametrize("content", [{"weights": 1}, [1, 2]])
+@pytest.mark.parametrize("content", [{"weights": 1}, [1, 2], {"format": 4, "header": 5}])
 def test_another_kind_of_file_is_refused(nearest, tmp_path, content):
     torch.save(content, tmp_path / "other.pt")
     with pytest.raises(InputError, match="is not a saved memory; write one with save"):
         stepper(nearest).load(tmp_path / "other.pt")
+
+
+def test_text_is_refused(nearest, tmp_path):
+    (tmp_path / "other.pt").write_text("hello")
+    with pytest.raises(InputError, match="is not a saved memory, or is damaged"):
+        stepper(nearest).load(tmp_path / "other.pt")
+
+
+def test_a_file_that_lacks_a_part_leaves_the_segmenter_as_it_was(nearest, saved, tmp_path):
+    segmenter, path, frames = saved
+    state = torch.load(path, weights_only=True)
+    del state["bank"]["ranks"]
+    torch.save(state, tmp_path / "part.pt")
+    with pytest.raises(InputError, match=r"part\.pt is damaged"):
+        segmenter.load(tmp_path / "part.pt")
+    other = stepper(nearest)
+    other.load(path)
+    assert np.array_equal(segmenter.step(frames[0]).probabilities[8], other.step(frames[0]).probabilities[8])
 
 
 def test_a_missing_file_is_refused(nearest, tmp_path):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from memvos.decode.sizes import FrameSize, read_frame
 from memvos.errors import InputError
@@ -44,6 +45,27 @@ def test_masks_stay_hard_when_scaled():
     assert set(FrameSize.fit((60, 100), 16, short_side=30).shrink_masks(masks).unique().tolist()) == {0, 1}
 
 
+def test_objects_too_small_for_the_grid_keep_a_pixel_of_their_own():
+    masks = torch.zeros(1, 3, 60, 100)
+    masks[0, 0, 10:50, 10:80] = 1
+    masks[0, 0, 20, 20], masks[0, 1, 20, 20] = 0, 1  # between the positions that nearest takes
+    masks[0, 2, 2, 2] = 1
+    shrunk = FrameSize.fit((60, 100), 16, short_side=30).shrink_masks(masks)
+    assert shrunk[0, 1:].sum(dim=(1, 2)).tolist() == [1, 1]
+    assert shrunk.sum(dim=1).max() == 1
+
+
+@pytest.mark.parametrize("short_side", [0, -3, "480", 2.5, True])
+def test_a_short_side_that_is_no_number_of_pixels_is_refused(short_side):
+    with pytest.raises(InputError, match="short_side as a whole number of pixels from 1"):
+        FrameSize.fit((60, 100), 16, short_side)
+
+
+def test_pictures_of_pil_are_frames():
+    frame = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 3)
+    assert read_frame(Image.fromarray(frame)).tolist() == frame.tolist()
+
+
 def test_flipped_and_read_only_frames_are_taken():
     frame = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 3)
     frame.flags.writeable = False
@@ -55,6 +77,8 @@ def test_flipped_and_read_only_frames_are_taken():
     ("frame", "message"),
     [
         (np.zeros((4, 4, 3), np.float32), r"uint8 RGB \(H, W, 3\), got float32 \(4, 4, 3\)"),
+        (None, r"got object \(\)"),
+        ("frame.png", r"got <U9 \(\)"),
         (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\); convert it"),
         (np.zeros((4, 4, 4), np.uint8), r"got uint8 \(4, 4, 4\)"),
         (np.zeros((0, 4, 3), np.uint8), r"got uint8 \(0, 4, 3\)"),

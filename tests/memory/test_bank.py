@@ -247,9 +247,11 @@ def test_slots_stay_bounded_over_many_frames(record):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": 0}, "every to be at least 1, or None to switch it off, got 0"),
-        ({"beta": -1}, "beta to be at least 0"),
-        ({"sigma": -0.1}, "sigma to be at least 0"),
+        ({"every": 0}, "every to be a whole number from 1 on, or None to switch it off, got 0"),
+        ({"beta": -1}, "beta to be a whole number from 0 on"),
+        ({"beta": 2.5}, "beta to be a whole number from 0 on, or None to switch it off, got 2.5"),
+        ({"every": "five"}, "every to be a whole number from 1 on, or None to switch it off, got 'five'"),
+        ({"sigma": -0.1}, "sigma to be a number from 0 on"),
         ({"evict": "oldest"}, "evict to be one of intended, released, got 'oldest'"),
         ({"temporal": "none"}, "temporal to be one of relative, frame"),
         ({"keep_annotated": False, "keep_previous": False}, "the bank would be empty"),

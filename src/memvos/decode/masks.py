@@ -12,6 +12,9 @@ from torch.nn import functional as F
 
 from memvos.errors import InputError
 
+LARGEST_ID = 2**16 - 1
+"""What the 16-bit PNG holds that masks with ids above 255 are written to."""
+
 
 def davis_palette() -> list[int]:
     """The 256-colour palette of DAVIS and PASCAL VOC label images: 768 values, RGB of label 0, 1, …"""
@@ -58,15 +61,16 @@ def split_masks(
                 f"expected {what} as a label map of integers from 0, got {labels.dtype} from {labels.min()}; "
                 "0 is background, values are object ids"
             )
-        split = {int(label): labels == label for label in np.unique(labels) if label}
+        split = {_object_id(label): labels == label for label in np.unique(labels) if label}
     if not (split or empty):
         raise InputError(f"{what} shows no object, only background; leave it out, or give the object's pixels")
     return split
 
 
 def _object_id(key: Any) -> int:
-    if isinstance(key, bool) or not isinstance(key, (int, np.integer)) or key < 1:
-        raise InputError(f"expected object ids to be integers from 1, got {key!r}; 0 is background")
+    if isinstance(key, bool) or not isinstance(key, (int, np.integer)) or not 1 <= key <= LARGEST_ID:
+        got = int(key) if isinstance(key, np.integer) else repr(key)
+        raise InputError(f"expected object ids to be integers from 1 to {LARGEST_ID}, got {got}; 0 is background")
     return int(key)
 
 

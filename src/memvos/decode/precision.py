@@ -21,12 +21,14 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    present = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
     try:
         chosen = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise InputError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:0") from error
-    present = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(chosen.type)
-    if present is not None and not present():
+    if chosen.type not in present:
+        raise InputError(f"unknown device {device!r}; use auto, cpu, cuda, cuda:0 or mps")
+    if not present[chosen.type]():
         kind = chosen.type.upper()
         raise InputError(f"device {device!r} asked for, but torch sees no {kind} device; use device=cpu or device=auto")
     return chosen

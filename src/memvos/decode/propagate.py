@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from memvos.decode.gate import OracleQuality, PredictedQuality, Scores, true_mas
 from memvos.decode.masks import join_labels, split_masks, to_tensor
 from memvos.decode.precision import autocast, choose_device, choose_precision
 from memvos.decode.prior import DoubleSoftmaxPrior, PlainPrior
-from memvos.decode.settings import bank_options, split_overrides, with_read
-from memvos.decode.sizes import FrameSize, read_frame
+from memvos.decode.settings import bank_options, make_bank, split_overrides, with_read
+from memvos.decode.sizes import FrameSize, check_short_side, read_frame
 from memvos.errors import InputError
-from memvos.memory import Decision, MemoryBank
+from memvos.memory import Decision
 from memvos.model.frozen import for_inference
 from memvos.model.interface import MemoryFrame, Place, Query, VOSModel
 
@@ -70,7 +70,7 @@ class Segmenter:
             off.
 
     Raises:
-        InputError: not a model, or an unknown preset, override, device or precision.
+        InputError: not a model, or an unknown or impossible preset, override, device, precision or short side.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Segmenter:
             got = type(model).__name__
             raise InputError(f"expected a network as model, got a {got}; load one, e.g. memvos.load_model('qdmn')")
         of_memory, of_read = split_overrides(overrides)
-        self.bank = MemoryBank(**{**bank_options(memory), **of_memory})
+        check_short_side(short_side)
+        self.bank = make_bank({**bank_options(memory), **of_memory})
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
         network = with_read(model.to(self.device, memory_format=torch.channels_last).eval(), of_read)
@@ -143,18 +144,20 @@ class Segmenter:
         pixels = read_frame(frame)
         size = self._fit((pixels.shape[0], pixels.shape[1]))
         given = {} if masks is None else split_masks(masks, size.size)
-        self._check(given)
+        whole = to_tensor(given, self.device) if given else None  # (1, G, H, W), without overlap
+        shrunk = None if whole is None else size.shrink_masks(whole)
+        self._check(given, shrunk)
         true = self._true_masks(truth, [*self.ids, *(key for key in given if key not in self.ids)], size)
         self._size = size
         image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
         with autocast(self.device, self.dtype):
             place = Place(self.time, () if name is None else (name,), size.window)
             query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
-            probabilities = self._segment(query, given)
+            probabilities = self._segment(query, list(given), shrunk)
             quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
         self._previous = probabilities
         self.time += 1
-        return self._result(probabilities, quality, decision, corrupted)
+        return self._result(probabilities, list(given), whole, quality, decision, corrupted)
 
     @property
     def frame_size(self) -> FrameSize | None:
@@ -188,13 +191,15 @@ class Segmenter:
             )
         return self._size
 
-    def _check(self, given: Mapping[int, np.ndarray]) -> None:
+    def _check(self, given: Mapping[int, np.ndarray], shrunk: Tensor | None) -> None:
+        """`shrunk`: the given masks (1, G, h, w) as the model will see them."""
         if not given and not self.ids:
             raise InputError(f"frame {self.time} comes before any mask; give masks with the first frame")
-        for key, mask in given.items():
-            if key not in self.ids and not mask.any():
+        for slot, (key, mask) in enumerate(given.items()):
+            if key not in self.ids and not shrunk[0, slot].any():
+                why = "hidden by masks given after it" if mask.any() else "empty"
                 raise InputError(
-                    f"the first mask of object {key}, at frame {self.time}, is empty; give it where it is seen"
+                    f"the first mask of object {key}, at frame {self.time}, is {why}; give it where it is seen"
                 )
 
     def _true_masks(self, truth: Any, ids: list[int], size: FrameSize) -> Tensor | None:
@@ -204,8 +209,8 @@ class Segmenter:
             truth = self.gate.at(self.time)
         return true_masks(truth, ids, size, self.device)
 
-    def _segment(self, query: Query, given: Mapping[int, np.ndarray]) -> Tensor:
-        """Aggregated probabilities (1, N + 1, h, w): predicted, with the given masks put in."""
+    def _segment(self, query: Query, given: Sequence[int], masks: Tensor | None) -> Tensor:
+        """Aggregated probabilities (1, N + 1, h, w): predicted, with the masks (1, G, h, w) of the given ids put in."""
         new = [key for key in given if key not in self.ids]
         if self.ids and not set(self.ids) <= set(given):
             logits = self.model.segment(query, self.bank.read(), self.prior(self._previous, self.objects))
@@ -215,7 +220,6 @@ class Segmenter:
         self.ids = self.ids + new
         if not given:
             return predicted
-        masks = self._size.shrink_masks(to_tensor(given, self.device))
         if not self._salt:
             self._salt = zlib.crc32(masks.cpu().numpy().tobytes())
         objects = torch.cat([predicted[:, 1:], predicted.new_zeros(1, len(new), *predicted.shape[2:])], dim=1)
@@ -247,8 +251,21 @@ class Segmenter:
         record = replace(self.model.memorize(query, probabilities[:, 1:]), time=self.time)
         return record, self.gate(record, self._size.crop(to_masks(probabilities)), truth)
 
-    def _result(self, probabilities: Tensor, quality: dict[int, float], decision: Decision, corrupted: bool) -> Step:
+    def _result(
+        self,
+        probabilities: Tensor,
+        given: Sequence[int],
+        masks: Tensor | None,
+        quality: dict[int, float],
+        decision: Decision,
+        corrupted: bool,
+    ) -> Step:
+        """In the frame's own size, in which the given ids have exactly the pixels of their masks (1, G, H, W)."""
         maps = self._size.restore(probabilities)
+        if given and self._size.inner != self._size.size:
+            objects = maps[:, 1:] * (1 - masks.amax(dim=1, keepdim=True))
+            objects[:, [self.ids.index(key) for key in given]] = masks
+            maps = torch.cat([(1 - objects.sum(dim=1, keepdim=True)).clamp(min=0), objects], dim=1)
         labels = join_labels(winner(maps)[0].cpu().numpy(), self.ids)
         objects = dict(zip(self.ids, maps[0, 1:].cpu().numpy().copy(), strict=True))
         return Step(labels, objects, quality, decision.stored, self.time - 1, decision, corrupted)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from memvos.decode.settings import read_of, selected
 from memvos.decode.sizes import FrameSize
 from memvos.errors import InputError
 from memvos.model.interface import VOSModel
@@ -16,15 +17,23 @@ from memvos.model.interface import VOSModel
 if TYPE_CHECKING:
     from memvos.decode.propagate import Segmenter
 
-FORMAT = 3
+FORMAT = 4
+DAMAGED = (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError)
+"""What reading a file that is damaged, or something else, raises."""
 
 
 def save(segmenter: Segmenter, path: str | Path) -> None:
     """Write the segmenter's state."""
+    try:
+        torch.save({"format": FORMAT, "header": _header(segmenter), **_state(segmenter)}, path)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+
+
+def _state(segmenter: Segmenter) -> dict[str, Any]:
+    """Everything that changes from frame to frame."""
     size = segmenter._size
-    state = {
-        "format": FORMAT,
-        "header": _header(segmenter),
+    return {
         "bank": segmenter.bank.state_dict(),
         "ids": segmenter.ids,
         "objects": segmenter.objects,
@@ -33,10 +42,6 @@ def save(segmenter: Segmenter, path: str | Path) -> None:
         "previous": segmenter._previous,
         "size": None if size is None else [size.size, size.inner, size.padding],
     }
-    try:
-        torch.save(state, path)
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"cannot write {path}: {error}") from error
 
 
 def load(segmenter: Segmenter, path: str | Path) -> None:
@@ -45,13 +50,22 @@ def load(segmenter: Segmenter, path: str | Path) -> None:
         raise InputError(f"no saved memory at {path}; write one with save(path)")
     try:
         state = torch.load(path, map_location=segmenter.device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (*DAMAGED, pickle.UnpicklingError) as error:
         raise InputError(f"{path} is not a saved memory, or is damaged; write one with save(path)") from error
-    if not isinstance(state, dict) or "format" not in state or "header" not in state:
+    if not isinstance(state, dict) or "format" not in state or not isinstance(state.get("header"), dict):
         raise InputError(f"{path} is not a saved memory; write one with save(path)")
     if state["format"] != FORMAT:
         raise InputError(f"{path} has format {state['format']}, this version reads {FORMAT}; save it again")
     _check_header(state["header"], _header(segmenter), path)
+    before = _state(segmenter)
+    try:
+        _take_over(segmenter, state)
+    except DAMAGED as error:
+        _take_over(segmenter, before)
+        raise InputError(f"{path} is damaged; write it again with save(path)") from error
+
+
+def _take_over(segmenter: Segmenter, state: dict[str, Any]) -> None:
     segmenter.reset(state["objects"])
     segmenter.bank.load_state_dict(state["bank"])
     segmenter.ids, segmenter.time, segmenter._salt = list(state["ids"]), state["time"], state["salt"]
@@ -60,12 +74,16 @@ def load(segmenter: Segmenter, path: str | Path) -> None:
 
 
 def _header(segmenter: Segmenter) -> dict[str, Any]:
-    """What must be the same on both sides."""
+    """What must be the same on both sides, causes before what they change (the weights are kept in the precision)."""
+    read = read_of(segmenter.model)
     return {
         "model": type(segmenter.model).__name__,
+        "precision": str(segmenter.dtype).removeprefix("torch."),
         "weights": _fingerprint(segmenter.model),
         "memory": dict(segmenter.bank.options),
-        "precision": str(segmenter.dtype).removeprefix("torch."),
+        "read": {} if read is None else selected(read),
+        "gate": type(segmenter.gate).__name__,
+        "prior": type(segmenter.prior).__name__,
         "short_side": segmenter.short_side,
     }
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import yaml
 
 from memvos.errors import InputError
+from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
 from memvos.model.memory_read import Kernel, MemoryRead, Softmax, TopK
 from memvos.paths import conf_dir
@@ -27,11 +30,35 @@ def bank_options(memory: str | Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: if there is no such preset.
     """
-    if not isinstance(memory, str):
+    if isinstance(memory, Mapping):
         return dict(memory)
-    if memory not in presets():
+    if not isinstance(memory, str) or memory not in presets():
         raise InputError(f"unknown memory preset {memory!r}; known: {', '.join(presets())}")
     return yaml.safe_load((conf_dir() / "memory" / f"{memory}.yaml").read_text(encoding="utf-8"))
+
+
+def make_bank(options: Mapping[str, Any]) -> MemoryBank:
+    """A memory bank from its arguments by name.
+
+    Raises:
+        InputError: if one is unknown or out of range.
+    """
+    known = list(inspect.signature(MemoryBank).parameters)
+    if unknown := [name for name in options if name not in known]:
+        raise InputError(f"unknown option {unknown[0]!r} of the memory; known: {', '.join(known)}")
+    try:
+        return MemoryBank(**options)
+    except ValueError as error:
+        raise InputError(f"memory: {error}") from error
+
+
+def read_of(model: VOSModel) -> MemoryRead | None:
+    """The memory read of a model, or of the network that a plugin is put on; None where it has no such read."""
+    network = getattr(model, "network", None)
+    if isinstance(network, VOSModel):
+        return read_of(network)
+    read = getattr(model, "read", None)
+    return read if isinstance(read, MemoryRead) else None
 
 
 def split_overrides(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,17 +86,25 @@ def with_read(model: VOSModel, overrides: Mapping[str, Any]) -> VOSModel:
     network = getattr(model, "network", None)
     if isinstance(network, VOSModel):  # a plugin leaves the read to its network
         return model.having(network=with_read(network, overrides))
-    read = getattr(model, "read", None)
-    if not isinstance(read, MemoryRead):
+    read = read_of(model)
+    if read is None:
         raise InputError(f"{type(model).__name__} has no memory read to set {', '.join(overrides)} of")
-    for name, value in overrides.items():
-        if value is not None and (isinstance(value, bool) or not value > 0):
-            raise InputError(f"expected {name} above 0, or None to switch it off, got {value!r}")
-    selection = read.selection
-    sigma = selection.sigma if isinstance(selection, Kernel) else None
-    top_k = selection.k if isinstance(selection, Kernel | TopK) else None
-    sigma, top_k = overrides.get("kernel", sigma), overrides.get("top_k", top_k)
+    for name, kind, what in (("top_k", Integral, "a whole number"), ("kernel", Real, "a number")):
+        value = overrides.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or not value > 0):
+            raise InputError(f"expected {name} as {what} above 0, or None to switch it off, got {value!r}")
+    settings = {**selected(read), **overrides}
+    sigma, top_k = settings["kernel"], settings["top_k"]
     return model.having(read=MemoryRead(_selection(sigma, top_k), read.similarity).train(read.training))
+
+
+def selected(read: MemoryRead) -> dict[str, Any]:
+    """`top_k` and `kernel` of a read; None where it has no such limit."""
+    selection = read.selection
+    return {
+        "top_k": selection.k if isinstance(selection, Kernel | TopK) else None,
+        "kernel": selection.sigma if isinstance(selection, Kernel) else None,
+    }
 
 
 def _selection(sigma: float | None, top_k: int | None) -> Kernel | TopK | Softmax:

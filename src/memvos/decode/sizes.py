@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,22 @@ from memvos.errors import InputError
 def read_frame(frame: Any) -> Tensor:
     """A frame as a uint8 tensor (H, W, 3).
 
+    Args:
+        frame: tensor, array, or what NumPy makes an array of (a PIL image).
+
     Raises:
         InputError: if it is not uint8 RGB.
     """
-    if isinstance(frame, np.ndarray):  # torch takes neither flipped (BGR to RGB) nor read-only arrays as they are
-        frame = np.require(frame, requirements=["C", "W"])
-    pixels = torch.as_tensor(frame)
-    if pixels.dtype != torch.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.numel():
-        got = f"{str(pixels.dtype).removeprefix('torch.')} {tuple(pixels.shape)}"
+    pixels = frame if isinstance(frame, Tensor) else np.asarray(frame)
+    kind, shape = str(pixels.dtype).removeprefix("torch."), tuple(pixels.shape)
+    if kind != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
         raise InputError(
-            f"expected a frame as uint8 RGB (H, W, 3), got {got}; convert it, e.g. with PIL's convert('RGB')"
+            f"expected a frame as uint8 RGB (H, W, 3), got {kind} {shape}; convert it, e.g. with PIL's convert('RGB')"
         )
-    return pixels
+    if isinstance(pixels, Tensor):
+        return pixels
+    # torch takes neither flipped (BGR to RGB) nor read-only arrays as they are
+    return torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,12 @@ class FrameSize:
 
     @classmethod
     def fit(cls, size: tuple[int, int], pad_to: int, short_side: int | None = None) -> FrameSize:
-        """Plan for frames of `size`; those with a larger short side are scaled down to `short_side` pixels."""
+        """Plan for frames of `size`; those with a larger short side are scaled down to `short_side` pixels.
+
+        Raises:
+            InputError: if `short_side` is no number of pixels.
+        """
+        check_short_side(short_side)
         inner = size
         if short_side is not None and min(size) > short_side:
             inner = tuple(max(1, int(side * short_side / min(size))) for side in size)
@@ -68,9 +78,9 @@ class FrameSize:
         return F.pad(image, self.padding)
 
     def shrink_masks(self, masks: Tensor) -> Tensor:
-        """(B, N, H, W) masks to the model's size: nearest, then zero padding."""
+        """(B, N, H, W) masks to the model's size: nearest, then zero padding; an object too small for that is kept."""
         if self.inner != self.size:
-            masks = F.interpolate(masks, self.inner, mode="nearest-exact")
+            masks = _with_small_ones(F.interpolate(masks, self.inner, mode="nearest-exact"), masks)
         return F.pad(masks, self.padding)
 
     def crop(self, maps: Tensor) -> Tensor:
@@ -84,3 +94,26 @@ class FrameSize:
         if self.inner != self.size:
             maps = F.interpolate(maps, self.size, mode="bilinear", align_corners=False)
         return maps
+
+
+def check_short_side(short_side: Any) -> None:
+    """Refuse what is neither None nor a number of pixels.
+
+    Raises:
+        InputError: if so.
+    """
+    whole = isinstance(short_side, Integral) and not isinstance(short_side, bool)
+    if short_side is None or (whole and short_side >= 1):
+        return
+    raise InputError(f"expected short_side as a whole number of pixels from 1, or None (null), got {short_side!r}")
+
+
+def _with_small_ones(shrunk: Tensor, masks: Tensor) -> Tensor:
+    """Shrunk masks (B, N, h, w) with a pixel of every object of `masks` (B, N, H, W) that fell between the grid."""
+    lost = masks.flatten(2).any(dim=2) & ~shrunk.flatten(2).any(dim=2)
+    if not lost.any():
+        return shrunk
+    touched = F.adaptive_max_pool2d(masks, shrunk.shape[-2:]) * lost[..., None, None]
+    later = touched.flip(1).cumsum(1).flip(1) - touched
+    kept = touched * (later == 0)
+    return shrunk * (1 - kept.amax(dim=1, keepdim=True)) + kept

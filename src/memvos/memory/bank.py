@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
@@ -303,7 +304,8 @@ def _check_options(options: dict[str, Any]) -> None:
             raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {options[name]!r}")
     for name, least in (("every", 1), ("beta", 0), ("sigma", 0)):
         value = options[name]
-        if value is not None and (isinstance(value, bool) or not value >= least):
-            raise ValueError(f"expected {name} to be at least {least}, or None to switch it off, got {value!r}")
+        kind, what = (Real, "a number") if name == "sigma" else (Integral, "a whole number")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or not value >= least):
+            raise ValueError(f"expected {name} to be {what} from {least} on, or None to switch it off, got {value!r}")
     if not (options["keep_annotated"] or options["keep_previous"]):
         raise ValueError("expected keep_annotated or keep_previous, got neither: the bank would be empty")
