@@ -1,13 +1,16 @@
 """`memvos segment`: friendly options, and a whole video with a small untrained network."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from memvos import load_model
+from memvos.app import segment
 from memvos.app.segment import translate
+from memvos.decode.settings import selected, with_read
 from memvos.errors import InputError
 from memvos.model.checkpoints import save_model
 from memvos.model.composition import compose
@@ -58,6 +61,74 @@ def test_label_propagation_needs_no_weights(memvos, clip, home):
     assert columns.mean() == pytest.approx(27.5, abs=4)  # the square has moved from columns 8–23 to 20–35
 
 
+def test_frames_and_masks_are_not_written_over(memvos, clip, weights):
+    before = {path: path.read_bytes() for path in sorted(clip.iterdir())}
+    given = clip.parent / "masks"
+    given.mkdir()
+    (clip.parent / "first.png").rename(given / "00000.png")
+    for target, what in ((clip, "INPUT"), (given, "--masks")):
+        code, _, error = memvos("segment", clip, "--masks", given, "--out", target, f"weights={weights}")
+        assert (code, f"--out and {what} are" in error) == (2, True), error
+    assert {path: path.read_bytes() for path in sorted(clip.iterdir())} == before
+
+
+def test_masks_without_a_frame_are_told_before_anything_is_written(memvos, clip, weights, home):
+    masks = home / "masks"
+    masks.mkdir()
+    for name in ("00000", "00009"):
+        Image.open(clip.parent / "first.png").save(masks / f"{name}.png")
+    code, _, error = memvos("segment", clip, "--masks", masks, "--out", home / "out", f"weights={weights}")
+    assert code == 2
+    assert "1 masks in" in error
+    assert "first: 00009.png" in error
+    assert not (home / "out").exists()
+
+
+def test_a_bad_later_mask_is_named_and_what_was_given_is_noted(memvos, clip, weights, home):
+    masks = home / "masks"
+    masks.mkdir()
+    Image.open(clip.parent / "first.png").save(masks / "00000.png")
+    Image.fromarray(np.ones((10, 10), np.uint8)).save(masks / "00002.png")
+    options = ("--masks", masks, "--out", home / "out", "--model", "qdmn_small", f"weights={weights}")
+    code, _, error = memvos("segment", clip, *options)
+    assert code == 2
+    assert "frame 00002: expected the given mask in the size of the frame, 48×64, got 10×10" in error
+    assert json.loads((home / "out" / "given.json").read_text())["00000"] == [7]
+
+
+def test_an_earlier_result_in_the_folder_is_noted(memvos, clip, weights, home):
+    options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--model", "qdmn_small")
+    errors = [memvos("segment", clip, *options, f"weights={weights}")[2] for _ in range(2)]
+    assert ["holds results of an earlier run" in error for error in errors] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("threads=0", "threads as a whole number from 1"),
+        ("overlay=no", "overlay=true or overlay=false, got 'no'"),
+        ("short_side=0", "short_side as a whole number of pixels"),
+        ("memory.every=0", "memory: expected every to be a whole number from 1 on"),
+        ("memory.beta=2.5", "expected beta to be a whole number from 0 on"),
+        ("+memory.foo=1", "unknown option 'foo' of the memory"),
+        ("top_k=abc", "top_k as a whole number above 0"),
+        ("device=meta", "unknown device 'meta'"),
+    ],
+)
+def test_settings_that_cannot_be_are_told_in_one_line(memvos, clip, weights, home, setting, told):
+    options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--model", "qdmn_small")
+    code, _, error = memvos("segment", clip, *options, f"weights={weights}", setting)
+    assert (code, told in error, len(error.strip().splitlines())) == (2, True, 1), error
+
+
+def test_the_limit_of_the_read_can_be_switched_off():
+    settings = {"network": "qdmn_small", "weights": None, "memory": "qdmn", "device": "cpu", "precision": "float32"}
+    for top_k, expected in (("own", 50), (None, None), (7, 7)):
+        network = load_model("qdmn_small", read="topk")
+        chosen = segment.chosen_read({**settings, "top_k": top_k, "kernel": "own"})
+        assert selected(with_read(network, chosen).read)["top_k"] == expected
+
+
 def test_a_mask_of_another_size_is_told(memvos, clip, weights, home):
     Image.fromarray(np.ones((10, 10), np.uint8)).save(home / "wrong.png")
     code, _, error = memvos("segment", clip, "--masks", home / "wrong.png", "--out", home / "out", f"weights={weights}")
@@ -82,6 +153,17 @@ def test_options_become_overrides():
     assert translate(line) == [
         "input='a b.mp4'", "masks='first.png'", "output_dir='o'", "memory.sigma=0.5", "overlay=true"
     ]  # fmt: skip
+
+
+def test_options_of_hydra_and_paths_with_signs_of_their_own_pass():
+    assert translate(["v.mp4", "--cfg", "job", "weights=epoch=3-step=10.ckpt"]) == [
+        "input='v.mp4'", "--cfg", "job", "weights='epoch=3-step=10.ckpt'"
+    ]  # fmt: skip
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(InputError, match="unknown option --weight; expected --masks, --out, --weights"):
+        translate(["v.mp4", "--weight", "w.ckpt"])
 
 
 def test_a_sweep_puts_its_folders_into_out():

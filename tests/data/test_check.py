@@ -17,6 +17,18 @@ def test_a_sound_tree_has_no_fault(davis_root, static_root):
     raise_faults(DavisTree(davis_root, "train"), [])
 
 
+def test_videos_without_frames_are_noted(davis_root):
+    (davis_root / "JPEGImages/480p/later").mkdir()
+    (davis_root / "Annotations/480p/lost").mkdir()
+    Image.new("L", (64, 48)).save(davis_root / "Annotations/480p/lost/00000.png")
+    tree = FolderTree(davis_root, images="JPEGImages/480p", masks="Annotations/480p")
+    fault = next(fault for fault in check(tree) if fault.kind == "missing frames")
+    assert fault.count == 2
+    assert "JPEGImages/480p/later holds no frames, so that its video is left out" in fault.example
+    assert kinds(check(FolderTree(davis_root)))["missing frames"] == 1  # below a folder of a resolution
+    raise_faults(tree, [fault])
+
+
 def test_every_kind_of_fault_is_named_once_and_counted(davis_root):
     masks, images = davis_root / "Annotations/480p", davis_root / "JPEGImages/480p"
     for t in (2, 3):

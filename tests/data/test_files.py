@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,6 +34,27 @@ def test_a_grey_image_is_read_as_rgb(tmp_path):
     Image.fromarray(np.full((4, 5), 70, np.uint8)).save(tmp_path / "g.jpg")
     assert read_image(tmp_path / "g.jpg").shape == (4, 5, 3)
     assert (read_image(tmp_path / "g.jpg") == 70).all()
+
+
+def test_of_16_bit_grey_the_upper_byte_is_read(tmp_path):
+    Image.fromarray(np.array([[0, 70 * 256 + 5, 65535]], np.uint16)).save(tmp_path / "g.png")
+    assert read_image(tmp_path / "g.png").tolist() == [[[0] * 3, [70] * 3, [255] * 3]]
+
+
+def test_an_image_of_other_numbers_is_refused(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "f.png", format="tiff")
+    with pytest.raises(InputError, match=r"f\.png has mode F; expected 8 or 16 bits"):
+        read_image(tmp_path / "f.png")
+
+
+def test_a_header_of_a_monstrous_size_is_one_clear_line(tmp_path):
+    header = struct.pack(">II5B", 60000, 60000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "m.png").write_bytes(data)
+    for read in (image_size, read_image):
+        with pytest.raises(InputError, match=r"m\.png cannot be read"):
+            read(tmp_path / "m.png")
 
 
 def test_the_size_is_height_then_width(jpeg):

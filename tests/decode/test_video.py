@@ -40,6 +40,23 @@ def test_video_file_gives_named_rgb_frames_and_its_rate(tmp_path):
     assert red_side(frames[0][1])[1] == pytest.approx(0.25, abs=0.03)
 
 
+def test_a_video_that_is_cut_off_gives_fewer_frames_than_it_states(tmp_path):
+    noise = np.random.default_rng(0)
+    write_video(tmp_path / "clip.avi", [noise.integers(0, 255, (32, 48, 3), dtype=np.uint8) for _ in range(40)])
+    data = (tmp_path / "clip.avi").read_bytes()
+    (tmp_path / "clip.avi").write_bytes(data[: len(data) * 2 // 3])
+    video = VideoFile(tmp_path / "clip.avi")
+    count = sum(1 for _ in video)
+    assert 0 < count == video.decoded < len(video) == 40
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    for name in ("00000.png", "00001.png", "00001.jpg"):
+        Image.fromarray(RED_LEFT).save(tmp_path / name)
+    with pytest.raises(InputError, match="holds 2 images named '00001'; expected one image for each frame"):
+        ImageFolder(tmp_path)
+
+
 def test_frames_are_decoded_as_they_are_asked_for(tmp_path):
     write_video(tmp_path / "clip.mp4", [RED_LEFT] * 50)
     frames = iter(VideoFile(tmp_path / "clip.mp4"))

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import memvos
 from memvos.errors import InputError
@@ -190,6 +191,43 @@ def test_a_checkpoint_of_another_architecture_is_one_clear_line(tmp_path, model,
     ) as e:
         reload(configuration, tmp_path / "w.pth")
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("facts", [{"model": 5}, "text", [1]])
+def test_a_configuration_that_is_none_is_refused(tmp_path, model, configuration, facts):
+    save_model(model, tmp_path / "net.ckpt", configuration)
+    content = torch.load(tmp_path / "net.ckpt", weights_only=True)
+    torch.save({**content, "hyper_parameters": facts}, tmp_path / "net.ckpt")
+    with pytest.raises(InputError, match=r"net\.ckpt: expected the configuration of a network in it, got"):
+        load_model("qdmn_small", tmp_path / "net.ckpt")
+
+
+def test_tensors_without_names_are_refused(tmp_path):
+    torch.save({1: torch.ones(1)}, tmp_path / "net.pth")
+    with pytest.raises(InputError, match="a checkpoint of another network"):
+        load_model("qdmn_small", tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize("text", ["not json", "[1]"])
+def test_metadata_that_is_no_configuration_is_refused(tmp_path, model, text):
+    save_file(model.state_dict(), str(tmp_path / "net.safetensors"), {"model": text})
+    with pytest.raises(InputError, match="expected the configuration of a network in it, got"):
+        load_model("qdmn_small", tmp_path / "net.safetensors")
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path, model, configuration):
+    with torch.no_grad():
+        model.memory_projection.key.bias[0] = float("nan")
+    save_model(model, tmp_path / "net.ckpt", configuration)
+    with pytest.raises(InputError, match=r"memory_projection\.key\.bias holds values that are no numbers"):
+        load_model("qdmn_small", tmp_path / "net.ckpt")
+
+
+@pytest.mark.parametrize("name", ["net.ckpt", "net.pth", "net.safetensors"])
+def test_a_place_that_cannot_be_written_is_told(tmp_path, model, configuration, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=f"cannot write .*{name}"):
+        save_model(model, tmp_path / name, configuration)
 
 
 @pytest.mark.parametrize("content", [{}, {"epoch": 3}, {"state_dict": {}}])

@@ -107,8 +107,17 @@ def settings(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     """
     from memvos.app import composition
 
-    config = composition.compose("train", [f"data={name}", *(f"data.{override}" for override in overrides)])
+    config = composition.compose("train", [f"data={name}", *(f"data.{_as_path(override)}" for override in overrides)])
     return composition.resolved(config)["data"]
+
+
+def _as_path(override: str) -> str:
+    """An override whose value, where it is the data's root, is taken as it stands."""
+    from memvos.app import composition
+
+    key, _, value = override.partition("=")
+    plain = key == "root" and value and value != "null" and value[0] not in "\"'$"
+    return f"{key}={composition.quoted(value)}" if plain else override
 
 
 def nodes(name: str, overrides: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:

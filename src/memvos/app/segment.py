@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,9 +26,19 @@ frame and object how good the network believes its mask to be: sort by it to see
   --model NAME          a network of conf/model (default qdmn); a checkpoint of memvos brings its own sizes;
                         matching_medium (with memory=first_previous) needs no weights
   memory=NAME           a preset of conf/memory; memory.sigma=, memory.beta=, memory.every= change it
-  device= precision= short_side= top_k= kernel=
+  device= precision= short_side= top_k= kernel= (null: no limit) threads=
   -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
 OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights", "--model": "network", "model": "network"}
+PATHS = ("input", "masks", "output_dir", "weights")
+OF_HYDRA = {
+    "--multirun": False,
+    "--resolve": False,
+    "--hydra-help": False,
+    "--cfg": True,
+    "-c": True,
+    "--package": True,
+}
+"""Hydra's own options, and whether a value follows."""
 
 
 def run(arguments: list[str]) -> int:
@@ -45,17 +56,22 @@ def translate(arguments: Sequence[str]) -> list[str]:
         InputError: if an option lacks its value, or there is more than one input.
     """
     is_sweep = bool(set(composition.SWEEP) & set(arguments))
-    names = {**OPTIONS, "--out": "hydra.sweep.dir"} if is_sweep else OPTIONS
+    names = {**{key: key for key in PATHS}, **OPTIONS, **({"--out": "hydra.sweep.dir"} if is_sweep else {})}
     overrides, waiting = [], list(arguments)
     while waiting:
         argument = waiting.pop(0)
         option, equals, value = argument.partition("=")
-        if option in names:
+        if option in names and (equals or option.startswith("-")):
             if not equals and (not waiting or waiting[0].startswith("-")):
                 raise InputError(f"{option} needs a value: {option} PATH")
             overrides.append(f"{names[option]}={composition.quoted(value if equals else waiting.pop(0))}")
         elif argument == "--overlay":
             overrides.append("overlay=true")
+        elif option in OF_HYDRA:
+            overrides += [argument, *([waiting.pop(0)] if OF_HYDRA[option] and not equals and waiting else [])]
+        elif option.startswith("--"):
+            known = ", ".join(name for name in (*OPTIONS, "--overlay") if name.startswith("--"))
+            raise InputError(f"unknown option {option}; expected {known}, or OPTION=VALUE (memvos segment --help)")
         elif argument.startswith(("-", "+", "~")) or _is_override(argument):
             overrides.append(argument)
         elif any(override.startswith("input=") for override in overrides):
@@ -72,7 +88,7 @@ def segment(config: DictConfig) -> None:
         InputError: for a missing or unreadable input, mask or weights, before anything is written.
     """
     for key, option in (("input", "INPUT"), ("masks", "--masks FIRST"), ("output_dir", "--out DIR")):
-        if config[key] is None:
+        if not config[key]:
             raise InputError(f"{option} is missing; expected memvos segment INPUT --masks FIRST --out DIR")
     import torch
 
@@ -80,7 +96,8 @@ def segment(config: DictConfig) -> None:
     from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
 
     settings = composition.resolved(config)
-    if settings["threads"]:
+    _check(settings)
+    if settings["threads"] is not None:
         torch.set_num_threads(settings["threads"])
     frames = open_frames(settings["input"])
     given: dict[str, list[int]] = {}
@@ -89,8 +106,11 @@ def segment(config: DictConfig) -> None:
     }
     segmenter = build_segmenter(settings)
     folder = writable_folder(settings["output_dir"])
-    video = Path(settings["input"]).stem
+    if (folder / "quality.csv").is_file():
+        _note(f"{folder} holds results of an earlier run; masks of frames that do not come again stay")
+    video = video_name(settings["input"])
     with contextlib.ExitStack() as files:
+        files.callback(write_given, folder, given)
         quality = files.enter_context(QualityWriter(folder / "quality.csv"))
         overlay = (
             files.enter_context(OverlayWriter(folder / "overlay.mp4", frames.rate)) if settings["overlay"] else None
@@ -102,8 +122,38 @@ def segment(config: DictConfig) -> None:
             if overlay is not None:
                 overlay.write(frame, step.labels)
             count += 1
-    write_given(folder, given)
+    if len(frames) > getattr(frames, "decoded", len(frames)):
+        _note(f"{settings['input']} states {len(frames)} frames, {frames.decoded} could be decoded; it may be cut off")
     print(f"{count} masks of objects {', '.join(map(str, segmenter.ids))} and quality.csv in {folder}")
+
+
+def _check(settings: dict[str, Any]) -> None:
+    """Refuse settings that cannot be, and output that would overwrite input.
+
+    Raises:
+        InputError: if so.
+    """
+    threads, overlay = settings["threads"], settings["overlay"]
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+        raise InputError(f"expected threads as a whole number from 1, or null, got {threads!r}")
+    if not isinstance(overlay, bool):
+        raise InputError(f"expected overlay=true or overlay=false, got {overlay!r}")
+    target = Path(settings["output_dir"]).resolve()
+    for key, what in (("input", "INPUT"), ("masks", "--masks")):
+        if "://" not in str(settings[key]) and Path(settings[key]).resolve() == target:
+            raise InputError(
+                f"--out and {what} are the same folder, {target}, whose files would be overwritten; name another"
+            )
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def video_name(source: str) -> str:
+    """What quality.csv calls the video: the folder's name, or the file's without its suffix."""
+    path = Path(source)
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def build_segmenter(settings: dict[str, Any]) -> Any:
@@ -121,16 +171,20 @@ def build_segmenter(settings: dict[str, Any]) -> Any:
             "one; --model matching_medium memory=first_previous needs none, and gives rough masks"
         )
     model = load_model(settings["network"], settings["weights"])
-    changes = {key: settings[key] for key in ("top_k", "kernel") if settings[key] is not None}
     memory, device, precision = (settings[key] for key in ("memory", "device", "precision"))
-    return Segmenter(model, memory, device, precision, short_side=settings["short_side"], **changes)
+    return Segmenter(model, memory, device, precision, short_side=settings["short_side"], **chosen_read(settings))
+
+
+def chosen_read(settings: dict[str, Any]) -> dict[str, Any]:
+    """The changes to the network's memory read: what is not its own."""
+    return {key: settings[key] for key in ("top_k", "kernel") if settings[key] != "own"}
 
 
 def read_masks(path: Path, frames: Any) -> dict[str, Callable[[], Any]]:
     """Frame name → a function that reads its mask; the first is read at once, so that a bad one is found now.
 
     Raises:
-        InputError: if there is no mask, or the first is no mask.
+        InputError: if there is no mask, the first is no mask, or there is no frame of a mask's name.
     """
     from memvos.data.files import MASK_SUFFIX, MaskFormat, list_files
 
@@ -145,6 +199,12 @@ def read_masks(path: Path, frames: Any) -> dict[str, Callable[[], Any]]:
         names = getattr(frames, "names", ["00000"])
         found = {path.stem if path.stem in names else names[0]: partial(reader.read, path)}
     next(iter(found.values()))()
+    names = getattr(frames, "names", None)
+    if names is not None and (alone := [name for name in found if name not in set(names)]):
+        raise InputError(
+            f"{len(alone)} masks in {path} have no frame of their name in the video (first: {alone[0]}{MASK_SUFFIX}); "
+            "name masks as their frames"
+        )
     return found
 
 

@@ -41,8 +41,9 @@ class Fault:
 def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
     """Return the faults of a tree, in the order in which their kinds were first met; an empty list if there are none.
 
-    The header and the end of every file are read, and every first mask is decoded. `thorough` decodes every file, which
-    also finds damage in the middle of a file and unknown object ids; None does so for at most `DECODED_AT_MOST` files.
+    The header and the end of every file are read, and every first mask is decoded. `thorough` decodes every
+    file, which also finds unknown object ids and damage in the middle of a PNG (of a JPEG most of that is read
+    over); None does so for at most `DECODED_AT_MOST` files.
 
     The kinds: "unreadable file"; "sizes differ" (a mask and its image, or the frames of a video); "no mask" (a video
     without any), "no first mask", "no object"; "unknown object id" (one that the first mask lacks, in a tree where
@@ -84,6 +85,9 @@ def _faults(tree: Tree, thorough: bool) -> _Found:
             yield from _unreadable(path)
     for still in tree.images:
         yield from _still_faults(still, thorough)
+    for folder in tree.without_frames:
+        message = f"{folder} holds no frames, so that its video is left out; complete it, or remove it and its masks"
+        yield "missing frames", folder, message
     for copy, original in copies.find(tree):
         message = f"{copy} has the content of {original}; expected different pictures; remove one of the two"
         yield "duplicated file", copy, message

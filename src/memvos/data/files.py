@@ -15,6 +15,8 @@ from memvos.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIX = ".png"
+_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What PIL raises for truncated, broken and monstrous files."""
 _JPEG_START, _JPEG_END, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND"
 
 
@@ -42,8 +44,17 @@ def read_image(path: Path, out: np.ndarray | None = None) -> np.ndarray:
         if image is not None:
             fits = out is not None and out.shape == image.shape
             return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, out if fits else None)
-    image = np.array(_decode(path, "image", data).convert("RGB"))  # but PIL notices the truncated ones
+    image = _to_rgb(_decode(path, "image", data), path)  # but PIL notices the truncated ones
     return image if out is None else put(image, out)
+
+
+def _to_rgb(image: Image.Image, path: Path) -> np.ndarray:
+    """RGB uint8 (H, W, 3); of 16-bit grey the upper byte, as PIL takes it of 16-bit colours."""
+    if image.mode.startswith("I;16"):
+        return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        raise InputError(f"image {path} has mode {image.mode}; expected 8 or 16 bits a channel; convert it")
+    return np.array(image.convert("RGB"))
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -55,7 +66,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except (OSError, SyntaxError, ValueError) as fault:
+    except _BROKEN as fault:
         raise _unreadable(path, "image", fault) from fault
 
 
@@ -169,7 +180,7 @@ def _decode(path: Path, kind: str, data: bytes) -> Image.Image:
         with Image.open(BytesIO(data)) as image:
             image.load()
             return image
-    except (OSError, SyntaxError, ValueError) as fault:  # what PIL raises for truncated and broken files
+    except _BROKEN as fault:
         raise _unreadable(path, kind, fault) from fault
 
 

@@ -20,7 +20,7 @@ def existing_root(root: str | Path | None) -> Path:
     Raises:
         NoRoot: (an InputError) if none is given or there is no such folder.
     """
-    if root is None:
+    if root is None or root == "":
         raise NoRoot("got no data root; expected the folder of the data set; set data.root=PATH (or DAVIS_ROOT)")
     path = Path(root).expanduser().absolute()
     if not path.is_dir():
@@ -161,6 +161,19 @@ def video_folders(root: Path, images: str, masks: str) -> Iterator[tuple[str, tu
     for folder in subfolders(root):
         if list_images(folder / images):
             yield folder.name, (folder / images, folder / masks)
+
+
+def folders_without_frames(root: Path, images: str, masks: str) -> Iterator[Path]:
+    """Folders below <root>/<images> that hold nothing, and those that would belong to a folder of masks."""
+    for folder in subfolders(root / images):
+        if not any(folder.iterdir()):
+            yield folder
+        elif not list_images(folder):
+            yield from (inner for inner in subfolders(folder) if not any(inner.iterdir()))
+    for folder in subfolders(root / masks):
+        counterpart = root / images / folder.name
+        if list_files(folder, (MASK_SUFFIX,)) and not counterpart.exists():
+            yield counterpart
 
 
 def by_stem(folder: Path, suffixes: tuple[str, ...], ending: str) -> dict[str, Path]:

@@ -22,10 +22,12 @@ class Tree:
         seen: categories of the training set, where scores tell seen from unseen ones; empty elsewhere.
         meta: what a meta.json says of the videos, by name.
         frame_step: distance of the frames' numbers, where the variant demands one.
+        without_frames: folders where frames of a video were looked for and none are.
     """
 
     meta: Mapping[str, Any] = MappingProxyType({})
     frame_step: int | None = None
+    without_frames: Sequence[Path] = ()
 
     def __init__(
         self,

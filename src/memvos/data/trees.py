@@ -133,6 +133,7 @@ class FolderTree(Tree):
         names = _chosen(root, list(found), videos, without or ())
         reading = MaskFormat(merge=merge_objects, threshold=threshold, ignore=tuple(ignore))
         chosen = [layouts.folder_video(n, *found[n], reading, late_objects=True) for n in names]
+        self.without_frames = list(layouts.folders_without_frames(root, images, masks))
         whole = videos is None and not without
         super().__init__(root.name, root, chosen, settings=f"folder {reading}", official=official if whole else None)
 

@@ -37,7 +37,7 @@ class ImageFolder:
         rate: frames per second to show them at.
 
     Raises:
-        InputError: if the folder holds no image.
+        InputError: if the folder holds no image, or two of one name.
     """
 
     def __init__(self, folder: str | Path, rate: Fraction | float = 25) -> None:
@@ -45,6 +45,12 @@ class ImageFolder:
         if not self.paths:
             raise InputError(f"{folder} holds no image; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         self.names = [path.stem for path in self.paths]
+        if len(set(self.names)) < len(self.names):
+            double = next(name for name in self.names if self.names.count(name) > 1)
+            raise InputError(
+                f"{folder} holds {self.names.count(double)} images named {double!r}; expected one image for each "
+                "frame; remove the copies in another format"
+            )
         self.rate = rate
 
     def __len__(self) -> int:
@@ -63,6 +69,7 @@ class VideoFile:
 
     Attributes:
         rate: frames per second.
+        decoded: frames that the latest iteration has given so far.
 
     Raises:
         InputError: if it cannot be opened or has no picture. While iterating: if it cannot be decoded further.
@@ -75,6 +82,7 @@ class VideoFile:
             rate = stream.average_rate or stream.base_rate or Fraction(25)
             self.rate = Fraction(rate.numerator, rate.denominator)
             self._length = stream.frames
+        self.decoded = 0
 
     def __len__(self) -> int:
         """Number of frames as the file states it; 0 where it does not know."""
@@ -82,20 +90,20 @@ class VideoFile:
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, uint8 RGB (H, W, 3))."""
-        count = 0
+        self.decoded = 0
         with self._open() as container:
             stream = self._stream(container)
             stream.thread_type = "AUTO"
             try:
                 for frame in container.decode(stream):
                     turns = round(frame.rotation / 90) % 4
-                    yield f"{count:05d}", np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
-                    count += 1
+                    self.decoded += 1
+                    yield f"{self.decoded - 1:05d}", np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
             except av.error.FFmpegError as error:
                 raise InputError(
-                    f"{self.source} cannot be decoded after {count} frames ({error}); repair it"
+                    f"{self.source} cannot be decoded after {self.decoded} frames ({error}); repair it"
                 ) from error
-        if not count:
+        if not self.decoded:
             raise InputError(f"{self.source} has no frame that can be decoded; copy or download it again")
 
     def _open(self) -> Any:
@@ -153,7 +161,11 @@ def follow(
         given = unused.pop(name, None)
         if given is None and not segmenter.ids:
             continue
-        yield name, frame, segmenter.step(frame, given() if isinstance(given, Callable) else given)
+        try:
+            step = segmenter.step(frame, given() if isinstance(given, Callable) else given)
+        except InputError as error:
+            raise InputError(f"frame {name}: {error}") from error
+        yield name, frame, step
     if unused:
         missing = ", ".join(list(unused)[:5]) + (", …" if len(unused) > 5 else "")
         raise InputError(f"masks were given for frames that do not exist: {missing}; name masks as their frames")

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from memvos.errors import InputError
@@ -20,7 +19,15 @@ from memvos.model.backbone import extend_stem
 from memvos.model.composition import build, compose, with_options, without_sources
 from memvos.model.interface import VOSModel
 from memvos.model.layouts import FOREIGN, Layout
-from memvos.model.state_files import LoadReport, abridged, check_shapes, read_file, write_safetensors
+from memvos.model.state_files import (
+    LoadReport,
+    abridged,
+    check_finite,
+    check_shapes,
+    read_file,
+    write_pickled,
+    write_safetensors,
+)
 
 PREFIX = "model."  # of a network's tensors in a training checkpoint
 TRUNK = "query_encoder.trunk."
@@ -84,7 +91,8 @@ def save_model(model: VOSModel, path: str | Path, configuration: Mapping[str, An
     holds the names of the released checkpoint, for the authors' code.
 
     Raises:
-        InputError: if the suffix is unknown, or the network has no released layout or parts that it lacks.
+        InputError: if the suffix is unknown, the network has no released layout or parts that it lacks, or the file
+            cannot be written.
     """
     path = Path(path)
     tensors = model.state_dict()
@@ -92,12 +100,12 @@ def save_model(model: VOSModel, path: str | Path, configuration: Mapping[str, An
         write_safetensors(path, tensors, {"model": configuration})
     elif path.suffix == ".ckpt":
         named = {PREFIX + key: tensor for key, tensor in tensors.items()}
-        torch.save({"state_dict": named, "hyper_parameters": {"model": dict(configuration)}}, path)
+        write_pickled(path, {"state_dict": named, "hyper_parameters": {"model": dict(configuration)}})
     elif path.suffix == ".pth":
         layouts = getattr(model, "layouts", ())
         if not layouts:
             raise InputError(f"{type(model).__name__} has no released layout; write .ckpt or .safetensors")
-        torch.save({layouts[0].released(key): tensor for key, tensor in tensors.items()}, path)
+        write_pickled(path, {layouts[0].released(key): tensor for key, tensor in tensors.items()})
     else:
         raise InputError(f"{path}: unknown kind of weight file {path.suffix!r}; write .ckpt, .safetensors or .pth")
 
@@ -131,15 +139,16 @@ def import_backbone(source: str | Path, destination: str | Path) -> LoadReport:
 def _read(weights: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     """Tensors by name without wrappers and prefixes, and the configuration stored beside them, if any."""
     content = read_file(weights)
-    metadata = content.pop("__metadata__", {})
-    stored = json.loads(metadata["model"]) if "model" in metadata else None
+    stored = _stored(content.pop("__metadata__", {}), content, weights)
     if isinstance(content.get("state_dict"), dict):
-        stored = content.get("hyper_parameters", {}).get("model")
         content = {
-            key.removeprefix(PREFIX): value for key, value in content["state_dict"].items() if key.startswith(PREFIX)
+            key.removeprefix(PREFIX): value
+            for key, value in content["state_dict"].items()
+            if str(key).startswith(PREFIX)
         }
     elif isinstance(content.get("network"), dict):
         content = content["network"]
+    content = {str(key): value for key, value in content.items()}
     if content and all(key.startswith("module.") for key in content):
         content = {key.removeprefix("module."): value for key, value in content.items()}
     strangers = [key for key, value in content.items() if not isinstance(value, Tensor)]
@@ -149,6 +158,23 @@ def _read(weights: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | None
             "give a state_dict, a training checkpoint of memvos or a released checkpoint"
         )
     return content, stored
+
+
+def _stored(metadata: Mapping[str, Any], content: Mapping[str, Any], weights: str | Path) -> dict[str, Any] | None:
+    """The network's configuration that a file of memvos holds; None in any other."""
+    try:
+        stored = json.loads(metadata["model"]) if "model" in metadata else None
+    except ValueError:
+        stored = metadata["model"]
+    if "hyper_parameters" in content:
+        facts = content["hyper_parameters"]
+        stored = facts.get("model") if isinstance(facts, dict) else facts
+    if stored is None or isinstance(stored, dict):
+        return stored
+    raise InputError(
+        f"{weights}: expected the configuration of a network in it, got {str(stored)[:40]!r}; it is damaged, or not a "
+        "checkpoint of memvos"
+    )
 
 
 def _fit(model: VOSModel, tensors: dict[str, Tensor], source: str) -> LoadReport:
@@ -176,6 +202,7 @@ def _fit(model: VOSModel, tensors: dict[str, Tensor], source: str) -> LoadReport
     if layout is not None and layout.stem in loaded:
         loaded[layout.stem] = extend_stem(loaded[layout.stem], own[layout.stem].shape[1])
     check_shapes(loaded, own, source, "choose the sizes that it was trained with")
+    check_finite(loaded, source)
     model.load_state_dict(loaded, strict=False)
     renamed = {key: name for key, name in names.items() if key != name and name in loaded}
     return LoadReport(source, tuple(loaded), renamed, tuple(sorted(fresh)), tuple(sorted(left_out)))

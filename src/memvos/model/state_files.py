@@ -65,6 +65,13 @@ def check_shapes(loaded: dict[str, Tensor], own: dict[str, Tensor], source: str,
             )
 
 
+def check_finite(loaded: Mapping[str, Tensor], source: str) -> None:
+    """Raise InputError naming the first tensor that holds NaN or infinity."""
+    for name, tensor in loaded.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise InputError(f"{source}: {name} holds values that are no numbers; take an earlier checkpoint")
+
+
 def read_file(path: str | Path) -> dict[str, Any]:
     """Read a weight file as it is: names to tensors, or the nested dictionary of a training checkpoint.
 
@@ -90,9 +97,32 @@ def read_file(path: str | Path) -> dict[str, Any]:
 
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors, and metadata whose values are JSON-able."""
+    """Write tensors, and metadata whose values are JSON-able.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, str(path), {name: json.dumps(value) for name, value in metadata.items()})
+    try:
+        save_file(plain, str(path), {name: json.dumps(value) for name, value in metadata.items()})
+    except (OSError, SafetensorError) as error:
+        raise _cannot_write(path, error) from error
+
+
+def write_pickled(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write tensors and plain values as PyTorch does.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    try:
+        torch.save(dict(content), path)
+    except (OSError, RuntimeError) as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: str | Path, error: Exception) -> InputError:
+    return InputError(f"cannot write {path} ({str(error).splitlines()[0]}); name a file in a folder you can write to")
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
