@@ -56,12 +56,12 @@ def translate(arguments: Sequence[str]) -> list[str]:
         InputError: if an option lacks its value, or there is more than one input.
     """
     is_sweep = bool(set(composition.SWEEP) & set(arguments))
-    names = {**{key: key for key in PATHS}, **OPTIONS, **({"--out": "hydra.sweep.dir"} if is_sweep else {})}
+    names = {**OPTIONS, "--out": "hydra.sweep.dir"} if is_sweep else {**OPTIONS, **{key: key for key in PATHS}}
     overrides, waiting = [], list(arguments)
     while waiting:
         argument = waiting.pop(0)
         option, equals, value = argument.partition("=")
-        if option in names and (equals or option.startswith("-")):
+        if option in names and value != "null" and (equals or option.startswith("-")):
             if not equals and (not waiting or waiting[0].startswith("-")):
                 raise InputError(f"{option} needs a value: {option} PATH")
             overrides.append(f"{names[option]}={composition.quoted(value if equals else waiting.pop(0))}")

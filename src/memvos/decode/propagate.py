@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,20 @@ from memvos.model.frozen import for_inference
 from memvos.model.interface import MemoryFrame, Place, Query, VOSModel
 
 _NOTHING = Decision(stored=False, checked=False)
+
+
+class Given(NamedTuple):
+    """Masks given by hand with a frame, or none.
+
+    Attributes:
+        ids: of the G objects they show.
+        whole: (1, G, H, W) of 0 and 1, without overlap, in the frame's size.
+        shrunk: (1, G, h, w), the same in the model's size, padded.
+    """
+
+    ids: tuple[int, ...] = ()
+    whole: Tensor | None = None
+    shrunk: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -143,21 +157,18 @@ class Segmenter:
         """
         pixels = read_frame(frame)
         size = self._fit((pixels.shape[0], pixels.shape[1]))
-        given = {} if masks is None else split_masks(masks, size.size)
-        whole = to_tensor(given, self.device) if given else None  # (1, G, H, W), without overlap
-        shrunk = None if whole is None else size.shrink_masks(whole)
-        self._check(given, shrunk)
-        true = self._true_masks(truth, [*self.ids, *(key for key in given if key not in self.ids)], size)
+        given = self._given(masks, size)
+        true = self._true_masks(truth, [*self.ids, *(key for key in given.ids if key not in self.ids)], size)
         self._size = size
         image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
         with autocast(self.device, self.dtype):
             place = Place(self.time, () if name is None else (name,), size.window)
             query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
-            probabilities = self._segment(query, list(given), shrunk)
+            probabilities = self._segment(query, given)
             quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
         self._previous = probabilities
         self.time += 1
-        return self._result(probabilities, list(given), whole, quality, decision, corrupted)
+        return self._result(probabilities, given, quality, decision, corrupted)
 
     @property
     def frame_size(self) -> FrameSize | None:
@@ -191,16 +202,22 @@ class Segmenter:
             )
         return self._size
 
-    def _check(self, given: Mapping[int, np.ndarray], shrunk: Tensor | None) -> None:
-        """`shrunk`: the given masks (1, G, h, w) as the model will see them."""
-        if not given and not self.ids:
-            raise InputError(f"frame {self.time} comes before any mask; give masks with the first frame")
-        for slot, (key, mask) in enumerate(given.items()):
+    def _given(self, masks: Any, size: FrameSize) -> Given:
+        """The masks as the model will see them; those of new objects show something."""
+        split = {} if masks is None else split_masks(masks, size.size)
+        if not split:
+            if not self.ids:
+                raise InputError(f"frame {self.time} comes before any mask; give masks with the first frame")
+            return Given()
+        whole = to_tensor(split, self.device)
+        shrunk = size.shrink_masks(whole)
+        for slot, (key, mask) in enumerate(split.items()):
             if key not in self.ids and not shrunk[0, slot].any():
                 why = "hidden by masks given after it" if mask.any() else "empty"
                 raise InputError(
                     f"the first mask of object {key}, at frame {self.time}, is {why}; give it where it is seen"
                 )
+        return Given(tuple(split), whole, shrunk)
 
     def _true_masks(self, truth: Any, ids: list[int], size: FrameSize) -> Tensor | None:
         if not self.gate.needs_truth:
@@ -209,34 +226,34 @@ class Segmenter:
             truth = self.gate.at(self.time)
         return true_masks(truth, ids, size, self.device)
 
-    def _segment(self, query: Query, given: Sequence[int], masks: Tensor | None) -> Tensor:
-        """Aggregated probabilities (1, N + 1, h, w): predicted, with the masks (1, G, h, w) of the given ids put in."""
-        new = [key for key in given if key not in self.ids]
-        if self.ids and not set(self.ids) <= set(given):
+    def _segment(self, query: Query, given: Given) -> Tensor:
+        """Aggregated probabilities (1, N + 1, h, w): predicted, with the given masks put in."""
+        new = [key for key in given.ids if key not in self.ids]
+        if self.ids and not set(self.ids) <= set(given.ids):
             logits = self.model.segment(query, self.bank.read(), self.prior(self._previous, self.objects))
             predicted = to_probabilities(aggregate(logits.float().sigmoid()))
         else:
             predicted = query.image.new_zeros(1, len(self.ids) + 1, *query.image.shape[2:])
         self.ids = self.ids + new
-        if not given:
+        if not given.ids:
             return predicted
         if not self._salt:
-            self._salt = zlib.crc32(masks.cpu().numpy().tobytes())
+            self._salt = zlib.crc32(given.shrunk.cpu().numpy().tobytes())
         objects = torch.cat([predicted[:, 1:], predicted.new_zeros(1, len(new), *predicted.shape[2:])], dim=1)
-        return put_in(objects, masks, [self.ids.index(key) for key in given])
+        return put_in(objects, given.shrunk, [self.ids.index(key) for key in given.ids])
 
     def _memorize(
-        self, query: Query, probabilities: Tensor, given: Mapping[int, np.ndarray], truth: Tensor | None, last: bool
+        self, query: Query, probabilities: Tensor, given: Given, truth: Tensor | None, last: bool
     ) -> tuple[dict[int, float], Decision, bool]:
         """Score the frame and hand it to the bank: (quality per id, decision, corrupted)."""
         due = self.bank.due(self.time)
         wanted = due or self.bank.follows or self.score_all
-        if not given and (last or not wanted):
+        if not given.ids and (last or not wanted):
             return {}, _NOTHING, False
         record, scores = self._record(query, probabilities, truth)
         quality = dict(zip(self.ids, record.quality[0].tolist(), strict=True))
-        if given:
-            annotated = torch.tensor([[key in given for key in self.ids]])
+        if given.ids:
+            annotated = torch.tensor([[key in given.ids for key in self.ids]])
             record = replace(record, quality=scores.quality)
             return quality, self.bank.annotate(record, annotated, scores.present), False
         polluted = corrupt(self.corruption, probabilities, self._size, self.time, self._salt) if due else None
@@ -254,17 +271,16 @@ class Segmenter:
     def _result(
         self,
         probabilities: Tensor,
-        given: Sequence[int],
-        masks: Tensor | None,
+        given: Given,
         quality: dict[int, float],
         decision: Decision,
         corrupted: bool,
     ) -> Step:
-        """In the frame's own size, in which the given ids have exactly the pixels of their masks (1, G, H, W)."""
+        """In the frame's own size, in which given objects have exactly the pixels of their masks."""
         maps = self._size.restore(probabilities)
-        if given and self._size.inner != self._size.size:
-            objects = maps[:, 1:] * (1 - masks.amax(dim=1, keepdim=True))
-            objects[:, [self.ids.index(key) for key in given]] = masks
+        if given.ids and self._size.inner != self._size.size:
+            objects = maps[:, 1:] * (1 - given.whole.amax(dim=1, keepdim=True))
+            objects[:, [self.ids.index(key) for key in given.ids]] = given.whole
             maps = torch.cat([(1 - objects.sum(dim=1, keepdim=True)).clamp(min=0), objects], dim=1)
         labels = join_labels(winner(maps)[0].cpu().numpy(), self.ids)
         objects = dict(zip(self.ids, maps[0, 1:].cpu().numpy().copy(), strict=True))
