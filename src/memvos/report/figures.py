@@ -81,7 +81,7 @@ def rows(table: Table) -> Figure | None:
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"{table.spec.main_metric}, percent{_where(table)}")
     if any(line.printed for line in lines):
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1))  # above the bars, where it is no point of a row
     return figure
 
 
