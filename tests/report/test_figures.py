@@ -29,8 +29,8 @@ def test_bars_show_the_means_and_rings_the_papers_numbers(spec, results, tmp_pat
     (axes,) = figures.rows(table).axes
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == pytest.approx([line.scores["J&F"].mean for line in table.lines], abs=1e-6)
-    rings = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
-    assert rings == [82.9, 84.3, 83.6, 84.6]
+    (rings,) = (line for line in axes.lines if line.get_marker() == "o")
+    assert list(zip(rings.get_ydata(), rings.get_xdata(), strict=True)) == [(0, 82.9), (1, 84.3), (2, 83.6), (3, 84.6)]
 
 
 def test_pollution_curves_follow_the_rates(spec, results, tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_effects_state_difference_interval_and_verdict(findings):
     assert found["Effect of QAM:"].startswith("gains, +5.")
     assert found["Effect of QAM:"].endswith("] against baseline.")
     assert found["Effect of the oracle gate on baseline:"].startswith("gains, +")
+
+
+def test_a_base_row_with_a_gate_is_compared_without_it(spec, results, tmp_path):
+    results(spec, tmp_path, LEVELS)
+    found = dict(build(replace(spec, base="qam"), tmp_path).findings)
+    assert not any(heading.startswith("Effect of the oracle gate") for heading in found)
+    assert found["Gate of QAM, oracle gate:"].split(";")[0].endswith("against no gate on the same network")
 
 
 def test_a_loss_and_an_open_case_are_called_so(findings):

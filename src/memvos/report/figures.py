@@ -73,14 +73,13 @@ def rows(table: Table) -> Figure | None:
             capsize=3,
         )
         axes.annotate(f"{line.interval.mean:.1f}", (0.6, y), va="center", color=inks[line.kind], fontsize=9)
-        if table.spec.main_metric in line.printed:
-            printed = line.printed[table.spec.main_metric]
-            axes.plot(printed, y, "o", mfc="white", mec="#222", ms=6, zorder=3, label="paper" if y == 0 else None)
     axes.set_yticks(range(len(lines)), [line.label for line in lines])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"{table.spec.main_metric}, percent{_where(table)}")
-    if any(line.printed for line in lines):
+    metric = table.spec.main_metric
+    if printed := [(line.printed[metric], y) for y, line in enumerate(lines) if metric in line.printed]:
+        axes.plot(*zip(*printed, strict=True), "o", mfc="white", mec="#222", ms=6, zorder=3, label="paper")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1))  # above the bars, where it is no point of a row
     return figure
 

@@ -40,12 +40,13 @@ def _missing(table: Table) -> Iterator[Finding]:
 
 
 def _effects(table: Table) -> Iterator[Finding]:
-    """Difference of every row, and of the oracle gate, to the base row."""
+    """Difference of every row, and of the oracle gate, to the base row (a gated one is compared in `_oracle` only)."""
     for comparison in table.comparisons:
         if comparison.kind == ROW and comparison.interval:
             yield f"Effect of {comparison.label}:", _verdict(comparison.interval, comparison.against)
     base = table.line(table.spec.base)
-    oracle = table.spec.oracle(table.spec.row(table.spec.base))
+    row = table.spec.row(table.spec.base)
+    oracle = None if table.spec.ungated(row) else table.spec.oracle(row)
     if oracle and (interval := table.line(table.spec.base, oracle).difference):
         yield f"Effect of the oracle gate on {base.label}:", _verdict(interval, f"{base.label} without a gate")
 
