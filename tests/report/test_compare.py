@@ -36,6 +36,11 @@ def test_equal_rows_have_an_interval_of_zero():
     assert (found.mean, found.low, found.high, found.verdict) == (0, 0, 0, UNCHANGED)
 
 
+def test_a_difference_that_prints_as_zero_changes_nothing():
+    assert Interval(0.02, 0.01, 0.04, 1, 9, 9).verdict == UNCHANGED
+    assert Interval(0.06, 0.04, 0.07, 1, 9, 9).verdict == GAINS
+
+
 def test_a_constant_shift_collapses_the_interval():
     row = random_scores(0)
     found = paired_bootstrap(shifted(row, 1.5), row)

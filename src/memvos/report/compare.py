@@ -12,6 +12,7 @@ import numpy as np
 Scores = Mapping[int, Mapping[tuple[str, str], float]]
 """Of one row: seed → (video, object) → score."""
 
+PRINTS_AS_ZERO = 0.05
 GAINS, LOSES, UNDECIDED, UNCHANGED = "gains", "loses", "undecided at this scale", "changes nothing"
 
 
@@ -42,8 +43,8 @@ class Interval:
 
     @property
     def verdict(self) -> str:
-        """Whether the mean is on one side of zero with all of its interval, in words."""
-        if self.mean == self.low == self.high == 0:
+        """Whether all of the interval is on one side of zero, in words; what prints as 0.0 is no change."""
+        if max(abs(self.mean), abs(self.low), abs(self.high)) < PRINTS_AS_ZERO:
             return UNCHANGED
         if self.low > 0:
             return GAINS
