@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -24,12 +25,16 @@ MODULES = {"import": "import_weights"}  # `import` cannot be the name of a modul
 USAGE = "usage: memvos COMMAND [ARGUMENTS]    (memvos COMMAND --help says more)"
 START = ("  memvos reproduce qdmn_table5 scale=smoke", "  memvos segment clip.mp4 --masks first.png --out out/")
 INTERRUPTED = 130
+JOB = "MEMVOS_JOB"
+"""Environment variable that says: this process is a job of a run, which stops it by an interrupt."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) and return its exit code."""
     if arguments is not None:
         sys.argv = [sys.argv[0], *arguments]
+    if os.environ.pop(JOB, None):  # a run in the background of a shell ignores interrupts, and hands that down
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     name, *rest = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(usage())

@@ -18,6 +18,8 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Protocol
 
+from memvos.app.main import JOB
+
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -55,7 +57,7 @@ def start_fresh(arguments: Sequence[str], log: Path, environment: Mapping[str, s
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **THREADS, **(environment or {})},
+            env={**os.environ, **THREADS, JOB: "1", **(environment or {})},
             start_new_session=True,
             close_fds=False,  # a job holds the lock of its table
         )
@@ -87,7 +89,7 @@ def warm_up() -> None:
 def start_fork(arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
     """Run `memvos ARGUMENTS` in a fork of the server, in its own session, output to `log`."""
     warm_up()
-    told = {**os.environ, **(environment or {})}
+    told = {**os.environ, JOB: "1", **(environment or {})}
     process = multiprocessing.get_context("forkserver").Process(
         target=_job, args=(list(arguments), str(log), told, os.getcwd())
     )
