@@ -121,6 +121,14 @@ def test_a_failed_job_is_told_the_others_go_on_and_an_old_result_is_not_taken_fo
     assert run(work, SHORT)[0] == 0  # all is well again
 
 
+def test_a_mistake_in_a_table_is_bad_input(work):
+    (work / "wrong.yaml").write_text(SPEC.replace("base: plain", "base: nobody"))
+    output, error = io.StringIO(), io.StringIO()
+    with redirect_stdout(output), redirect_stderr(error):
+        assert main(["reproduce", str(work / "wrong.yaml"), *TINY]) == 2
+    assert "row 'nobody' does not exist; there are plain, copy_first" in error.getvalue()
+
+
 def test_weights_that_are_not_there_are_told_before_any_training(work):
     code, _, error = run(work, SHORT, "model.backbone.weights=/no/such.npz", "output=early")
     assert code == 2

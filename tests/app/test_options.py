@@ -22,11 +22,17 @@ def test_a_folder_of_configurations_that_is_not_there_is_told():
 
 def test_options_of_the_runner_and_overrides_of_the_jobs_are_kept_apart():
     options = Options.parse(
-        ["qdmn_table5", "scale=mini", "seeds=3", "jobs=4", "rows=qam,both", "output=there", "seed=1"]
+        ["qdmn_table5", "scale=mini", "seeds=3", "jobs=4", "rows=qam,both", "output=there", "threads=1"]
     )
     assert (options.name, options.seeds, options.jobs, options.rows) == ("qdmn_table5", 3, 4, ("qam", "both"))
     assert str(options.output) == "there"
-    assert options.overrides == ["scale=mini", "seed=1"]
+    assert options.overrides == ["scale=mini", "threads=1"]
+
+
+@pytest.mark.parametrize("key", ["seed", "row", "table", "fingerprint"])
+def test_what_a_table_sets_by_itself_is_refused(key):
+    with pytest.raises(InputError, match=f"{key}= is set by the table itself; choose with seeds=N"):
+        Options.parse(["qdmn_table5", f"{key}=1"])
 
 
 @pytest.mark.parametrize("line", [["a", "b"], [], ["scale=mini"], ["-m", "qdmn_table5"]])

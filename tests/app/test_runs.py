@@ -5,7 +5,15 @@ import torch
 from torch import nn
 
 from memvos.app.provenance import file_digest
-from memvos.app.runs import data_of, describe, instantiate, is_first_rank, start_from, writable_folder
+from memvos.app.runs import (
+    check_numbers,
+    data_of,
+    describe,
+    instantiate,
+    is_first_rank,
+    start_from,
+    writable_folder,
+)
 from memvos.errors import InputError
 from memvos.model.checkpoints import save_model
 from memvos.model.floors import CopyFirst
@@ -44,6 +52,12 @@ def test_the_data_in_use_is_that_of_the_stage_or_split():
     assert data_of({"data": DATA, "split": "val"}, "split") == {"_target_": "b"}
 
 
+def test_a_stage_is_no_split():
+    data = {**DATA, "main": {"_target_": "memvos.data.datamodules.VideoClipDataModule"}}
+    with pytest.raises(InputError, match="data mine has no split 'main'; expected one of val"):
+        data_of({"data": data, "split": "main"}, "split")
+
+
 @pytest.mark.parametrize("name", ["pretrain", "root", "name"])
 def test_a_stage_the_data_has_not_is_answered_with_those_it_has(name):
     with pytest.raises(InputError, match=f"data mine has no stage '{name}'; expected one of main, val"):
@@ -78,8 +92,41 @@ def test_what_was_loaded_is_counted(tmp_path):
         "sha256": file_digest(tmp_path / "w.ckpt"),
         "matched": 2,
         "missing": 0,
+        "left_out": 0,
     }
     assert torch.equal(model.layer.weight, trained.layer.weight)
+
+
+class Wider(Network):
+    """With a part that `Network` lacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prior = nn.Linear(1, 1)
+
+
+def test_parts_that_are_left_out_are_told(tmp_path, capsys):
+    model, trained = Network(), Wider()
+    model.prior = nn.Identity()
+    save_model(trained, tmp_path / "w.ckpt", {})
+    assert start_from(model, str(tmp_path / "w.ckpt"))["left_out"] == 2
+    assert "w.ckpt: parts that this network lacks are left out: prior" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": -1}, "seed as a whole number from 0, got -1"),
+        ({"seed": "abc"}, "seed as a whole number from 0, got 'abc'"),
+        ({"threads": 0}, "threads as a whole number from 1, got 0"),
+        ({"resume": "maybe"}, "resume=true or resume=false, got 'maybe'"),
+        ({"write_masks": 1}, "write_masks=true or write_masks=false, got 1"),
+    ],
+)
+def test_numbers_and_switches_that_are_none_are_refused(change, message):
+    check_numbers({"seed": 0, "threads": 1, "resume": True})
+    with pytest.raises(InputError, match=message):
+        check_numbers({"seed": 0, "threads": 1, **change})
 
 
 def test_a_result_says_what_it_is_of():

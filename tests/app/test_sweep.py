@@ -26,6 +26,12 @@ def test_every_job_gives_a_result_and_a_failing_one_does_not_stop_the_others(mem
     assert "has no split 'nonsense'" in error
 
 
+def test_no_job_at_a_time_is_refused(memvos, tiny):
+    code, _, error = memvos("evaluate", *tiny, "model=copy_first", "memory=first", "jobs=0", "seed=1,2", "-m")
+    assert code == 2
+    assert "expected jobs=N with N of at least 1, got jobs=0" in error
+
+
 NOTE_START = """import os, sys
 with open({!r}, "a") as log:
     print(os.environ.get("LOCAL_RANK", "-"), *sys.orig_argv, file=log)

@@ -183,6 +183,7 @@ def test_named_videos_of_a_folder_are_kept_in_the_order_given(davis_root):
 
 def test_a_folders_test_videos_are_not_trained_on(davis_root):
     assert [video.name for video in FolderTree(davis_root, without=["dog", "elsewhere"]).videos] == ["bird", "cars"]
+    assert [video.name for video in FolderTree(davis_root, videos="dog").videos] == ["dog"]
     with pytest.raises(InputError, match=r"video 'dog' of .* is to be trained on and to be tested on"):
         FolderTree(davis_root, videos=["dog", "bird"], without=["dog"])
     with pytest.raises(InputError, match=r"no video of .* is left to train on \(3 there"):

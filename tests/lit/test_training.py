@@ -27,8 +27,32 @@ def test_a_missing_checkpoint_is_refused(fresh, clips, tmp_path, fit, trainer_of
         fit(trainer_of(tmp_path), fresh(), clips(), 2, resume=tmp_path / "nothing.ckpt")
 
 
+@pytest.mark.parametrize("content", [b"", b"hello", {"state_dict": {}}])
+def test_a_checkpoint_that_no_training_can_go_on_from_is_refused(fresh, clips, tmp_path, fit, trainer_of, content):
+    path = tmp_path / "last.ckpt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(
+        InputError, match=r"last\.ckpt is damaged, or no checkpoint .*; delete it, or give resume=false"
+    ):
+        fit(trainer_of(tmp_path), fresh(), clips(), 2, resume=path)
+
+
+def test_half_a_step_is_refused(fresh, clips, tmp_path, fit, trainer_of):
+    with pytest.raises(InputError, match=r"max_steps as a whole number from 1, got 1\.5"):
+        fit(trainer_of(tmp_path, steps=1.5), fresh(), clips(), 2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_trainer_on_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"trainer: .*; choose another trainer="):
+        make_trainer("32-true", "gpu", logger=False, default_root_dir=tmp_path)
+
+
 def test_a_training_without_end_is_refused(fresh, clips, tmp_path, fit, trainer_of):
-    with pytest.raises(InputError, match="max_steps of at least 1, got -1"):
+    with pytest.raises(InputError, match="max_steps as a whole number from 1, got -1"):
         fit(trainer_of(tmp_path, steps=-1), fresh(), clips(), 2)
 
 

@@ -63,7 +63,7 @@ def test_results_lie_by_row_variant_and_seed():
 
 ON = """
 schema: 1
-name: on
+name: "on"
 title: "t"
 source: "s"
 paper_data: "DAVIS 2017 val"

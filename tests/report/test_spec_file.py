@@ -37,6 +37,16 @@ def test_a_missing_file_is_named(tmp_path):
         ("stages: [pretrain, main]", "stages: [main]", "runs stage 'main' but not 'pretrain', which it starts from"),
         ("base: baseline", "base: baseline\nbench: speed", "row 'baseline' has stages, but a benchmark measures this"),
         ("floors:  ", "floors: [7]\nunused:  ", "floors: expected a mapping, got 7"),
+        ('"J&F": 84.6', '"J&F": high', "entry 'both': expected printed as a mapping to a number, got {'J'"),
+        (
+            "overrides: [model/prior=weak]",
+            "overrides: model/prior=weak",
+            "overrides as a list of text, got 'model",
+        ),
+        ("seeds: {smoke: 1", "seeds: {smoke: one", "expected seeds as a mapping to a whole number"),
+        ("values: [0, 10, 30, 50]", "values: 10", "entry 'corrupted': expected values as a list of"),
+        ("corruption_rate={ratio}", "corruption_rate={rate}", "cannot put 0 into override 'corruption_rate={rate}'"),
+        ("schema: 1", "schema: 1\nevaluate_on: [a]", "expected evaluate_on as a mapping of data sets to lists"),
     ],
 )
 def test_faults_are_named(tmp_path, old, new, message):

@@ -9,7 +9,16 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvos.app import composition, provenance, sweep
-from memvos.app.runs import build_model, data_of, describe, instantiate, raise_data_faults, start_from, writable_folder
+from memvos.app.runs import (
+    build_model,
+    check_numbers,
+    data_of,
+    describe,
+    instantiate,
+    raise_data_faults,
+    start_from,
+    writable_folder,
+)
 from memvos.errors import InputError
 
 OF_PROTOCOL = ("memory", "previous_mask", "gate", "corruption_rate", "device", "precision", "short_side", "tta")
@@ -33,6 +42,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     from memvos.lit.video_scores import Protocol
 
     settings = composition.resolved(config)
+    check_numbers(settings)
     folder = writable_folder(settings["output_dir"])
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(settings["seed"])

@@ -30,7 +30,10 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, MissingConfigException):
         return _missing_choice(error)
     if isinstance(error, OverrideParseException):
-        return f"cannot read the override {error.override!r}: {_line(str(error))}; expected key=value"
+        return (
+            f"cannot read the override {error.override!r}: {_line(str(error))}; expected key=value, a value with signs "
+            "of its own in quotes within quotes, e.g. \"weights='a=b.ckpt'\""
+        )
     if isinstance(error, HydraException | OmegaConfBaseException):
         cause = error.__cause__
         return _line(f"{error} {cause}" if cause is not None and str(cause) not in str(error) else str(error))

@@ -29,7 +29,8 @@ class Options:
         """Read the command line.
 
         Raises:
-            InputError: if there is no name, an option is not a number, or a folder of configurations is not there.
+            InputError: if there is no name, a key is the table's own to set, an option is not a number, or a folder of
+                configurations is not there.
         """
         arguments, overrides = _own_configs(arguments)
         names = [argument for argument in arguments if "=" not in argument and not argument.startswith("~")]
@@ -38,6 +39,8 @@ class Options:
         options = cls(names[0], overrides=overrides)
         for argument in arguments:
             key, _, value = argument.partition("=")
+            if key.lstrip("+") in ("seed", "table", "row", "fingerprint"):
+                raise InputError(f"{key}= is set by the table itself; choose with seeds=N and rows=ROW,ROW")
             if key in ("seeds", "jobs"):
                 setattr(options, key, whole_number(key, value))
             elif key == "rows":

@@ -40,6 +40,21 @@ def writable_folder(path: str | Path) -> Path:
     return folder
 
 
+def check_numbers(settings: Mapping[str, Any]) -> None:
+    """Refuse a seed, threads, or switches that are none.
+
+    Raises:
+        InputError: if so.
+    """
+    for key, least in (("seed", 0), ("threads", 1)):
+        value = settings[key]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(f"expected {key} as a whole number from {least}, got {value!r}")
+    for key in ("resume", "check_data", "untrained", "write_masks"):
+        if not isinstance(settings.get(key, False), bool):
+            raise InputError(f"expected {key}=true or {key}=false, got {settings[key]!r}")
+
+
 def data_of(settings: Mapping[str, Any], part: str) -> Any:
     """The configuration of the data that `part` (stage or split) names.
 
@@ -47,9 +62,12 @@ def data_of(settings: Mapping[str, Any], part: str) -> Any:
         InputError: if the data set has no such stage or split.
     """
     data, name = settings["data"], settings[part]
-    if not isinstance(data.get(name), dict):
-        known = ", ".join(key for key, value in data.items() if isinstance(value, dict) and "_target_" in value)
-        raise InputError(f"data {data['name']} has no {part} {name!r}; expected one of {known}")
+    built = {
+        key: str(value["_target_"]) for key, value in data.items() if isinstance(value, dict) and "_target_" in value
+    }
+    known = [key for key, target in built.items() if part == "stage" or not target.endswith("DataModule")]
+    if name not in known:
+        raise InputError(f"data {data['name']} has no {part} {name!r}; expected one of {', '.join(known)}")
     return data[name]
 
 
@@ -99,7 +117,10 @@ def start_from(model: Any, path: str | None, complete: bool = False) -> dict[str
             f"{path}: holds nothing for {abridged(fresh)}; train those parts first, or choose them away "
             "(model/quality=none, or the network without its plugin)"
         )
-    counts = {"matched": len(report.matched), "missing": len(report.missing)}
+    if report.unexpected:
+        parts = sorted({name.split(".")[0] for name in report.unexpected})
+        print(f"note: {path}: parts that this network lacks are left out: {abridged(parts)}", file=sys.stderr)
+    counts = {"matched": len(report.matched), "missing": len(report.missing), "left_out": len(report.unexpected)}
     return {"path": str(path), "sha256": provenance.file_digest(path), **counts}
 
 

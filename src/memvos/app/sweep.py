@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from memvos.app import composition, processes
+from memvos.app.arguments import whole_number
 from memvos.app.job import Job
 from memvos.app.jobs import Runner
 from memvos.app.progress import Display
@@ -43,7 +44,8 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
         job = _job(command, hydra)
         if (hydra.launcher["_target_"], hydra.sweeper["_target_"]) == BUILT_IN:
             jobs.append(job)
-            parallel, spread = config.jobs, OmegaConf.select(config, "trainer.devices", default=1) == 1
+            parallel = whole_number("jobs", str(config.jobs))
+            spread = OmegaConf.select(config, "trainer.devices", default=1) == 1
             return None
         if _run([job], 1, []):
             raise RuntimeError(f"{job.name} failed; its log is {job.log}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ def reproduce(options: Options) -> int:
     Raises:
         InputError: for bad options, configurations or data, before anything runs.
     """
-    spec = load_spec(spec_path(options.name))
+    spec = _load(options.name)
     if spec.bench is not None:
         return bench_tables.reproduce(spec, _rows(spec, options.rows), options.overrides, options.output)
     processes.warm_up()
@@ -59,6 +60,14 @@ def reproduce(options: Options) -> int:
         for folder in plan.set_aside_stale():
             _say(f"{folder} is of another configuration, code or data, and not counted")
         return _report(spec, results, output, outcome)
+
+
+def _load(name: str) -> Spec:
+    """A table's specification; what is wrong in a user's own file is bad input."""
+    try:
+        return load_spec(spec_path(name))
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def cores(per_job: int | str = 1) -> int:
@@ -161,7 +170,7 @@ def _run(jobs: list[Job], parallel: int, devices: Sequence[str]) -> Outcome:
     try:
         return Runner(jobs, parallel, Display(parallel), processes.starter(), devices).run()
     except KeyboardInterrupt:
-        again = " ".join(["memvos", *sys.argv[1:]])
+        again = shlex.join(["memvos", *sys.argv[1:]])
         raise KeyboardInterrupt(f"Nothing done is lost; go on with: {again}") from None
 
 

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from memvos.app import composition, provenance, sweep
 from memvos.app.runs import (
     build_model,
+    check_numbers,
     data_of,
     instantiate,
     is_first_rank,
@@ -47,6 +48,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     from memvos.lit.training import fit
 
     settings = composition.resolved(config)
+    check_numbers(settings)
     folder = writable_folder(settings["output_dir"])
     torch.set_num_threads(settings["threads"])
     seed_everything(settings["seed"], workers=True, verbose=False)

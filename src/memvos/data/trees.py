@@ -130,6 +130,7 @@ class FolderTree(Tree):
                 f"or <video>/{images}/*.jpg with <video>/{masks}/*.png; arrange the files so, name the folders with "
                 "images= and masks=, or take data=images where each picture is for itself"
             )
+        videos, without = ([names] if isinstance(names, str) else names for names in (videos, without))
         names = _chosen(root, list(found), videos, without or ())
         reading = MaskFormat(merge=merge_objects, threshold=threshold, ignore=tuple(ignore))
         chosen = [layouts.folder_video(n, *found[n], reading, late_objects=True) for n in names]

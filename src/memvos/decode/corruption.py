@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 from memvos.decode.masks import grown
 from memvos.decode.sizes import FrameSize
+from memvos.errors import InputError
 
 KINDS = ("shifted", "swapped", "half_lost", "leaked")
 
@@ -52,12 +55,12 @@ class MaskCorruption:
         seed: of the random numbers.
 
     Raises:
-        ValueError: if rate is outside [0, 1].
+        InputError: if rate is outside [0, 1].
     """
 
     def __init__(self, rate: float, seed: int = 0) -> None:
-        if not 0 <= rate <= 1:
-            raise ValueError(f"expected a corruption rate in [0, 1], got {rate}")
+        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate <= 1:
+            raise InputError(f"expected a corruption rate in [0, 1], got {rate!r}")
         self.rate = rate
         self.seed = seed
 

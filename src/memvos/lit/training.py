@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from memvos.data.datamodules import ClipDataModule
 from memvos.decode.precision import choose_precision
@@ -28,12 +30,35 @@ def make_trainer(precision: str = "auto", accelerator: str = "auto", **options: 
         precision: any of Lightning's names, or "auto": bf16-mixed where the hardware is fast at it, else 32-true.
         accelerator: Lightning's name; "auto" takes a GPU if there is one.
         options: everything else, as `pl.Trainer` has it.
+
+    Raises:
+        InputError: if this machine has no such device, or the options do not go together.
     """
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     if precision == "auto":
         gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
         precision = LIGHTNING_NAMES[choose_precision("auto", torch.device("cuda" if gpu else "cpu"))]
-    return pl.Trainer(precision=precision, accelerator=accelerator, **options)
+    try:
+        return pl.Trainer(precision=precision, accelerator=accelerator, **options)
+    except MisconfigurationException as error:
+        raise InputError(
+            f"trainer: {str(error).splitlines()[0]}; choose another trainer= (auto, cpu, gpu, ddp)"
+        ) from error
+
+
+def _check_resumable(path: Path) -> None:
+    """Refuse a checkpoint that no training can go on from."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path} to resume from; leave resume out to start anew")
+    try:
+        whole = "optimizer_states" in torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"{path} is damaged, or no checkpoint that a training can go on from; delete it, or give resume=false, "
+            "to start anew"
+        )
 
 
 def fit(
@@ -58,10 +83,12 @@ def fit(
         FileNotFoundError: if `resume` does not exist.
         KeyboardInterrupt: after a Ctrl-C, with a message that says where the training can go on from.
     """
-    if trainer.max_steps < 1:
-        raise InputError(f"expected trainer.max_steps of at least 1, got {trainer.max_steps}; name the number of steps")
-    if resume is not None and not Path(resume).is_file():
-        raise FileNotFoundError(f"no checkpoint at {resume} to resume from; leave resume out to start anew")
+    if trainer.max_steps < 1 or int(trainer.max_steps) != trainer.max_steps:
+        raise InputError(
+            f"expected trainer.max_steps as a whole number from 1, got {trainer.max_steps}; name the number of steps"
+        )
+    if resume is not None:
+        _check_resumable(Path(resume))
     step = datamodule.batch_size * trainer.world_size * trainer.accumulate_grad_batches
     datamodule.epoch_size = step * trainer.max_steps
     try:

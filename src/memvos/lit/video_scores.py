@@ -79,7 +79,7 @@ class Protocol:
         try:
             chosen = views(**self.tta)
         except TypeError as fault:
-            raise InputError(f"got tta={dict(self.tta)}; expected scales=[...] and flip=true or false") from fault
+            raise InputError(f"got tta={self.tta!r}; expected scales=[...] and flip=true or false") from fault
         return MultiViewSegmenter(lambda: self._plain(model, None), chosen, self.short_side)
 
     def _plain(self, model: VOSModel, short_side: int | None) -> Segmenter:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -14,6 +15,7 @@ from memvos.report.spec import Spec
 SCHEMA = 1
 KINDS = {"stages": Stage, "variants": Variant, "rows": Row, "floors": Row, "lenders": Row, "references": Row}
 """The lists of a table file, and what their entries are."""
+WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
 
 
 def load_spec(path: str | Path) -> Spec:
@@ -29,9 +31,14 @@ def load_spec(path: str | Path) -> Spec:
     raw = yaml.safe_load(path.read_text())
     if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
         raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
+    if not isinstance(raw.get("evaluate_on") or {}, dict):
+        raise ValueError(f"{path}: expected evaluate_on as a mapping of data sets to lists, got {raw['evaluate_on']!r}")
     for key, kind in KINDS.items():
         raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
-    raw["evaluate_on"] = {data: tuple(given) for data, given in (raw.get("evaluate_on") or {}).items()}
+    raw["evaluate_on"] = {
+        data: tuple(given) if isinstance(given, list) else given
+        for data, given in (raw.get("evaluate_on") or {}).items()
+    }
     raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
     spec = _build(Spec, raw, str(path))
     _check(spec, path)
@@ -45,10 +52,44 @@ def _build(kind: type, entry: Any, where: str) -> Any:
     known = kind.__dataclass_fields__
     if unknown := set(entry) - set(known):
         raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(known)}")
+    hints = get_type_hints(kind)
+    for key, value in entry.items():
+        if not _fits(value, hints[key]):
+            raise ValueError(
+                f"{where}, entry {entry.get('id', '')!r}: expected {key} as {_words(hints[key])}, got {value!r}"
+            )
     try:
         return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
     except TypeError as error:
         raise ValueError(f"{where}, entry {entry.get('id', '')!r}: {str(error).split('.__init__() ')[-1]}") from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Is a value of a YAML file what a field is annotated as? Lists stand for tuples."""
+    of, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if of in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if of is tuple:
+        return isinstance(value, list | tuple) and all(_fits(entry, inner[0]) for entry in value)
+    if of is dict:
+        return isinstance(value, dict) and all(_fits(entry, inner[1]) for entry in value.values())
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _words(hint: Any) -> str:
+    """The form of a field for people."""
+    of, inner = get_origin(hint), get_args(hint)
+    if of in (Union, UnionType):
+        return " or ".join(_words(one) for one in inner)
+    if of in (tuple, dict):
+        return f"a list of {_words(inner[0])}" if of is tuple else f"a mapping to {_words(inner[1])}"
+    return {str: "text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}.get(
+        hint, "it"
+    )
 
 
 def _sweep(entry: Any, where: str) -> Sweep:
@@ -92,6 +133,14 @@ def _check_sweep(spec: Spec, sweep: Sweep, where: str) -> None:
     for curve in sweep.curves:
         if curve.variant and curve.variant not in spec.row(sweep.row).variants:
             raise ValueError(f"{where}, curve {curve.id!r}: row {sweep.row!r} has no variant {curve.variant!r}")
+    for value in sweep.values:
+        try:
+            sweep.at(value)
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"{where}: cannot put {value!r} into override {sweep.override!r} ({error}); expected {{value}} or "
+                "{ratio} there"
+            ) from error
     if unknown := [name for name in sweep.also if name not in MEASURES]:
         raise ValueError(f"{where}: unknown measure {unknown[0]!r}; known are {', '.join(MEASURES)}")
     known = {"curve": [curve.id for curve in sweep.curves], "value": list(sweep.values)}
