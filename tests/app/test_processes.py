@@ -82,6 +82,7 @@ def test_an_interrupt_reaches_a_job(program, tmp_path):
     processes.interrupt(process, signal.SIGKILL)  # nothing is left to be killed, which is no error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["start_fresh", pytest.param("start_fork", marks=on_linux)])
 def test_an_interrupt_reaches_the_job_of_a_run_that_ignores_it(home, start):
     """As a run in the background of a shell does, which is stopped by SIGTERM."""
@@ -90,7 +91,7 @@ def test_an_interrupt_reaches_the_job_of_a_run_that_ignores_it(home, start):
         "from memvos.app import processes\n"
         "line = ['data', 'synthetic', 'clips.train=5000', 'difficulty=hard', 'frame_size=[240,320]']\n"
         f"process = processes.{start}(line, pathlib.Path('job.log'), {{'MEMVOS_CACHE': 'mine'}})\n"
-        "while not pathlib.Path('job.log').read_text(): time.sleep(0.1)\n"
+        "log = pathlib.Path('job.log')\nwhile not (log.is_file() and log.read_text()): time.sleep(0.1)\n"
         "processes.interrupt(process)\n"
         "while process.poll() is None: time.sleep(0.1)\nprint(process.poll())"
     )
