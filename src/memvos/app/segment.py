@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvos.app import composition, sweep
-from memvos.app.runs import writable_folder
+from memvos.app.runs import check_switch, check_whole, writable_folder
 from memvos.errors import InputError
 
 HELP = """usage: memvos segment INPUT --masks FIRST --out DIR [weights=FILE] [OPTION=VALUE ...]
@@ -133,11 +133,9 @@ def _check(settings: dict[str, Any]) -> None:
     Raises:
         InputError: if so.
     """
-    threads, overlay = settings["threads"], settings["overlay"]
-    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
-        raise InputError(f"expected threads as a whole number from 1, or null, got {threads!r}")
-    if not isinstance(overlay, bool):
-        raise InputError(f"expected overlay=true or overlay=false, got {overlay!r}")
+    if settings["threads"] is not None:
+        check_whole("threads", settings["threads"], 1)
+    check_switch("overlay", settings["overlay"])
     target = Path(settings["output_dir"]).resolve()
     for key, what in (("input", "INPUT"), ("masks", "--masks")):
         if "://" not in str(settings[key]) and Path(settings[key]).resolve() == target:

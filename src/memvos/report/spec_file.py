@@ -31,14 +31,12 @@ def load_spec(path: str | Path) -> Spec:
     raw = yaml.safe_load(path.read_text())
     if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
         raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
-    if not isinstance(raw.get("evaluate_on") or {}, dict):
-        raise ValueError(f"{path}: expected evaluate_on as a mapping of data sets to lists, got {raw['evaluate_on']!r}")
+    on = raw.get("evaluate_on") or {}
+    if not isinstance(on, dict):
+        raise ValueError(f"{path}: expected evaluate_on as a mapping of data sets to lists, got {on!r}")
     for key, kind in KINDS.items():
         raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
-    raw["evaluate_on"] = {
-        data: tuple(given) if isinstance(given, list) else given
-        for data, given in (raw.get("evaluate_on") or {}).items()
-    }
+    raw["evaluate_on"] = {data: tuple(given) if isinstance(given, list) else given for data, given in on.items()}
     raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
     spec = _build(Spec, raw, str(path))
     _check(spec, path)
@@ -87,9 +85,7 @@ def _words(hint: Any) -> str:
         return " or ".join(_words(one) for one in inner)
     if of in (tuple, dict):
         return f"a list of {_words(inner[0])}" if of is tuple else f"a mapping to {_words(inner[1])}"
-    return {str: "text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}.get(
-        hint, "it"
-    )
+    return WORDS.get(hint, "such entries")
 
 
 def _sweep(entry: Any, where: str) -> Sweep:
