@@ -7,7 +7,7 @@ import pytest
 
 from memvos.app import main as command_line
 from memvos.app.main import COMMANDS, main, run
-from memvos.errors import InputError
+from memvos.errors import InputError, RunFailed
 
 
 def mistakes(*arguments: str, contains: str):
@@ -28,6 +28,12 @@ BAD = [
     mistakes("train", "data=davis2016", "data.root=null", contains="set data.root=PATH"),
     mistakes("train", "batch.main=3", "trainer=cpu", "trainer.devices=2", contains="use one of 1, 3 devices"),
     mistakes("train", "scale=smoke", "weights=/none.ckpt", contains="no weight file /none.ckpt"),
+    mistakes(
+        "train", "scale=smoke", "learning_rate.main=-1", contains="expected learning_rate as a number from 0, got -1"
+    ),
+    mistakes(
+        "train", "scale=smoke", "callbacks.validation.every_steps=0", contains="validation: expected every_steps as a"
+    ),
     mistakes("evaluate", "scale=smoke", contains="give weights=FILE"),
     mistakes(
         "evaluate", "scale=smoke", "split=tset", "untrained=true", contains="has no split 'tset'; expected one of"
@@ -78,6 +84,12 @@ def test_faults_of_the_program_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(command_line.importlib, "import_module", lambda name: _Broken(ZeroDivisionError("a bug")))
     with pytest.raises(ZeroDivisionError):
         run("train", [])
+
+
+def test_a_run_that_came_to_nothing_ends_with_1_and_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(command_line.importlib, "import_module", lambda name: _Broken(RunFailed("the loss is nan")))
+    assert run("train", []) == 1
+    assert capsys.readouterr().err == "memvos train: the loss is nan\n"
 
 
 def test_debug_shows_the_traceback_of_bad_input(monkeypatch):

@@ -107,9 +107,9 @@ def test_an_earlier_result_in_the_folder_is_noted(memvos, clip, weights, home):
     [
         ("threads=0", "threads as a whole number from 1"),
         ("overlay=no", "overlay=true or overlay=false, got 'no'"),
-        ("short_side=0", "short_side as a whole number of pixels"),
-        ("memory.every=0", "memory: expected every to be a whole number from 1 on"),
-        ("memory.beta=2.5", "expected beta to be a whole number from 0 on"),
+        ("short_side=0", "short_side as a whole number from 1"),
+        ("memory.every=0", "memory: expected every as a whole number from 1"),
+        ("memory.beta=2.5", "expected beta as a whole number from 0"),
         ("+memory.foo=1", "unknown option 'foo' of the memory"),
         ("top_k=abc", "top_k as a whole number above 0"),
         ("device=meta", "unknown device 'meta'"),

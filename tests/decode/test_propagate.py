@@ -82,10 +82,10 @@ def test_an_id_that_no_mask_file_holds_leaves_the_segmenter_as_it_was(painted, p
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sigma": -1}, "memory: expected sigma to be a number from 0 on"),
+        ({"sigma": -1}, "memory: expected sigma as a number from 0"),
         ({"memory": {"foo": 1}}, "unknown option 'foo' of the memory; known: every, sigma"),
         ({"memory": None}, "unknown memory preset None; known: all, every_5"),
-        ({"short_side": 0}, "short_side as a whole number of pixels"),
+        ({"short_side": 0}, "short_side as a whole number from 1"),
         ({"device": "meta"}, "unknown device 'meta'; use auto, cpu"),
         ({"device": None}, "unknown device None"),
     ],

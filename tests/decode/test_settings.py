@@ -71,7 +71,7 @@ def test_a_model_without_a_read_has_no_read_settings(painted):
 
 @pytest.mark.parametrize("overrides", [{"top_k": 0}, {"kernel": -1.0}])
 def test_read_settings_out_of_range_are_refused(reader, overrides):
-    with pytest.raises(InputError, match="above 0, or None to switch it off"):
+    with pytest.raises(InputError, match=r"(above 0|from 1), or null \(None\) to switch it off"):
         Segmenter(reader, **overrides)
 
 

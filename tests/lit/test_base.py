@@ -5,6 +5,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from memvos.errors import InputError
 from memvos.lit.base import by_steps, plain
 
 ADAM = partial(torch.optim.Adam, lr=1e-2)
@@ -54,3 +55,15 @@ def test_without_factors_there_is_one_group_and_the_schedule_goes_by_steps():
 def test_a_learning_rate_factor_of_no_part_is_refused():
     with pytest.raises(ValueError, match=r"no part of the network is named like projection\.key; correct lit"):
         by_steps(Module(), ADAM, HALVES, {"projection.key": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("rate", "factors", "message"),
+    [
+        (-1.0, {}, "optimizer: Invalid learning rate: -1.0; correct learning_rate"),
+        ("fast", {"key": 0.1}, "expected learning_rate as a number from 0, got 'fast'"),
+    ],
+)
+def test_a_learning_rate_that_is_none_is_refused(rate, factors, message):
+    with pytest.raises(InputError, match=message):
+        by_steps(Module(), partial(torch.optim.Adam, lr=rate), HALVES, factors)

@@ -3,7 +3,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from memvos.lit import ChannelsLast, CollapseDetector, Progress, QualityCollapse, ReadMonitor
+from memvos.lit import (
+    ChannelsLast,
+    CollapseDetector,
+    Divergence,
+    DivergenceDetector,
+    Progress,
+    QualityCollapse,
+    ReadMonitor,
+)
 
 
 def feed(detector, scores):
@@ -31,6 +39,19 @@ def test_the_count_survives_a_checkpoint():
     second.load_state_dict(first.state_dict())
     with pytest.raises(QualityCollapse):
         feed(second, [0.0] * 25)
+
+
+@pytest.mark.parametrize(("step", "batch"), [(3, 24), (10, 3)])
+def test_a_loss_that_is_no_number_stops_the_training(step, batch):
+    detector, trainer = DivergenceDetector(check_every=25), SimpleNamespace(global_step=step, max_steps=10)
+    detector.on_train_batch_end(trainer, None, {"loss": torch.tensor(1e30)}, None, batch)
+    with pytest.raises(Divergence, match=f"the loss is nan at step {step}: the training has diverged"):
+        detector.on_train_batch_end(trainer, None, {"loss": torch.tensor(torch.nan)}, None, batch)
+
+
+def test_the_loss_is_looked_at_now_and_then():
+    trainer = SimpleNamespace(global_step=3, max_steps=10)
+    DivergenceDetector(check_every=25).on_train_batch_end(trainer, None, {"loss": torch.tensor(torch.nan)}, None, 23)
 
 
 def test_weights_are_kept_in_channels_last_order(tiny):

@@ -247,11 +247,12 @@ def test_slots_stay_bounded_over_many_frames(record):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": 0}, "every to be a whole number from 1 on, or None to switch it off, got 0"),
-        ({"beta": -1}, "beta to be a whole number from 0 on"),
-        ({"beta": 2.5}, "beta to be a whole number from 0 on, or None to switch it off, got 2.5"),
-        ({"every": "five"}, "every to be a whole number from 1 on, or None to switch it off, got 'five'"),
-        ({"sigma": -0.1}, "sigma to be a number from 0 on"),
+        ({"every": 0}, "every as a whole number from 1, or null \\(None\\) to switch it off, got 0"),
+        ({"beta": -1}, "beta as a whole number from 0"),
+        ({"beta": 2.5}, "beta as a whole number from 0, or null \\(None\\) to switch it off, got 2.5"),
+        ({"every": "five"}, "every as a whole number from 1, or null \\(None\\) to switch it off, got 'five'"),
+        ({"sigma": -0.1}, "sigma as a number from 0"),
+        ({"keep_previous": "maybe"}, "expected keep_previous=true or keep_previous=false, got 'maybe'"),
         ({"evict": "oldest"}, "evict to be one of intended, released, got 'oldest'"),
         ({"temporal": "none"}, "temporal to be one of relative, frame"),
         ({"keep_annotated": False, "keep_previous": False}, "the bank would be empty"),

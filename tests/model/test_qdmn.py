@@ -3,6 +3,7 @@ from functools import partial
 import pytest
 import torch
 
+from memvos.errors import InputError
 from memvos.model.backbone import ResNet
 from memvos.model.interface import Memory
 from memvos.model.memory_read import MemoryRead, TopK
@@ -60,7 +61,7 @@ def test_the_network_works_at_both_output_strides(tiny, stride):
 
 
 def test_sizes_that_are_no_multiple_of_the_stride_are_refused(tiny):
-    with pytest.raises(ValueError, match="expected image height and width in multiples of 8, got 32×36"):
+    with pytest.raises(InputError, match="expected image height and width in multiples of 8, got 32×36"):
         tiny().query(torch.zeros(1, 3, 32, 36))
 
 

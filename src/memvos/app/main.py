@@ -1,6 +1,6 @@
 """The `memvos` command: finds the subcommand, runs it, turns what a user can put right into one line.
 
-Exit codes: 0 done, 1 a check found faults (or a job failed, or at scale=paper a result misses the table's tolerance),
+Exit codes: 0 done, 1 a check found faults (or a run failed, or at scale=paper a result misses the table's tolerance),
 2 bad input, 130 interrupted. Importing this module must stay cheap: a subcommand imports what it needs when it runs.
 """
 
@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+
+from memvos.errors import RunFailed
 
 COMMANDS = {
     "train": "train a model (Hydra overrides; -m runs a sweep)",
@@ -60,6 +62,9 @@ def run(name: str, arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+    except RunFailed as failure:
+        print(f"memvos {name}: {failure}", file=sys.stderr)
+        return 1
     except Exception as error:
         from memvos.app.faults import explain
 

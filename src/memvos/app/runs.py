@@ -11,7 +11,7 @@ from typing import Any
 from hydra.utils import instantiate as hydra_instantiate
 
 from memvos.app import provenance
-from memvos.errors import InputError
+from memvos.errors import InputError, check_number, check_switch
 
 
 def instantiate(config: Any, **arguments: Any) -> Any:
@@ -47,29 +47,9 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         InputError: if so.
     """
     for key, least in (("seed", 0), ("threads", 1)):
-        check_whole(key, settings[key], least)
+        check_number(key, settings[key], least)
     for key in ("resume", "check_data", "untrained", "write_masks"):
         check_switch(key, settings.get(key, False))
-
-
-def check_whole(key: str, value: Any, least: int) -> None:
-    """Refuse what is no whole number of at least `least`.
-
-    Raises:
-        InputError: if so.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"expected {key} as a whole number from {least}, got {value!r}")
-
-
-def check_switch(key: str, value: Any) -> None:
-    """Refuse what is neither true nor false.
-
-    Raises:
-        InputError: if so.
-    """
-    if not isinstance(value, bool):
-        raise InputError(f"expected {key}=true or {key}=false, got {value!r}")
 
 
 def data_of(settings: Mapping[str, Any], part: str) -> Any:

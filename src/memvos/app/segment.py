@@ -12,8 +12,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvos.app import composition, sweep
-from memvos.app.runs import check_switch, check_whole, writable_folder
-from memvos.errors import InputError
+from memvos.app.runs import writable_folder
+from memvos.errors import InputError, check_number, check_switch
 
 HELP = """usage: memvos segment INPUT --masks FIRST --out DIR [weights=FILE] [OPTION=VALUE ...]
 
@@ -134,7 +134,7 @@ def _check(settings: dict[str, Any]) -> None:
         InputError: if so.
     """
     if settings["threads"] is not None:
-        check_whole("threads", settings["threads"], 1)
+        check_number("threads", settings["threads"], 1)
     check_switch("overlay", settings["overlay"])
     target = Path(settings["output_dir"]).resolve()
     for key, what in (("input", "INPUT"), ("masks", "--masks")):

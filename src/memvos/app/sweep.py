@@ -21,6 +21,7 @@ from memvos.app.arguments import whole_number
 from memvos.app.job import Job
 from memvos.app.jobs import Runner
 from memvos.app.progress import Display
+from memvos.errors import RunFailed
 
 BUILT_IN = (
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
@@ -48,7 +49,7 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
             spread = OmegaConf.select(config, "trainer.devices", default=1) == 1
             return None
         if _run([job], 1, []):
-            raise RuntimeError(f"{job.name} failed; its log is {job.log}")
+            raise RunFailed(f"{job.name} failed; its log is {job.log}")
         return objective(job.folder)
 
     one.__module__ = task.__module__

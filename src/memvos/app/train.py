@@ -86,7 +86,8 @@ def _told_to_ranks(folder: Path) -> Iterator[None]:
 
 def instantiate_all(group: dict[str, Any] | None) -> list[Any]:
     """Build every entry of a group (callbacks, loggers); entries set to null are left out."""
-    return [instantiate(entry) for entry in (group or {}).values() if entry is not None]
+    entries = {name: entry for name, entry in (group or {}).items() if entry is not None}
+    return list(instantiate(entries).values())  # as one, so that a fault names its entry
 
 
 def _callbacks(settings: dict[str, Any]) -> list[Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import yaml
 
-from memvos.errors import InputError
+from memvos.errors import InputError, check_number
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
 from memvos.model.memory_read import Kernel, MemoryRead, Softmax, TopK
@@ -89,10 +88,8 @@ def with_read(model: VOSModel, overrides: Mapping[str, Any]) -> VOSModel:
     read = read_of(model)
     if read is None:
         raise InputError(f"{type(model).__name__} has no memory read to set {', '.join(overrides)} of")
-    for name, kind, what in (("top_k", Integral, "a whole number"), ("kernel", Real, "a number")):
-        value = overrides.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or not value > 0):
-            raise InputError(f"expected {name} as {what} above 0, or None to switch it off, got {value!r}")
+    check_number("top_k", overrides.get("top_k"), 1, off=True)
+    check_number("kernel", overrides.get("kernel"), 0, whole=False, above=True, off=True)
     settings = {**selected(read), **overrides}
     sigma, top_k = settings["kernel"], settings["top_k"]
     return model.having(read=MemoryRead(_selection(sigma, top_k), read.similarity).train(read.training))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from memvos.errors import InputError
+from memvos.errors import InputError, check_number
 
 
 def read_frame(frame: Any) -> Tensor:
@@ -57,7 +56,7 @@ class FrameSize:
         Raises:
             InputError: if `short_side` is no number of pixels.
         """
-        check_short_side(short_side)
+        check_number("short_side", short_side, 1, off=True)
         inner = size
         if short_side is not None and min(size) > short_side:
             inner = tuple(max(1, int(side * short_side / min(size))) for side in size)
@@ -94,18 +93,6 @@ class FrameSize:
         if self.inner != self.size:
             maps = F.interpolate(maps, self.size, mode="bilinear", align_corners=False)
         return maps
-
-
-def check_short_side(short_side: Any) -> None:
-    """Refuse what is neither None nor a number of pixels.
-
-    Raises:
-        InputError: if so.
-    """
-    whole = isinstance(short_side, Integral) and not isinstance(short_side, bool)
-    if short_side is None or (whole and short_side >= 1):
-        return
-    raise InputError(f"expected short_side as a whole number of pixels from 1, or None (null), got {short_side!r}")
 
 
 def _with_small_ones(shrunk: Tensor, masks: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ _HOME = {
     "split_batch": "batch",
     "ChannelsLast": "callbacks",
     "CollapseDetector": "callbacks",
+    "Divergence": "callbacks",
+    "DivergenceDetector": "callbacks",
     "Progress": "callbacks",
     "QualityCollapse": "callbacks",
     "ReadMonitor": "callbacks",

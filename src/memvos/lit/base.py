@@ -12,6 +12,8 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from memvos.errors import InputError, check_number
+
 
 def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Facts as they may stand in a checkpoint.
@@ -47,9 +49,13 @@ def by_steps(
         factors: {part of a parameter's name: factor of its learning rate}; several that fit are multiplied.
 
     Raises:
-        ValueError: if a factor's name fits no part of the network.
+        InputError: if a factor's name fits no part of the network, or the optimiser refuses its settings.
     """
-    made = optimizer(_groups(module, optimizer, factors))
+    groups = _groups(module, optimizer, factors)
+    try:
+        made = optimizer(groups)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"optimizer: {error}; correct learning_rate, or the settings of optimizer") from error
     return {"optimizer": made, "lr_scheduler": {"scheduler": scheduler(made), "interval": "step"}}
 
 
@@ -59,10 +65,12 @@ def _groups(
     """One group per learning-rate factor."""
     names = [name for name, _ in (*module.named_modules(), *module.named_parameters())]  # absent parts are modules too
     if idle := [part for part in factors if not any(part in name for name in names)]:
-        raise ValueError(f"no part of the network is named like {', '.join(idle)}; correct lit.learning_rate_factors")
+        raise InputError(f"no part of the network is named like {', '.join(idle)}; correct lit.learning_rate_factors")
     groups: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         fitting = [factor for part, factor in factors.items() if part in name]
         groups.setdefault(math.prod(fitting), []).append(parameter)
     base = optimizer.keywords["lr"] if factors else None
+    if base is not None:
+        check_number("learning_rate", base, 0, whole=False)
     return [{"params": group, **({} if base is None else {"lr": base * factor})} for factor, group in groups.items()]

@@ -11,11 +11,16 @@ from pytorch_lightning.callbacks import Callback, ProgressBar
 from tqdm import tqdm
 
 from memvos.data.clip import ClipBatch
+from memvos.errors import RunFailed, check_number
 from memvos.lit.read_watch import ReadWatch
 
 
-class QualityCollapse(RuntimeError):
+class QualityCollapse(RunFailed):
     """The quality head puts out nothing but (almost) zero, and would not recover."""
+
+
+class Divergence(RunFailed):
+    """The loss is no finite number any more, and would not become one again."""
 
 
 class ChannelsLast(Callback):
@@ -35,6 +40,8 @@ class CollapseDetector(Callback):
 
     def __init__(self, floor: float = 0.05, patience: int = 500, check_every: int = 25) -> None:
         """Stop when the mean predicted score of `patience` steps on end was below `floor`; look every `check_every`."""
+        check_number("patience", patience, 1)
+        check_number("check_every", check_every, 1)
         self.floor, self.patience, self.check_every = floor, patience, check_every
         self._below: torch.Tensor | int = 0  # stays on the device between looks
 
@@ -66,10 +73,35 @@ class CollapseDetector(Callback):
         self._below = state_dict["below"]
 
 
+class DivergenceDetector(Callback):
+    """Stop a training whose loss has become infinite or NaN; what it would leave is of no use."""
+
+    def __init__(self, check_every: int = 25) -> None:
+        """Look at the loss of every n-th batch: a look waits for the device, and NaN stays."""
+        check_number("check_every", check_every, 1)
+        self.check_every = check_every
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: ClipBatch, batch_idx: int
+    ) -> None:
+        """Look, if it is time, and after the last step.
+
+        Raises:
+            Divergence: if the loss is not finite.
+        """
+        last = trainer.global_step == trainer.max_steps
+        if ((batch_idx + 1) % self.check_every == 0 or last) and not torch.isfinite(outputs["loss"]):
+            raise Divergence(
+                f"the loss is {float(outputs['loss'])} at step {trainer.global_step}: the training has diverged. Train "
+                "again from the start with a smaller learning_rate or with trainer.gradient_clip_val=1.0"
+            )
+
+
 class ReadMonitor(Callback):
     """Log now and then how far the logits of the memory read spread; near 0, every memory position is read alike."""
 
     def __init__(self, every_steps: int = 100) -> None:
+        check_number("every_steps", every_steps, 1)
         self.every_steps = every_steps
         self._watch: ReadWatch | None = None
 

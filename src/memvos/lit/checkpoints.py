@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from memvos.data.clip import ClipBatch
+from memvos.errors import check_number
 
 LAST, FINAL = "last.ckpt", "final.ckpt"
 AGREE_EVERY = 10
@@ -32,6 +33,8 @@ class Checkpoints(Checkpoint):
 
     def __init__(self, folder: str | Path, every_minutes: float = 10, every_steps: int | None = None) -> None:
         """Where, and how often, whichever comes first; `every_steps` None goes by the clock alone."""
+        check_number("every_minutes", every_minutes, 0, whole=False)
+        check_number("every_steps", every_steps, 1, off=True)
         self.folder = Path(folder)
         self.every_minutes, self.every_steps = every_minutes, every_steps
         self._asked_to_stop = False

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from memvos.data.clip import ClipBatch, normalise
+from memvos.errors import check_number
 from memvos.lit.base import by_steps, plain
 from memvos.lit.validation import evenly_picked, is_due, tell
 from memvos.model.detector import Detector, targets_of
@@ -68,6 +69,9 @@ class ProposalRecall(Callback):
 
     def __init__(self, every_steps: int = 1000, videos: int | None = 8, every_frames: int = 4) -> None:
         """How often, on how many videos (None: all), and on every how many of their frames."""
+        check_number("every_steps", every_steps, 1)
+        check_number("videos", videos, 0, off=True)
+        check_number("every_frames", every_frames, 1)
         self.every_steps, self.videos, self.every_frames = every_steps, videos, every_frames
         self.latest: dict[str, float] = {}
         self._step = 0

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback, WeightAveraging
 
 from memvos.data.clip import ClipBatch
 from memvos.data.trees import Video
+from memvos.errors import check_number
 from memvos.lit.recall_watch import LEAST
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
 from memvos.metrics import summarise
@@ -29,6 +30,8 @@ class Validation(Callback):
         self, every_steps: int = 1000, videos: int | None = 8, memory: str | Mapping[str, Any] = "qdmn"
     ) -> None:
         """How often, on how many of the videos (evenly picked; None: all), and with which memory."""
+        check_number("every_steps", every_steps, 1)
+        check_number("videos", videos, 0, off=True)
         self.every_steps, self.videos, self.memory = every_steps, videos, memory
         self.latest: dict[str, float] = {}
         self._step = 0

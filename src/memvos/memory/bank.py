@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
 
+from memvos.errors import check_number, check_switch
 from memvos.memory.eviction import Record, evict
 from memvos.memory.references import References
 from memvos.memory.scores import AVERAGES, FrameScore
@@ -24,6 +24,7 @@ _CHOICES = {
     "eviction_score": ("normalised", "raw"),
     "degenerate": ("raw", "reject"),
 }
+_SWITCHES = ("retry", "strict_limit", "keep_previous", "keep_annotated", "pin_annotated", "restart")
 
 
 @dataclass(frozen=True)
@@ -302,10 +303,10 @@ def _check_options(options: dict[str, Any]) -> None:
     for name, known in _CHOICES.items():
         if options[name] not in known:
             raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {options[name]!r}")
-    for name, least in (("every", 1), ("beta", 0), ("sigma", 0)):
-        value = options[name]
-        kind, what = (Real, "a number") if name == "sigma" else (Integral, "a whole number")
-        if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or not value >= least):
-            raise ValueError(f"expected {name} to be {what} from {least} on, or None to switch it off, got {value!r}")
+    check_number("every", options["every"], 1, off=True)
+    check_number("beta", options["beta"], 0, off=True)
+    check_number("sigma", options["sigma"], 0, whole=False, off=True)
+    for name in _SWITCHES:
+        check_switch(name, options[name])
     if not (options["keep_annotated"] or options["keep_previous"]):
         raise ValueError("expected keep_annotated or keep_previous, got neither: the bank would be empty")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from memvos.errors import InputError
 from memvos.model.qam import AcceptAll
 
 
@@ -172,9 +173,9 @@ class VOSModel(nn.Module, ABC):
         """Wrap (B, 3, H, W) so that its features are computed at most once for both verbs."""
         height, width = image.shape[-2:]
         if height % self.pad_to or width % self.pad_to:
-            raise ValueError(
+            raise InputError(
                 f"expected image height and width in multiples of {self.pad_to}, got {height}×{width}; "
-                "pad the image (memvos.Segmenter does)"
+                "pad the image (memvos.Segmenter does); training clips are of data.size"
             )
         return Query(image, self.encode, place)
 
