@@ -71,8 +71,12 @@ def test_files_are_written_by_the_first_rank_of_the_first_node(monkeypatch, node
     assert is_first_rank() == first
 
 
+def starting_from(path):
+    return {"weights": path and str(path), "model": {}}
+
+
 def test_without_a_file_nothing_is_loaded():
-    assert start_from(CopyFirst(), None, complete=True) is None
+    assert start_from(CopyFirst(), starting_from(None)) is None
 
 
 class Network(CopyFirst):
@@ -86,7 +90,7 @@ class Network(CopyFirst):
 def test_what_was_loaded_is_counted(tmp_path):
     model, trained = Network(), Network()
     save_model(trained, tmp_path / "w.ckpt", {})
-    found = start_from(model, str(tmp_path / "w.ckpt"), complete=True)
+    found = start_from(model, starting_from(tmp_path / "w.ckpt"))
     assert found == {
         "path": str(tmp_path / "w.ckpt"),
         "sha256": file_digest(tmp_path / "w.ckpt"),
@@ -109,7 +113,7 @@ def test_parts_that_are_left_out_are_told(tmp_path, capsys):
     model, trained = Network(), Wider()
     model.prior = nn.Identity()
     save_model(trained, tmp_path / "w.ckpt", {})
-    assert start_from(model, str(tmp_path / "w.ckpt"))["left_out"] == 2
+    assert start_from(model, starting_from(tmp_path / "w.ckpt"))["left_out"] == 2
     assert "w.ckpt: parts that this network lacks are left out: prior" in capsys.readouterr().err
 
 

@@ -46,10 +46,11 @@ def released(model, layout=QDMN_RELEASED):
     return {layout.released(name): tensor for name, tensor in model.state_dict().items()}
 
 
-def reload(configuration, path, **changes):
+def reload(configuration, path, training=False, **changes):
     torch.manual_seed(1)
-    fresh = build({**configuration, **changes})
-    return fresh, load_weights(fresh, path)
+    changed = {**configuration, **changes}
+    fresh = build(changed)
+    return fresh, load_weights(fresh, path, changed, training)
 
 
 def test_a_model_without_weights_is_ready_for_inference():
@@ -110,11 +111,24 @@ def test_released_names_go_out_again(tmp_path, model, configuration):
     assert all(torch.equal(written[name], tensor) for name, tensor in released(model).items())
 
 
-def test_a_stem_of_the_single_object_stage_gains_an_orthogonal_channel(tmp_path, model, configuration):
+@pytest.fixture
+def single_object(tmp_path, model):
+    """A released checkpoint of the single-object stage: its stem knows no other objects."""
     state = released(model)
     state["mask_rgb_encoder.conv1.weight"] = state["mask_rgb_encoder.conv1.weight"][:, :4]
     torch.save(state, tmp_path / "w.pth")
-    stem = reload(configuration, tmp_path / "w.pth")[0].memory_encoder.trunk.conv1.weight
+    return tmp_path / "w.pth"
+
+
+def test_a_stem_of_the_single_object_stage_gains_zeros_which_change_nothing(single_object, model, configuration):
+    loaded, report = reload(configuration, single_object)
+    assert loaded.memory_encoder.trunk.conv1.weight[:, 4].count_nonzero() == 0
+    assert report.missing == ("memory_encoder.trunk.conv1.weight[:, 4:]",)
+    assert equal(loaded, reload(configuration, single_object)[0])
+
+
+def test_a_training_starts_it_with_an_orthogonal_channel(single_object, model, configuration):
+    stem = reload(configuration, single_object, training=True)[0].memory_encoder.trunk.conv1.weight
     assert torch.equal(stem[:, :4], model.memory_encoder.trunk.conv1.weight[:, :4])
     rows = stem[:, 4].flatten(1)
     torch.testing.assert_close(rows @ rows.T, torch.eye(4), rtol=0, atol=1e-5)
@@ -247,6 +261,55 @@ def test_a_network_without_a_released_layout_is_written_in_our_own(tmp_path, mod
     model.layouts = ()
     with pytest.raises(InputError, match=r"QDMN has no released layout; write .ckpt or .safetensors"):
         save_model(model, tmp_path / "w.pth", configuration)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"quality": "qam"}, "activations relu, relu, the network has relu, sigmoid; write"),
+        ({"quality": "qam_normed"}, "activations relu, relu, the network has relu, sigmoid; write"),
+        ({"quality": "none", "prior": "none"}, r"parts that this network lacks \(concat_conv, score\); write"),
+    ],
+)
+def test_what_the_authors_code_would_read_as_another_network_is_not_written_for_it(tmp_path, parts, message):
+    changed = without_sources(compose("qdmn_small", {**OPTIONS, **PARTS, **parts}))
+    with pytest.raises(InputError, match=message):
+        save_model(build(changed), tmp_path / "w.pth", changed)
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_weights_are_not_read_through_other_settings_than_they_were_trained_with(tmp_path, suffix):
+    trained = without_sources(compose("qdmn_small", {**OPTIONS, "quality": "qam_released"}))
+    save_model(build(trained), tmp_path / f"w{suffix}", trained)
+    head = compose("qdmn_small", {"quality": "qam"})["quality"]
+    expected = (
+        r"trained with model.quality.activations=\['relu', 'relu'\], the network has \['relu', 'sigmoid'\]; choose"
+    )
+    with pytest.raises(InputError, match=expected):
+        reload(trained, tmp_path / f"w{suffix}", quality=head)
+    with pytest.raises(InputError, match=r"trained with model\.aspp_rates=\[.*\], the network has \[1, 2, 5\]"):
+        reload(trained, tmp_path / f"w{suffix}", aspp_rates=[1, 2, 5])
+
+
+def test_a_networks_own_settings_count_under_a_plugin_too(tmp_path):
+    stm = without_sources(compose("stm_small", {}))
+    save_model(build(stm), tmp_path / "w.ckpt", stm)
+    plugin = without_sources(compose("qam_plugin_small", {}))
+    backbone = {**plugin["network"]["backbone"], "output_stride": 4}
+    other = {**plugin, "network": {**plugin["network"], "backbone": backbone}}
+    with pytest.raises(InputError, match=r"trained with model\.network\.backbone\.output_stride=8, the network has 4"):
+        load_weights(build(plugin), tmp_path / "w.ckpt", other)
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_parts_that_an_import_left_fresh_stay_known_as_such(tmp_path, model, suffix):
+    fresh = ("aspp.fuse.conv.weight", "quality.fc1.weight")
+    save_model(model, tmp_path / f"q{suffix}", compose("qdmn_small", {**OPTIONS, **PARTS}), fresh)
+    report = load_weights(model, tmp_path / f"q{suffix}")
+    assert report.missing == fresh
+    assert len(report.matched) == len(model.state_dict()) - 2
+    with pytest.raises(InputError, match=r"were never trained; write \.ckpt"):
+        save_model(model, tmp_path / "q.pth", {}, report.missing)
 
 
 def test_an_unknown_suffix_is_refused_before_writing(tmp_path, model, configuration):

@@ -48,7 +48,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     torch.manual_seed(settings["seed"])
 
     model = build_model(settings["model"], settings["weights"])
-    weights = start_from(model, settings["weights"], complete=not settings["untrained"])
+    weights = start_from(model, settings)
     if weights is None and model.needs_weights and not settings["untrained"]:
         raise InputError("no weights to evaluate; give weights=FILE (or untrained=true for random ones)")
     tree = instantiate(data_of(settings, "split"))

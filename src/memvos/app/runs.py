@@ -95,20 +95,22 @@ def build_model(config: dict[str, Any], weights: str | None) -> Any:
     return instantiate(config if weights is None else without_sources(config))
 
 
-def start_from(model: Any, path: str | None, complete: bool = False) -> dict[str, Any] | None:
-    """Load weights into the model, every tensor of which must be there and fit; say what was loaded.
+def start_from(model: Any, settings: Mapping[str, Any], training: bool = False) -> dict[str, Any] | None:
+    """Load the weights of the settings, if any, into their model; say what was loaded.
 
     Raises:
-        InputError: if weights do not fit; if `complete`, also if they leave parts of the model as they started, which a
-            training may go on from.
+        InputError: if weights do not fit; also if they leave parts of the model as they started, unless a training
+            starts from them or `untrained` is set.
     """
+    path = settings["weights"]
     if path is None:
         return None
     from memvos.model.checkpoints import load_weights
     from memvos.model.layouts import is_neutral
     from memvos.model.state_files import abridged
 
-    report = load_weights(model, path)
+    report = load_weights(model, path, settings["model"], training)
+    complete = not (training or settings.get("untrained"))
     if complete and (fresh := [name for name in report.missing if not is_neutral(name)]):
         raise InputError(
             f"{path}: holds nothing for {abridged(fresh)}; train those parts first, or choose them away "

@@ -61,7 +61,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     model = build_model(settings["model"], settings["weights"])
     module = instantiate({**settings["lit"], "model": None}, model=model)
     module.remember(model=settings["model"])
-    weights = start_from(model, settings["weights"])
+    weights = start_from(model, settings, training=True)
     datamodule = instantiate(data_of(settings, "stage"), batch_size=batch.per_device)
     if settings["check_data"] and is_first_rank():
         raise_data_faults(datamodule.trees)

@@ -178,13 +178,14 @@ def _stage(block: type, in_channels: int, channels: int, count: int, stride: int
     return nn.Sequential(first, *rest)
 
 
-def extend_stem(weight: Tensor, channels: int) -> Tensor:
-    """Append orthogonal input channels to a stem weight (C, c, 7, 7) until it has `channels`."""
+def extend_stem(weight: Tensor, channels: int, orthogonal: bool = True) -> Tensor:
+    """Append input channels, orthogonal or zero, to a stem weight (C, c, 7, 7) until it has `channels`."""
     lacking = channels - weight.shape[1]
     if lacking <= 0:
         return weight
-    extra = torch.empty(weight.shape[0], lacking, *weight.shape[2:])
-    nn.init.orthogonal_(extra)
+    extra = torch.zeros(weight.shape[0], lacking, *weight.shape[2:])
+    if orthogonal:
+        nn.init.orthogonal_(extra)
     return torch.cat([weight, extra.to(weight)], dim=1)
 
 

@@ -6,8 +6,7 @@ Nothing in a file is executed: tensors only, and a configuration may only name c
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,20 +17,21 @@ from memvos.errors import InputError
 from memvos.model.backbone import extend_stem
 from memvos.model.composition import build, compose, with_options, without_sources
 from memvos.model.interface import VOSModel
-from memvos.model.layouts import FOREIGN, Layout
+from memvos.model.layouts import FOREIGN, Layout, is_neutral
 from memvos.model.state_files import (
     LoadReport,
     abridged,
     check_finite,
     check_shapes,
-    read_file,
     write_pickled,
     write_safetensors,
 )
+from memvos.model.weight_file import WeightFile, read_weights, write_weights
 
-PREFIX = "model."  # of a network's tensors in a training checkpoint
 TRUNK = "query_encoder.trunk."
 INSIDE = "network."  # of the tensors of a network that a plugin is on
+SETTLED = ("activations", "norm", "aspp_rates", "output_stride")
+"""Keys of a model's configuration that change no tensor's shape, and yet must stay as they were trained."""
 
 
 def load_model(name: str, weights: str | Path | None = None, **options: Any) -> VOSModel:
@@ -58,9 +58,10 @@ def load_checkpoint(
 ) -> tuple[VOSModel, LoadReport, dict[str, Any]]:
     """As `load_model`; returns the network, what was loaded, and the network's configuration as a plain dictionary."""
     options = dict(options or {})
-    tensors, stored = _read(weights)
+    file = read_weights(weights)
+    stored = file.configuration
     if stored is None:
-        released = "score.fc2.weight" in tensors and "quality" not in options
+        released = "score.fc2.weight" in file.tensors and "quality" not in options
         configuration = compose(name, {**options, **({"quality": "qam_released"} if released else {})})
     else:
         expected = compose(name, {})["_target_"]
@@ -70,42 +71,53 @@ def load_checkpoint(
             )
         configuration = with_options(name, stored, options)
     model = build(without_sources(configuration))
-    report = _fit(model, tensors, str(weights))
-    return model.eval(), report, configuration
+    _check_settings(stored or {}, configuration, file.source)
+    return model.eval(), _fit(model, file), configuration
 
 
-def load_weights(model: VOSModel, weights: str | Path) -> LoadReport:
+def load_weights(
+    model: VOSModel, weights: str | Path, configuration: Mapping[str, Any] | None = None, training: bool = False
+) -> LoadReport:
     """Load the weights of any kind of checkpoint into a network that is already built.
 
+    Args:
+        model: the network.
+        weights: the file.
+        configuration: of the network; given one, what has no tensors and yet must be as it was trained is compared.
+        training: a training starts here: channels that a stem lacks start orthogonal, as published, not at zero, which
+            leaves the network what it was.
+
     Raises:
-        InputError: if the file is damaged or of another network.
+        InputError: if the file is damaged, of another network, or of one with other settings.
         FileNotFoundError: if there is no such file.
     """
-    return _fit(model, _read(weights)[0], str(weights))
+    file = read_weights(weights)
+    if configuration is not None:
+        _check_settings(file.configuration or {}, configuration, file.source)
+    return _fit(model, file, training)
 
 
-def save_model(model: VOSModel, path: str | Path, configuration: Mapping[str, Any]) -> None:
+def save_model(model: VOSModel, path: str | Path, configuration: Mapping[str, Any], fresh: Iterable[str] = ()) -> None:
     """Write a network; the suffix decides how.
 
     .ckpt and .safetensors hold memvos's names and the configuration, so that `load_model` needs nothing else; .pth
     holds the names of the released checkpoint, for the authors' code.
 
+    Args:
+        model: the network.
+        path: where to.
+        configuration: of the network.
+        fresh: names of its tensors that were never trained, kept beside them.
+
     Raises:
-        InputError: if the suffix is unknown, the network has no released layout or parts that it lacks, or the file
+        InputError: if the suffix is unknown, the authors' code would read the network as another one, or the file
             cannot be written.
     """
     path = Path(path)
-    tensors = model.state_dict()
-    if path.suffix == ".safetensors":
-        write_safetensors(path, tensors, {"model": configuration})
-    elif path.suffix == ".ckpt":
-        named = {PREFIX + key: tensor for key, tensor in tensors.items()}
-        write_pickled(path, {"state_dict": named, "hyper_parameters": {"model": dict(configuration)}})
+    if path.suffix in (".ckpt", ".safetensors"):
+        write_weights(path, model.state_dict(), configuration, fresh)
     elif path.suffix == ".pth":
-        layouts = getattr(model, "layouts", ())
-        if not layouts:
-            raise InputError(f"{type(model).__name__} has no released layout; write .ckpt or .safetensors")
-        write_pickled(path, {layouts[0].released(key): tensor for key, tensor in tensors.items()})
+        write_pickled(path, _released(model, tuple(fresh)))
     else:
         raise InputError(f"{path}: unknown kind of weight file {path.suffix!r}; write .ckpt, .safetensors or .pth")
 
@@ -113,7 +125,7 @@ def save_model(model: VOSModel, path: str | Path, configuration: Mapping[str, An
 def import_checkpoint(name: str, source: str | Path, destination: str | Path) -> LoadReport:
     """Turn a checkpoint of any known kind into another (see `save_model`); returns what was loaded."""
     model, report, configuration = load_checkpoint(name, source)
-    save_model(model, destination, configuration)
+    save_model(model, destination, configuration, [key for key in report.missing if not is_neutral(key)])
     return report
 
 
@@ -125,87 +137,71 @@ def import_backbone(source: str | Path, destination: str | Path) -> LoadReport:
     """
     if Path(destination).suffix != ".safetensors":
         raise InputError(f"{destination}: a backbone is written as .safetensors; give such a name")
-    tensors, configuration = _read(source)
-    trunk = {key.removeprefix(TRUNK): value for key, value in tensors.items() if key.startswith(TRUNK)}
-    if configuration is None or not trunk:
+    file = read_weights(source)
+    trunk = file.of(TRUNK).tensors
+    if file.configuration is None or not trunk:
         raise InputError(f"{source}: no query encoder of a memvos checkpoint in it; give a training's final.ckpt")
     counters = {key for key in trunk if key.endswith("num_batches_tracked")}
     kept = {key: value.half() for key, value in trunk.items() if key not in counters}
-    write_safetensors(destination, kept, {"backbone": configuration["backbone"]})
+    write_safetensors(destination, kept, {"backbone": file.configuration["backbone"]})
     renamed = {TRUNK + key: key for key in kept}
-    return LoadReport(str(source), tuple(sorted(kept)), renamed, (), tuple(sorted(tensors.keys() - renamed.keys())))
+    others = tuple(sorted(file.tensors.keys() - renamed.keys()))
+    return LoadReport(str(source), tuple(sorted(kept)), renamed, (), others)
 
 
-def _read(weights: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
-    """Tensors by name without wrappers and prefixes, and the configuration stored beside them, if any."""
-    content = read_file(weights)
-    stored = _stored(content.pop("__metadata__", {}), content, weights)
-    if isinstance(content.get("state_dict"), dict):
-        content = {
-            key.removeprefix(PREFIX): value
-            for key, value in content["state_dict"].items()
-            if str(key).startswith(PREFIX)
-        }
-    elif isinstance(content.get("network"), dict):
-        content = content["network"]
-    content = {str(key): value for key, value in content.items()}
-    if content and all(key.startswith("module.") for key in content):
-        content = {key.removeprefix("module."): value for key, value in content.items()}
-    strangers = [key for key, value in content.items() if not isinstance(value, Tensor)]
-    if strangers or not content:
-        raise InputError(
-            f"{weights}: no weights of a network in it (it holds {abridged(list(content)) or 'nothing'}); "
-            "give a state_dict, a training checkpoint of memvos or a released checkpoint"
-        )
-    return content, stored
+def _released(model: VOSModel, fresh: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors under the names of the released checkpoint, if the authors' code would build the same network."""
+    layouts: tuple[Layout, ...] = getattr(model, "layouts", ())
+    if not layouts:
+        raise InputError(f"{type(model).__name__} has no released layout; write .ckpt or .safetensors")
+    layout, remedy = layouts[0], "write .ckpt or .safetensors"
+    _check_head(model, layout, remedy)
+    tensors = {layout.released(key): tensor for key, tensor in model.state_dict().items()}
+    if lacking := layout.parts - {name.split(".")[0] for name in tensors}:
+        raise InputError(f"{layout.title} has parts that this network lacks ({abridged(lacking)}); {remedy}")
+    if fresh:
+        raise InputError(f"{abridged(fresh)} were never trained; write .ckpt or .safetensors, which say so")
+    return tensors
 
 
-def _stored(metadata: Mapping[str, Any], content: Mapping[str, Any], weights: str | Path) -> dict[str, Any] | None:
-    """The network's configuration that a file of memvos holds; None in any other."""
-    try:
-        stored = json.loads(metadata["model"]) if "model" in metadata else None
-    except ValueError:
-        stored = metadata["model"]
-    if "hyper_parameters" in content:
-        facts = content["hyper_parameters"]
-        stored = facts.get("model") if isinstance(facts, dict) else facts
-    if stored is None or isinstance(stored, dict):
-        return stored
-    raise InputError(
-        f"{weights}: expected the configuration of a network in it, got {str(stored)[:40]!r}; it is damaged, or not a "
-        "checkpoint of memvos"
-    )
-
-
-def _fit(model: VOSModel, tensors: dict[str, Tensor], source: str) -> LoadReport:
+def _fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadReport:
     """Load tensors under our names or a released layout's, strictly; weights of a network fit into a plugin on it."""
-    network = getattr(model, "network", None)
-    if isinstance(network, VOSModel) and not any(key.startswith(INSIDE) for key in tensors):
-        return _of_plugin(model, _fit(network, tensors, source))
+    network, source = getattr(model, "network", None), file.source
+    if isinstance(network, VOSModel) and not any(key.startswith(INSIDE) for key in file.tensors):
+        return _of_plugin(model, _fit(network, file, training))
     own = model.state_dict()
-    layout = _layout(model, tensors, source)
-    _check_activations(model, layout, source)
-    names = {key: key if layout is None else layout.ours(key) for key in tensors}
-    loaded = {names[key]: tensor for key, tensor in tensors.items()}
+    layout = _layout(model, file)
+    if layout is not None:
+        _check_head(model, layout, "choose model/quality=qam_released")
+    names = {key: key if layout is None else layout.ours(key) for key in file.tensors}
+    loaded = {names[key]: tensor for key, tensor in file.tensors.items()}
     absent = tuple(name for name, part in model.named_children() if not part.state_dict())
     left_out = {name for name in loaded if name.split(".")[0] in absent}
     unexpected = loaded.keys() - own.keys() - left_out
     missing = own.keys() - loaded.keys()
-    fresh = {name for name in missing if layout is not None and layout.may_lack(name)}
-    if unexpected or missing - fresh:
+    lacking = {name for name in missing if layout is not None and layout.may_lack(name)}
+    if unexpected or missing - lacking:
         raise InputError(
-            f"{source}: does not fit {type(model).__name__}: missing {abridged(missing - fresh) or 'nothing'}, "
+            f"{source}: does not fit {type(model).__name__}: missing {abridged(missing - lacking) or 'nothing'}, "
             f"unexpected {abridged(unexpected) or 'nothing'}; "
             "choose the parts (backbone, prior, quality) that it was trained with"
         )
     loaded = {name: tensor for name, tensor in loaded.items() if name not in left_out}
-    if layout is not None and layout.stem in loaded:
-        loaded[layout.stem] = extend_stem(loaded[layout.stem], own[layout.stem].shape[1])
+    extended = _extend(loaded, own, layout.stem, training) if layout is not None else ()
     check_shapes(loaded, own, source, "choose the sizes that it was trained with")
     check_finite(loaded, source)
     model.load_state_dict(loaded, strict=False)
     renamed = {key: name for key, name in names.items() if key != name and name in loaded}
-    return LoadReport(source, tuple(loaded), renamed, tuple(sorted(fresh)), tuple(sorted(left_out)))
+    fresh = sorted({*lacking, *extended, *(own.keys() & file.fresh)})
+    matched = tuple(name for name in loaded if name not in file.fresh)
+    return LoadReport(source, matched, renamed, tuple(fresh), tuple(sorted(left_out)))
+
+
+def _extend(loaded: dict[str, Tensor], own: Mapping[str, Tensor], stem: str, training: bool) -> tuple[str, ...]:
+    """Give a stem the channels that it lacks; returns their name."""
+    given, wanted = loaded[stem].shape[1], own[stem].shape[1]
+    loaded[stem] = extend_stem(loaded[stem], wanted, orthogonal=training)
+    return (f"{stem}[:, {given}:]",) if given < wanted else ()
 
 
 def _of_plugin(model: VOSModel, report: LoadReport) -> LoadReport:
@@ -221,27 +217,43 @@ def _of_plugin(model: VOSModel, report: LoadReport) -> LoadReport:
     )
 
 
-def _check_activations(model: VOSModel, layout: Layout | None, source: str) -> None:
-    expected = None if layout is None else layout.activations
-    found = getattr(getattr(model, "quality", None), "activations", expected)
-    if expected is not None and found != expected:
+def _check_head(model: VOSModel, layout: Layout, remedy: str) -> None:
+    """A score head has the same tensors whatever its activations and norms are."""
+    quality = getattr(model, "quality", None)
+    found = getattr(quality, "activations", layout.activations)
+    if layout.activations is not None and found != layout.activations:
         raise InputError(
-            f"{source}: the score head of {layout.title} has activations {', '.join(expected)}, the network has "
-            f"{', '.join(found)}; choose model/quality=qam_released"
+            f"the score head of {layout.title} has activations {', '.join(layout.activations)}, the network has "
+            f"{', '.join(found)}; {remedy}"
         )
+    if layout.activations is not None and getattr(quality, "norm", "none") != "none":
+        raise InputError(f"the score head of {layout.title} has no norm, the network has {quality.norm}; {remedy}")
 
 
-def _layout(model: VOSModel, tensors: dict[str, Tensor], source: str) -> Layout | None:
+def _check_settings(stored: Mapping[str, Any], current: Mapping[str, Any], source: str, key: str = "model") -> None:
+    """What changes a network's output without changing its tensors is as it was when they were trained."""
+    if "network" in current and "network" not in stored:
+        return _check_settings(stored, current["network"], source, f"{key}.network")
+    for name in stored.keys() & current.keys():
+        place, was, now = f"{key}.{name}", stored[name], current[name]
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            _check_settings(was, now, source, place)
+        elif name in SETTLED and was != now:
+            raise InputError(f"{source}: was trained with {place}={was}, the network has {now}; choose {place}={was}")
+    return None
+
+
+def _layout(model: VOSModel, file: WeightFile) -> Layout | None:
     """The released layout the tensors are named by; None where they have our names."""
     layouts: tuple[Layout, ...] = getattr(model, "layouts", ())
     for layout in layouts:
-        if layout.signature <= tensors.keys():
+        if layout.signature <= file.tensors.keys():
             return layout
-    kind = next((title for title, name in FOREIGN.items() if name in tensors), None)
-    if kind is None and tensors.keys() & model.state_dict().keys():
+    kind = next((title for title, name in FOREIGN.items() if name in file.tensors), None)
+    if kind is None and file.tensors.keys() & model.state_dict().keys():
         return None
     known = ", ".join(["memvos", *(layout.title for layout in layouts)])
     raise InputError(
-        f"{source}: a checkpoint of {kind or 'another network'} (its first tensor is {next(iter(tensors))}), "
+        f"{file.source}: a checkpoint of {kind or 'another network'} (its first tensor is {next(iter(file.tensors))}), "
         f"{type(model).__name__} takes one of {known}; give such a file or choose the model that it belongs to"
     )

@@ -80,6 +80,11 @@ class Layout:
     activations: tuple[str, str] | None = None
     stem: str = "memory_encoder.trunk.conv1.weight"
 
+    @property
+    def parts(self) -> set[str]:
+        """First names of the released tensors: what the authors' network consists of."""
+        return {theirs.split(".")[0] for theirs, _ in self.prefixes}
+
     def ours(self, released: str) -> str:
         """The name in memvos.
 
@@ -139,8 +144,8 @@ FOREIGN = {
 
 
 def is_neutral(name: str) -> bool:
-    """May a checkpoint lack this tensor without loss: a convolution's bias in a trunk (0), or a counter?"""
-    return name.endswith("num_batches_tracked") or is_convolution_bias(name)
+    """May a checkpoint lack this without loss: a convolution's bias or a stem's channels in a trunk (0), a counter?"""
+    return name.endswith(("num_batches_tracked", ":]")) or is_convolution_bias(name)
 
 
 def is_convolution_bias(name: str) -> bool:

@@ -44,6 +44,7 @@ class QualityHead(nn.Module):
             raise InputError(f"unknown QAM norm {norm!r}; expected one of {NORMS}")
         self.grid, self.activations = grid, tuple(activations)
         width, hidden = width or channels // 4, hidden or channels
+        self.norm = norm
         self.input_norm = _norm(norm, channels)
         self.conv1 = nn.Conv2d(channels, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
