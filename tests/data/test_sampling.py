@@ -18,6 +18,12 @@ def test_the_youtube_curriculum_counts_annotated_frames():
     assert [MaxSkip("youtube").at(share) for share in (0, 0.15, 0.25, 0.35, 0.5, 0.8, 0.95)] == [1, 2, 3, 4, 5, 2, 1]
 
 
+def test_the_curriculum_of_mivos_is_one_list_in_frames_for_both_sets():
+    shares = (0, 0.15, 0.25, 0.35, 0.5, 0.85, 0.95)
+    assert [MaxSkip("mivos").at(share) for share in shares] == [5, 10, 15, 20, 25, 25, 5]
+    assert all(5 * MaxSkip("mivos_youtube").at(share) == MaxSkip("mivos").at(share) for share in shares)
+
+
 def test_a_curriculum_may_be_one_number_or_pairs():
     assert MaxSkip(7).at(0.3) == 7
     assert [MaxSkip([[0.5, 2], [1, 4]]).at(share) for share in (0.5, 0.6)] == [2, 4]

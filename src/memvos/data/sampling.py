@@ -18,10 +18,13 @@ MAX_SKIP = {
     "davis": ((0.1, 5), (0.2, 10), (0.3, 15), (0.4, 25), (0.7, 10), (0.9, 5), (1.0, 1)),
     "youtube": ((0.1, 1), (0.2, 2), (0.3, 3), (0.4, 4), (0.7, 5), (0.9, 2), (1.0, 1)),
     "bl30k": ((0.1, 5), (0.2, 10), (0.3, 15), (0.4, 20), (0.8, 25), (1.0, 10)),
+    "mivos": ((0.1, 5), (0.2, 10), (0.3, 15), (0.4, 20), (0.9, 25), (1.0, 5)),
+    "mivos_youtube": ((0.1, 1), (0.2, 2), (0.3, 3), (0.4, 4), (0.9, 5), (1.0, 1)),
 }
 """The released max-skip curricula: (share of the training until which it holds, annotated frames to skip at most).
 
-They widen, then narrow. YouTube-VOS is annotated at every fifth frame: 5 there are 25 frames of video.
+They widen, then narrow. YouTube-VOS is annotated at every fifth frame: 5 there are 25 frames of video. Those of MiVOS,
+whose training QDMN's began from, are one list in frames for both sets.
 """
 
 
