@@ -42,6 +42,21 @@ def test_a_folder_is_scored_and_written_as_csv(memvos, home, youtube):
     assert {row["category"] for row in tables["categories"]} == {"person", "yak", "hat"}
 
 
+def test_a_place_that_cannot_be_written_is_told_before_scoring(memvos, home, youtube, monkeypatch):
+    folder = predict(YouTubeTree(youtube.removeprefix("root="), "valid"), home / "masks")
+    (home / "file").touch()
+    monkeypatch.setattr("memvos.lit.folder_scores.score_folder", None)
+    code, _, error = memvos("data", "score", "youtube2019", folder, youtube, "workers=1", f"output={home}/file")
+    assert code == 2
+    assert "a file is in the way; choose another output=FOLDER" in error
+
+
+def test_a_missing_folder_of_masks_leaves_nothing_behind(memvos, home, youtube):
+    code, _, error = memvos("data", "score", "youtube2019", f"{home}/nowhere", youtube, "workers=1")
+    assert code == 2, error
+    assert not (home / "nowhere_scores").exists()
+
+
 def test_a_folder_is_not_scored_against_itself(memvos, davis_root):
     masks = davis_root / "Annotations/480p"
     code, _, error = memvos("data", "score", "davis2017", str(masks), f"root={davis_root}", "workers=1")

@@ -9,6 +9,7 @@ from typing import Any
 
 from memvos.app import data
 from memvos.app.arguments import split as split_options
+from memvos.app.runs import writable_folder
 from memvos.errors import InputError
 
 OPTIONS = ("split", "workers", "output", "equal")
@@ -24,10 +25,12 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
     tree = data.videos_of(name, split, overrides)
     equal = options.get("equal", "false").lower() == "true"
     workers = _number(options["workers"]) if "workers" in options else None
+    output = Path(options.get("output", f"{folder.rstrip('/')}_scores"))
+    if Path(folder).is_dir():  # or score_folder says so, and nothing is left behind
+        writable_folder(output, "output")
     objects = score_folder(tree, folder, workers, equal, progress=sys.stderr.isatty())
     result = {"data": name, "split": split, "fingerprint": tree.fingerprint(), "predictions": str(folder)}
     result |= {"protocol": tree.protocol, "sequences": len(tree.videos), **scores_of(objects, tree.seen)}
-    output = Path(options.get("output", f"{folder.rstrip('/')}_scores"))
     write_scores(output, result, objects)
     print(lines(result, output))
     return 0

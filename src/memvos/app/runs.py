@@ -19,8 +19,8 @@ def instantiate(config: Any, **arguments: Any) -> Any:
     return hydra_instantiate(config, _convert_="all", **arguments)
 
 
-def writable_folder(path: str | Path) -> Path:
-    """Make a folder.
+def writable_folder(path: str | Path, option: str = "output_dir") -> Path:
+    """Make a folder, which the user names by `option`.
 
     Raises:
         PermissionError: if nothing can be written there.
@@ -33,10 +33,10 @@ def writable_folder(path: str | Path) -> Path:
         probe.touch()
         probe.unlink()
     except (FileExistsError, NotADirectoryError) as error:
-        raise InputError(f"cannot write to {folder}: a file is in the way; choose another output_dir=FOLDER") from error
+        raise InputError(f"cannot write to {folder}: a file is in the way; choose another {option}=FOLDER") from error
     except OSError as error:
         reason = error.strerror or error
-        raise PermissionError(f"cannot write to {folder}: {reason}; choose another output_dir=FOLDER") from error
+        raise PermissionError(f"cannot write to {folder}: {reason}; choose another {option}=FOLDER") from error
     return folder
 
 
