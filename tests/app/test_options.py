@@ -35,6 +35,14 @@ def test_what_a_table_sets_by_itself_is_refused(key):
         Options.parse(["qdmn_table5", f"{key}=1"])
 
 
+def test_the_data_to_train_on_is_kept_apart_and_has_a_name():
+    options = Options.parse(["qdmn_table1", "data=davis2016", "train_data=paper", "+train_data.main.reverse=0"])
+    assert options.overrides == ["data=davis2016"]
+    assert options.train_data == ["data=paper", "+data.main.reverse=0"]
+    with pytest.raises(InputError, match="name the data set to train on, too"):
+        Options.parse(["qdmn_table1", "train_data.root=/x"])
+
+
 @pytest.mark.parametrize("line", [["a", "b"], [], ["scale=mini"], ["-m", "qdmn_table5"]])
 def test_exactly_one_table_is_expected(line):
     with pytest.raises(InputError, match="expected one table"):

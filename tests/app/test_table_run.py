@@ -12,6 +12,12 @@ def test_overrides_go_to_the_commands_that_know_them():
     assert split(given) == {"train": given[:3], "evaluate": given}
 
 
+def test_trainings_may_have_data_of_their_own():
+    given = ["data=davis2016", "data.root=/x", "scale=paper"]
+    found = split(given, ["data=paper", "data.youtube_root=/y"])
+    assert found == {"train": ["scale=paper", "data=paper", "data.youtube_root=/y"], "evaluate": given}
+
+
 def test_an_override_that_nobody_knows_is_told():
     with pytest.raises(UnknownKey, match=r"unknown config key 'data\.rot'; did you mean 'data\.root'"):
         split(["data=davis2016", "data.rot=/x"])

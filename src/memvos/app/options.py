@@ -11,11 +11,23 @@ from memvos.errors import InputError
 from memvos.paths import experiments_dir
 
 CONFIG_DIR = "--config-dir"
+TRAIN_DATA = ("train_data=", "train_data.", "+train_data.", "++train_data.")
 
 
 @dataclass
 class Options:
-    """The command line: the table's name, the runner's own options, and overrides for the jobs."""
+    """The command line: the table's name, the runner's own options, and overrides for the jobs.
+
+    Attributes:
+        name: of the table.
+        seeds: how many; None: what the table says.
+        jobs: how many at a time; None: what the machine has room for.
+        rows: the only ones, if any are named.
+        output: the table's folder; None: runs/NAME.
+        overrides: of every job whose configuration has the key.
+        train_data: overrides of the data of trainings, in place of those of the table's data (train_data=paper
+            train_data.root=FOLDER).
+    """
 
     name: str
     seeds: int | None = None
@@ -23,14 +35,15 @@ class Options:
     rows: tuple[str, ...] = ()
     output: Path | None = None
     overrides: list[str] = field(default_factory=list)
+    train_data: list[str] = field(default_factory=list)
 
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> Options:
         """Read the command line.
 
         Raises:
-            InputError: if there is no name, a key is the table's own to set, an option is not a number, or a folder of
-                configurations is not there.
+            InputError: if there is no name, a key is the table's own to set, an option is not a number, a folder of
+                configurations is not there, or the data to train on has no name.
         """
         arguments, overrides = _own_configs(arguments)
         names = [argument for argument in arguments if "=" not in argument and not argument.startswith("~")]
@@ -47,8 +60,12 @@ class Options:
                 options.rows = tuple(row for row in value.strip("[]").split(",") if row)
             elif key in ("output", "output_dir"):
                 options.output = Path(value)
+            elif argument.startswith(TRAIN_DATA):
+                options.train_data.append(argument.replace("train_data", "data", 1))
             elif argument != options.name:
                 options.overrides.append(argument)
+        if options.train_data and not any(argument.startswith("data=") for argument in options.train_data):
+            raise InputError("train_data.KEY= sets something of train_data=NAME; name the data set to train on, too")
         return options
 
 

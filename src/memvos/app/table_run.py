@@ -34,22 +34,29 @@ def reproduce(options: Options) -> int:
     """
     spec = _load(options.name)
     if spec.bench is not None:
+        if options.train_data:
+            raise InputError(f"{spec.name} measures time and trains nothing; leave train_data out")
         return bench_tables.reproduce(spec, _rows(spec, options.rows), options.overrides, options.output)
     processes.warm_up()
-    overrides = split(options.overrides)
-    base = composition.resolved(composition.compose("train", [*overrides["train"], "output_dir=planned"]))
-    scale, data = base["scale"], base["data"]["name"]
+    overrides = split(options.overrides, options.train_data)
+    base, scored = (
+        composition.resolved(composition.compose(command, [*overrides[command], "output_dir=planned"]))
+        for command in COMMANDS
+    )
+    scale, data, trained_on = base["scale"], scored["data"]["name"], base["data"]["name"]
     spec = spec.on(data).at(scale)
     devices = processes.devices() if base["trainer"]["devices"] == 1 else []
     parallel = options.jobs or len(devices) or cores(base["trainer"]["devices"])
-    if "workers" in base["data"] and not any(override.startswith("data.workers=") for override in options.overrides):
-        overrides = {command: [*given, f"data.workers={parallel}"] for command, given in overrides.items()}
+    for command, config in zip(COMMANDS, (base, scored), strict=True):
+        if "workers" in config["data"] and not any(one.startswith("data.workers=") for one in overrides[command]):
+            overrides[command] = [*overrides[command], f"data.workers={parallel}"]
     rows = _rows(spec, options.rows)
     seeds = range(options.seeds or spec.seeds.get(scale, 1))
     output = writable_folder(options.output or Path("runs") / spec.name)
-    results = output / "results" / f"{data}-{scale}"
+    trained = "" if trained_on == data else f"-trained_on_{trained_on}"
+    results = output / "results" / f"{data}-{scale}{trained}"
     with only_one(output):
-        _say(f"{spec.name}: {spec.title}. scale {scale}, data {data}, results in {results}")
+        _say(f"{spec.name}: {spec.title}. scale {scale}, data {data}, trained on {trained_on}, results in {results}")
         plan = Plan(spec, output, results, overrides, DataLook())
         plan.build(sorted({*seeds, *_seeds_in(results)}))
         jobs = plan.wanted(rows, seeds)
@@ -78,8 +85,12 @@ def cores(per_job: int | str = 1) -> int:
     return max(1, count // max(1, per_job))
 
 
-def split(overrides: Sequence[str]) -> dict[str, list[str]]:
+def split(overrides: Sequence[str], train_data: Sequence[str] = ()) -> dict[str, list[str]]:
     """Overrides by the commands they are for: every command whose configuration has the key.
+
+    Args:
+        overrides: of the whole table.
+        train_data: overrides of the data that trainings have in place of the table's.
 
     Raises:
         InputError: if neither has it.
@@ -93,6 +104,9 @@ def split(overrides: Sequence[str]) -> dict[str, list[str]]:
             found[command] = [one for one in found[command] if composition.key_of(one) != fault.key]
     if nowhere := [key for key in unknown[COMMANDS[0]] if all(key in faults for faults in unknown.values())]:
         raise unknown[COMMANDS[-1]][nowhere[0]]
+    if train_data:
+        others = (one for one in found["train"] if composition.key_of(one).split(".")[0] != "data")
+        found["train"] = [*others, *train_data]
     return found
 
 
