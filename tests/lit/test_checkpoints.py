@@ -71,6 +71,33 @@ def test_checkpoints_load_without_pickled_code_and_hold_plain_facts(fresh, clips
     assert all(name.startswith("model.") for name in final["state_dict"])
 
 
+def test_ctrl_c_in_the_last_step_lets_the_training_end(fresh, clips, tmp_path, fit, trainer_of):
+    fit(trainer_of(tmp_path, PressCtrlC(3)), fresh(), clips(), 2)
+    assert torch.load(tmp_path / "final.ckpt", weights_only=True)["global_step"] == 4
+
+
+def test_a_training_that_goes_on_from_its_last_step_leaves_its_averaged_weights(
+    fresh, clips, tmp_path, fit, trainer_of
+):
+    def trained(**options):
+        average = EMAWeightAveraging(decay=0.5)
+        fit(trainer_of(tmp_path, average, every_steps=4), fresh(), clips(), 2, **options)
+        return torch.load(tmp_path / "final.ckpt", weights_only=True)
+
+    whole = trained()
+    (tmp_path / "final.ckpt").unlink()
+    resumed = trained(resume=tmp_path / "last.ckpt")
+    assert resumed["global_step"] == 4
+    assert same(resumed["state_dict"], whole["state_dict"])
+
+
+def test_nothing_is_written_between_the_batches_of_the_step_after_going_on(fresh, clips, tmp_path, fit, trainer_of):
+    with pytest.raises(KeyboardInterrupt):
+        fit(trainer_of(tmp_path, PressCtrlC(1)), fresh(), clips(), 4, 2)
+    with pytest.raises(KeyboardInterrupt, match="Step 3 of 4"):
+        fit(trainer_of(tmp_path, PressCtrlC(2)), fresh(), clips(), 4, 2, resume=tmp_path / "last.ckpt")
+
+
 def test_a_second_ctrl_c_stops_at_once(fresh, clips, tmp_path, fit, trainer_of):
     with pytest.raises(KeyboardInterrupt, match="Stopped at once; the same command goes on from the last checkpoint"):
         fit(trainer_of(tmp_path, PressCtrlC(1, times=2)), fresh(), clips(), 2)

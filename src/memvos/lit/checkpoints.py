@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
 
 from memvos.data.clip import ClipBatch
 from memvos.errors import check_number
@@ -28,7 +28,8 @@ class Checkpoints(Checkpoint):
     """Write `last.ckpt` every so often and when interrupted, `final.ckpt` (weights only) at the end.
 
     A training resumed from last.ckpt gives the same weights, bit by bit, as one that was never interrupted. The first
-    Ctrl-C (or SIGTERM) finishes the optimiser step, writes last.ckpt and stops; a second one stops at once.
+    Ctrl-C (or SIGTERM) finishes the optimiser step, writes last.ckpt and stops, or ends the training if that was the
+    last step; a second one stops at once.
     """
 
     def __init__(self, folder: str | Path, every_minutes: float = 10, every_steps: int | None = None) -> None:
@@ -53,10 +54,13 @@ class Checkpoints(Checkpoint):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock and listen for Ctrl-C."""
-        self._step = trainer.global_step
         self._written = time.monotonic()
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the step the training goes on from, which is restored only now."""
+        self._step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: ClipBatch, batch_idx: int
@@ -72,7 +76,7 @@ class Checkpoints(Checkpoint):
         self._step = step
         stop, by_clock = False, False
         if trainer.world_size == 1 or step % AGREE_EVERY == 0:
-            stop = self._agreed(trainer, self._asked_to_stop)
+            stop = self._agreed(trainer, self._asked_to_stop) and step < trainer.max_steps
             by_clock = self._agreed(trainer, time.monotonic() - self._written > 60 * self.every_minutes)
         by_steps = self.every_steps is not None and step % self.every_steps == 0
         if stop or by_steps or by_clock:
@@ -84,8 +88,14 @@ class Checkpoints(Checkpoint):
                 "the same command goes on from there."
             )
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write final.ckpt."""
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write final.ckpt, of the averaged weights where they are kept.
+
+        A training that goes on from its last step comes here without `on_train_end`, by which they replace the others.
+        """
+        for callback in trainer.callbacks:
+            if isinstance(callback, WeightAveraging):
+                callback.on_train_end(trainer, pl_module)
         trainer.save_checkpoint(self.final, weights_only=True)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
