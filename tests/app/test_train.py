@@ -35,6 +35,16 @@ def test_a_finished_training_is_not_done_again(memvos, tiny, home):
     assert (home / "run" / "checkpoints" / "final.ckpt").stat().st_mtime_ns == before
 
 
+def test_a_finished_training_whose_weights_are_gone_is_done_again(memvos, tiny, home):
+    memvos("train", *tiny, *QUICK, "output_dir=run")
+    final = home / "run" / "checkpoints" / "final.ckpt"
+    final.unlink()
+    code, output, _ = memvos("train", *tiny, *QUICK, "output_dir=run")
+    assert code == 0
+    assert "finished already" not in output
+    assert final.is_file()
+
+
 def test_the_folder_of_another_training_is_not_touched(memvos, tiny, home):
     memvos("train", *tiny, *QUICK, "output_dir=run")
     code, _, error = memvos("train", *tiny, *QUICK, "output_dir=run", "seed=5")

@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvos.app import composition, provenance, sweep
+from memvos.app.plan import is_trained
 from memvos.app.runs import (
     build_model,
     check_numbers,
@@ -124,7 +125,7 @@ def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | Non
 
 
 def _already(folder: Path, record: dict[str, Any], resume: bool) -> dict[str, Any] | None:
-    """The provenance of the same training if it is finished; writes the new one if there is none.
+    """The provenance of the same training if it is finished and its weights are there; else writes the new one.
 
     Raises:
         InputError: if the folder holds another training.
@@ -135,7 +136,7 @@ def _already(folder: Path, record: dict[str, Any], resume: bool) -> dict[str, An
             f"{folder} holds another training ({provenance.difference(known, record)}); "
             "choose another output_dir=FOLDER, or delete it"
         )
-    if known.get("finished") and resume and known["fingerprint"] == record["fingerprint"]:
+    if resume and is_trained(folder, record["fingerprint"]):
         print(f"{folder} is finished already; nothing to do")
         return known
     if is_first_rank():
