@@ -43,6 +43,24 @@ def test_the_data_to_train_on_is_kept_apart_and_has_a_name():
         Options.parse(["qdmn_table1", "train_data.root=/x"])
 
 
+@pytest.mark.parametrize(
+    ("argument", "remedy"),
+    [
+        ("weights=a.ckpt", r"start from model\.backbone\.weights=FILE; memvos train weights=FILE"),
+        ("stage=main", r"write the stages of your own into a copy of its \.yaml file"),
+        ("+untrained=true", r"write the stages of your own into a copy of its \.yaml file"),
+        ("resume=false", "output=FOLDER, a new one, starts anew"),
+    ],
+)
+def test_what_would_train_other_networks_under_the_same_fingerprint_is_refused(argument, remedy):
+    with pytest.raises(InputError, match=f"= is set by the table itself; .*{remedy}"):
+        Options.parse(["qdmn_table5", argument])
+
+
+def test_the_split_is_the_users_to_choose():
+    assert Options.parse(["qdmn_table5", "split=val"]).overrides == ["split=val"]
+
+
 @pytest.mark.parametrize("line", [["a", "b"], [], ["scale=mini"], ["-m", "qdmn_table5"]])
 def test_exactly_one_table_is_expected(line):
     with pytest.raises(InputError, match="expected one table"):

@@ -7,11 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from memvos.app.arguments import whole_number
+from memvos.app.composition import key_of
 from memvos.errors import InputError
 from memvos.paths import experiments_dir
 
 CONFIG_DIR = "--config-dir"
 TRAIN_DATA = ("train_data=", "train_data.", "+train_data.", "++train_data.")
+SEVERAL = "choose with seeds=N and rows=ROW,ROW"
+AS_LISTED = "write the stages of your own into a copy of its .yaml file, and give that in place of NAME"
+REFUSED = {
+    **dict.fromkeys(("seed", "table", "row", "fingerprint"), SEVERAL),
+    **dict.fromkeys(("stage", "untrained"), AS_LISTED),
+    "weights": "network parts start from model.backbone.weights=FILE; memvos train weights=FILE starts from a whole one",
+    "resume": "what is done is kept and the rest goes on; output=FOLDER, a new one, starts anew",
+}
+"""Keys of the jobs that nobody but the table sets, and what to do instead."""
 
 
 @dataclass
@@ -52,8 +62,8 @@ class Options:
         options = cls(names[0], overrides=overrides)
         for argument in arguments:
             key, _, value = argument.partition("=")
-            if key.lstrip("+") in ("seed", "table", "row", "fingerprint"):
-                raise InputError(f"{key}= is set by the table itself; choose with seeds=N and rows=ROW,ROW")
+            if remedy := REFUSED.get(key_of(argument)):
+                raise InputError(f"{key}= is set by the table itself; {remedy}")
             if key in ("seeds", "jobs"):
                 setattr(options, key, whole_number(key, value))
             elif key == "rows":
