@@ -76,14 +76,17 @@ def test_provenance_names_everything_and_is_plain_json(training, tmp_path):
     assert {"python", "torch", "memvos"} <= set(again["packages"])
 
 
-def test_weights_of_a_run_are_known_by_its_fingerprint_and_others_by_their_hash(tmp_path):
+def test_weights_of_a_finished_run_are_known_by_its_fingerprint_and_others_by_their_hash(tmp_path):
     weights = tmp_path / "run" / "checkpoints" / "final.ckpt"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"abc")
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc", FIPS 180-2
     assert provenance.weights_identity(weights) == sha256
     provenance.write(tmp_path / "run", {"fingerprint": "mark"})
+    assert provenance.weights_identity(weights) == sha256
+    provenance.write(tmp_path / "run", {"fingerprint": "mark", "finished": "now"})
     assert provenance.weights_identity(weights) == "mark"
+    assert provenance.weights_identity(weights.replace(weights.with_name("last.ckpt"))) == sha256
 
 
 def test_half_a_record_is_no_record(tmp_path):
@@ -104,6 +107,29 @@ def test_a_network_that_is_borrowed_from_is_known_by_what_it_is(evaluation, tmp_
     assert marks["a"] == marks["b"] != marks["c"]
     planned = changed(evaluation, "model.source", provenance.weights_identity(tmp_path / "a"))
     assert provenance.of_evaluation(planned, "d") == marks["a"]  # as a table's plan names it before it is trained
+
+
+@pytest.mark.parametrize("key", ["model.backbone.weights", "lit.model.backbone.weights", "model.proposals.results"])
+def test_a_training_knows_every_file_of_its_network_by_its_content(training, tmp_path, key):
+    marks = {}
+    training = changed(training, "model.proposals", {})
+    for place, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / place).write_bytes(content)
+        marks[place] = provenance.of_training(changed(training, key, str(tmp_path / place)), "d")
+    assert marks["a"] == marks["b"] != marks["c"]
+
+
+def test_weights_that_are_shipped_are_known_by_their_content():
+    shipped = provenance.file_digest(provenance.SHIPPED / "small.safetensors")
+    assert provenance.by_content({"weights": "small", "depth": 18}) == {"weights": shipped, "depth": 18}
+
+
+def test_the_code_that_makes_masks_in_training_is_part_of_its_fingerprint_and_the_reports_is_not(training, monkeypatch):
+    seen = []
+    monkeypatch.setattr(provenance.source, "code_hash", lambda modules, files: seen.extend(modules) or "code")
+    provenance.of_training(training, "d")
+    assert {"memvos.decode.aggregate", "memvos.decode.masks", "memvos.lit.unroll"} <= set(seen)
+    assert not {"app", "report"} & {module.split(".")[1] for module in seen}
 
 
 def test_a_detector_and_kept_proposals_are_known_by_what_they_are(evaluation, tmp_path):

@@ -18,7 +18,7 @@ AS_LISTED = "write the stages of your own into a copy of its .yaml file, and giv
 REFUSED = {
     **dict.fromkeys(("seed", "table", "row", "fingerprint"), SEVERAL),
     **dict.fromkeys(("stage", "untrained"), AS_LISTED),
-    "weights": "network parts start from model.backbone.weights=FILE; memvos train weights=FILE starts from a whole one",
+    "weights": "backbones start from model.backbone.weights=FILE; memvos train weights=FILE starts from a network",
     "resume": "what is done is kept and the rest goes on; output=FOLDER, a new one, starts anew",
 }
 """Keys of the jobs that nobody but the table sets, and what to do instead."""

@@ -29,9 +29,10 @@ OF_THE_PLACE = ("val", "test", "num_workers", "workers", "cache", "root", "roots
 BOOKKEEPING = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "default_root_dir", "logger")
 """Keys of the trainer that change nothing."""
 PACKAGES = ("memvos", "torch", "torchvision", "pytorch-lightning", "hydra-core", "numpy", "scipy", "albumentations")
-TRAINING = ("data", "model", "losses", "lit")
-"""Packages of memvos whose code can change trained weights."""
-EVALUATION = ("data", "model", "memory", "decode", "metrics", "lit")
+CODE = ("data", "model", "memory", "decode", "losses", "metrics", "lit")
+"""Packages of memvos whose code can change trained weights or scores, where it is reached."""
+FINAL = "final.ckpt"
+SHIPPED = source.PACKAGE / "model" / "weights"
 
 
 def of_training(config: Mapping[str, Any], data: str, start: str | None = None) -> str:
@@ -43,10 +44,10 @@ def of_training(config: Mapping[str, Any], data: str, start: str | None = None) 
         start: identity of the weights started from (`weights_identity`), None for a fresh start.
     """
     settings = {key: config[key] for key in TRAINED_BY} | {"data": _recipe(config["data"][config["stage"]])}
-    settings["model"] = by_content(config["model"])
+    settings |= {key: by_content(config[key]) for key in ("model", "lit")}
     settings["trainer"] = {key: value for key, value in config["trainer"].items() if key not in BOOKKEEPING}
     settings["average"] = (config["callbacks"] or {}).get("average")
-    return _fingerprint(settings, TRAINING, (), data, start)
+    return _fingerprint(settings, (), data, start)
 
 
 def of_evaluation(config: Mapping[str, Any], data: str, start: str | None = None) -> str:
@@ -55,20 +56,24 @@ def of_evaluation(config: Mapping[str, Any], data: str, start: str | None = None
     settings["model"] = by_content(config["model"])
     if config["corruption_rate"]:
         settings["seed"] = config["seed"]
-    return _fingerprint(settings, EVALUATION, ("memvos.lit.evaluation",), data, start)
+    return _fingerprint(settings, ("memvos.lit.evaluation",), data, start)
 
 
-def by_content(model: Any) -> Any:
-    """A model's configuration with what it takes from files named by what they are, not where: the trained network it
-    borrows from (`source`), a detector's weights (`checkpoint`), proposals that were kept (`folder`).
+def by_content(config: Any) -> Any:
+    """A configuration with the files it names told by what they are, not where: weights, shipped or not, a trained
+    network, results of a detector; also proposals that were kept (`folder`).
     """
-    if isinstance(model, Mapping):
-        files = {key: model.get(key) for key in ("source", "checkpoint")}
-        found = {key: weights_identity(path) for key, path in files.items() if path and Path(path).is_file()}
-        if model.get("folder") and (known := read(model["folder"]).get("fingerprint")):
+    if isinstance(config, Mapping):
+        found = {key: by_content(value) for key, value in config.items()}
+        shipped = SHIPPED / f"{config.get('weights')}.safetensors"
+        if shipped.is_file():
+            found["weights"] = file_digest(shipped)
+        if config.get("folder") and (known := read(config["folder"]).get("fingerprint")):
             found["folder"] = known
-        return {key: by_content(value) for key, value in model.items()} | found
-    return [by_content(value) for value in model] if isinstance(model, list) else model
+        return found
+    if isinstance(config, list):
+        return [by_content(value) for value in config]
+    return weights_identity(config) if isinstance(config, str) and os.path.isfile(config) else config
 
 
 def _recipe(data: Any) -> Any:
@@ -78,13 +83,11 @@ def _recipe(data: Any) -> Any:
     return [_recipe(value) for value in data] if isinstance(data, list) else data
 
 
-def _fingerprint(
-    settings: Mapping[str, Any], packages: tuple[str, ...], more: tuple[str, ...], data: str, start: str | None
-) -> str:
+def _fingerprint(settings: Mapping[str, Any], more: tuple[str, ...], data: str, start: str | None) -> str:
     named = list(source.targets(dict(settings)))
     modules = {source.home_of(target) for target in named} - {None}
     own = {source.own_file_of(target) for target in named} - {None}
-    code = source.code_hash(source.closure([*modules, *more], packages), own)
+    code = source.code_hash(source.closure([*modules, *more], CODE), own)
     return digest({"config": settings, "code": code, "data": data, "start": start})
 
 
@@ -103,13 +106,9 @@ def file_digest(path: str | Path) -> str:
 
 
 def weights_identity(path: str | Path) -> str:
-    """What a weight file is: the fingerprint of the run that trained it, or else the hash of the file."""
-    record = Path(path).parent.parent / FILE
-    if record.is_file():
-        known = read(record.parent).get("fingerprint")
-        if known:
-            return known
-    return file_digest(path)
+    """What a weight file is: the fingerprint of the finished run whose final.ckpt it is, else the hash of the file."""
+    record = read(Path(path).parent.parent) if Path(path).name == FINAL else {}
+    return record["fingerprint"] if record.get("finished") else file_digest(path)
 
 
 def collect(
