@@ -13,7 +13,7 @@ from memvos.app.processes import Process
 from memvos.app.progress import Display
 
 GRACE = 120.0
-"""Seconds an interrupted job has to write its checkpoint."""
+"""Seconds an interrupted job has to end its step, or its validation video, and to write its checkpoint."""
 
 
 @dataclass

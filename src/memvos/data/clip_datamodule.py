@@ -28,6 +28,7 @@ class ClipDataModule(pl.LightningDataModule):
         sources: the mixture.
         dataset: clips by sample number.
         val_videos: sequences for validation during training.
+        val_protocol: how those are scored, a name of `memvos.metrics.SCORED`.
         test_videos: sequences for evaluation.
     """
 
@@ -57,6 +58,7 @@ class ClipDataModule(pl.LightningDataModule):
         self.batch_size, self.num_workers = batch_size, num_workers
         self.epoch_size = epoch_size or len(dataset)
         self.val_videos: list[Video] = [] if val is None else val.sequences()
+        self.val_protocol = "davis" if val is None else val.protocol
         self.test_videos: list[Video] = [] if test is None else test.sequences()
         self._held_out = [tree for tree in (val, test) if tree is not None]
         self._told = 0.0
@@ -98,8 +100,11 @@ class ClipDataModule(pl.LightningDataModule):
         )
 
     def _batches_done(self) -> int:
-        """Batches this rank has trained on, before a checkpoint was resumed from too."""
-        return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        """Batches that the optimiser's steps so far have taken of this rank, as this trainer splits a step.
+
+        Before a checkpoint was resumed from, the number of devices may have been another; the global batch is the same.
+        """
+        return self.trainer.global_step * self.trainer.accumulate_grad_batches
 
     def set_progress(self, fraction: float) -> None:
         """Tell the curriculum how much of the training is done, in [0, 1], where no trainer plans its end."""

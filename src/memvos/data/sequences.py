@@ -135,6 +135,19 @@ class Video:
             raise InputError(f"video {self.name!r}: {got}; expected at least one id above 0; draw an object")
         return dict(sorted(seen.items()))
 
+    @cached_property
+    def has_truth(self) -> bool:
+        """Is there a mask that gives no object, by which a prediction can be scored?"""
+        if not self.late_objects:
+            return len(self.annotated) > 1
+        known: set[int] = set()
+        for t in self.annotated:
+            ids = set(np.unique(self.labels(t)).tolist())
+            if ids <= known:
+                return True
+            known |= ids
+        return False
+
     @property
     def no_first_mask(self) -> str:
         """The message for a video whose first frame has no mask."""

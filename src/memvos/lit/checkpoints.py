@@ -38,7 +38,7 @@ class Checkpoints(Checkpoint):
         check_number("every_steps", every_steps, 1, off=True)
         self.folder = Path(folder)
         self.every_minutes, self.every_steps = every_minutes, every_steps
-        self._asked_to_stop = False
+        self.asked_to_stop = False
         self._step = 0
         self._handlers: dict[int, Any] = {}
 
@@ -61,6 +61,8 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the step the training goes on from, which is restored only now."""
         self._step = trainer.global_step
+        if self._step:
+            _count_anew(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: ClipBatch, batch_idx: int
@@ -76,17 +78,14 @@ class Checkpoints(Checkpoint):
         self._step = step
         stop, by_clock = False, False
         if trainer.world_size == 1 or step % AGREE_EVERY == 0:
-            stop = self._agreed(trainer, self._asked_to_stop) and step < trainer.max_steps
-            by_clock = self._agreed(trainer, time.monotonic() - self._written > 60 * self.every_minutes)
+            stop = agreed(trainer, self.asked_to_stop) and step < trainer.max_steps
+            by_clock = agreed(trainer, time.monotonic() - self._written > 60 * self.every_minutes)
         by_steps = self.every_steps is not None and step % self.every_steps == 0
         if stop or by_steps or by_clock:
             trainer.save_checkpoint(self.last)
             self._written = time.monotonic()
         if stop:
-            raise Interrupted(
-                f"Step {trainer.global_step} of {trainer.max_steps} is written to {self.last}; "
-                "the same command goes on from there."
-            )
+            raise Interrupted(f"Step {step} of {trainer.max_steps} is written to {self.last}.")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write final.ckpt, of the averaged weights where they are kept.
@@ -105,12 +104,26 @@ class Checkpoints(Checkpoint):
         self._handlers = {}
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self._asked_to_stop:
+        if self.asked_to_stop:
             raise KeyboardInterrupt
-        self._asked_to_stop = True
+        self.asked_to_stop = True
         print(f"\n{signal.Signals(number).name}: finishing this step and saving; once more stops at once", flush=True)
 
-    @staticmethod
-    def _agreed(trainer: pl.Trainer, decision: bool) -> bool:
-        """The same answer on every rank, so that all of them save or none does."""
-        return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision
+
+def asked_to_stop(trainer: pl.Trainer) -> bool:
+    """Has a Ctrl-C arrived, which `Checkpoints` will answer at the end of the step?"""
+    return any(callback.asked_to_stop for callback in trainer.callbacks if isinstance(callback, Checkpoints))
+
+
+def agreed(trainer: pl.Trainer, decision: bool) -> bool:
+    """The same answer on every rank, yes if one says so: all of them save, or none does."""
+    return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision
+
+
+def _count_anew(trainer: pl.Trainer) -> None:
+    """Count the batches done as this trainer splits a step: last.ckpt may be of another number of devices."""
+    batches = trainer.global_step * trainer.accumulate_grad_batches
+    progress = trainer.fit_loop.epoch_loop.batch_progress
+    for count in (progress.total, progress.current):
+        count.ready = count.started = count.processed = batches
+        count.completed = batches - 1  # a checkpoint is written before its batch is completed

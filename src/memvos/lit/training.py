@@ -81,7 +81,7 @@ def fit(
     Raises:
         InputError: if the trainer has no `max_steps`.
         FileNotFoundError: if `resume` does not exist.
-        KeyboardInterrupt: after a Ctrl-C, with a message that says where the training can go on from.
+        KeyboardInterrupt: after a Ctrl-C, with a message that says what is written.
     """
     if trainer.max_steps < 1 or int(trainer.max_steps) != trainer.max_steps:
         raise InputError(
@@ -99,4 +99,4 @@ def fit(
     except Interrupted as stop:
         raise KeyboardInterrupt(str(stop)) from None
     except SystemExit:  # Lightning's way to end at a KeyboardInterrupt, here the second Ctrl-C
-        raise KeyboardInterrupt("Stopped at once; the same command goes on from the last checkpoint.") from None
+        raise KeyboardInterrupt("Stopped at once; last.ckpt is as it was.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,9 @@ from pytorch_lightning.callbacks import Callback, WeightAveraging
 from memvos.data.clip import ClipBatch
 from memvos.data.trees import Video
 from memvos.errors import check_number
+from memvos.lit.checkpoints import agreed, asked_to_stop
 from memvos.lit.recall_watch import LEAST
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
-from memvos.metrics import summarise
 
 SHOWN = ("J", "F", "J&F", "J&F_present")
 
@@ -22,8 +23,10 @@ SHOWN = ("J", "F", "J&F", "J&F_present")
 class Validation(Callback):
     """Every so many steps, and after the last, segment validation videos and log the mean J and F of their objects.
 
-    The videos are the datamodule's `val_videos`, shared out over the ranks. Averaged weights, where a weight-averaging
-    callback keeps them, are what is validated. Training goes on as if nothing had happened.
+    The videos are those of the datamodule's `val_videos` that have masks to score by, shared out over the ranks and
+    scored by its `val_protocol`. Averaged weights, where a weight-averaging
+    callback keeps them, are what is validated. Training goes on as if nothing had happened. After a Ctrl-C no further
+    video is begun, and nothing is logged: a stop does not wait for the rest.
     """
 
     def __init__(
@@ -46,8 +49,17 @@ class Validation(Callback):
         self.latest = self._validate(trainer, pl_module)
         tell(trainer, self.latest)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The latest scores, for the record of a training that goes on from its last step."""
+        return {"latest": self.latest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them over."""
+        self.latest = state_dict["latest"]
+
     def _validate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
-        videos = evenly_picked(trainer.datamodule.val_videos, self.videos)
+        scorable = [video for video in trainer.datamodule.val_videos if video.has_truth]
+        videos = evenly_picked(scorable, self.videos)
         mine = videos[trainer.global_rank :: trainer.world_size]
         averaging = [callback for callback in trainer.callbacks if isinstance(callback, WeightAveraging)]
         was_training = {module: module.training for module in pl_module.modules()}
@@ -55,11 +67,17 @@ class Validation(Callback):
             callback.on_validation_epoch_start(trainer, pl_module)
         precision = "bf16" if "bf16" in str(trainer.precision) else "float32"
         segmenter = Protocol(self.memory, device=str(pl_module.device), precision=precision).segmenter(pl_module.model)
-        parts = [score_video(segmenter, video) for video in mine]
+        parts = []
+        for video in mine:
+            if asked_to_stop(trainer):
+                break
+            parts.append(score_video(segmenter, video, scored=trainer.datamodule.val_protocol))
         for callback in averaging:
             callback.on_validation_epoch_end(trainer, pl_module)
         for module, mode in was_training.items():
             module.training = mode
+        if agreed(trainer, len(parts) < len(mine)):
+            return {}
         return _means(trainer, pl_module.device, parts)
 
 
@@ -88,15 +106,13 @@ def evenly_picked(videos: Sequence[Video], count: int | None) -> list[Video]:
 
 
 def _means(trainer: pl.Trainer, device: torch.device, parts: list[VideoScores]) -> dict[str, float]:
-    """Means over the objects of all ranks, and the recall of the model's proposals; empty where there are none."""
-    objects = [score for part in parts for score in part.objects]
-    scores = summarise(objects).scores if objects else dict.fromkeys(SHOWN, 0.0)
-    covered = [sum(part.covered[index] for part in parts) for index in range(len(LEAST))]
+    """Means over the objects of all ranks, and the recall of the model's proposals; without what nothing defines."""
+    rows = [score.measures() for part in parts for score in part.objects]
+    known = {name: [row[name] for row in rows if not math.isnan(row[name])] for name in SHOWN}
     coverable = sum(part.coverable for part in parts)
-    given = [*(scores[name] * len(objects) for name in SHOWN), len(objects), *covered, coverable]
-    sums = torch.tensor(given, dtype=torch.float32, device=device)
+    covered = {f"recall@{iou}": sum(part.covered[index] for part in parts) for index, iou in enumerate(LEAST)}
+    totals = {name: (sum(values), len(values)) for name, values in known.items()}
+    totals |= {name: (count, coverable) for name, count in covered.items()}
+    sums = torch.tensor(list(totals.values()), dtype=torch.float32, device=device)
     sums = trainer.strategy.reduce(sums, reduce_op="sum") if trainer.world_size > 1 else sums
-    *totals, count = sums[: len(SHOWN) + 1].tolist()
-    *found, there = sums[len(SHOWN) + 1 :].tolist()
-    means = {name: total / count for name, total in zip(SHOWN, totals, strict=True)} if count else {}
-    return means | ({f"recall@{iou}": n / there for iou, n in zip(LEAST, found, strict=True)} if there else {})
+    return {name: total / count for name, (total, count) in zip(totals, sums.tolist(), strict=True) if count}
