@@ -119,3 +119,11 @@ def test_a_video_with_the_first_masks_of_its_objects_alone_has_nothing_to_score_
     assert given.annotated == (0, 2)
     assert whole.has_truth
     assert not given.has_truth
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])  # the categories of the training set, and of the videos
+def test_categories_are_part_of_the_fingerprint(root, split):
+    before = YouTubeTree(root, "valid", seen="train").fingerprint()
+    meta = Path(root, split, "meta.json")
+    meta.write_text(meta.read_text().replace("person", "camel"))
+    assert YouTubeTree(root, "valid", seen="train").fingerprint() != before

@@ -93,7 +93,8 @@ class YouTubeTree(Tree):
         layouts.all_present(places.frames, names, places.meta or places.frames)
         reading = MaskFormat()
         chosen = [_video(name, places, reading, objects.get(name, {})) for name in names]
-        settings = f"youtube {variant} {reading} {protocol}"
+        kinds = {video.name: sorted(video.categories.items()) for video in chosen}  # decide over seen and unseen
+        settings = f"youtube {variant} {reading} {protocol} {kinds} {known}"
         super().__init__(
             f"{root.name}/{split}", root, chosen, settings=settings, official=official, protocol=protocol, seen=known
         )
