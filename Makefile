@@ -5,14 +5,15 @@ SHELL := /bin/sh
 
 SCALE ?= mini
 DATA ?= synthetic
-DAVIS_ROOT ?=
 PAPER ?= qdmn
 ARGS ?=
 
 VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
-RUN_ARGS = scale=$(SCALE) data=$(DATA) $(if $(DAVIS_ROOT),'data.root="$(DAVIS_ROOT)"') $(ARGS)
+# Of the environment, DAVIS_ROOT is for the data sets that read it, like the others' variables.
+ROOT_GIVEN = $(and $(filter command,$(origin DAVIS_ROOT)),$(DAVIS_ROOT))
+RUN_ARGS = scale=$(SCALE) data=$(DATA) $(if $(ROOT_GIVEN),'data.root="$(DAVIS_ROOT)"') $(ARGS)
 # What `memvos bench metrics` compares with, without its dependencies.
 PEER := vos-benchmark==0.1.0
 NO_PEER := memvos bench metrics has no peer to compare with
