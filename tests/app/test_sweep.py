@@ -1,12 +1,13 @@
 """Sweeps: every job a process of its own; with two ranks each, two jobs are two runs and not more."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
-from memvos.app import provenance
+from memvos.app import provenance, sweep
 from memvos.app.job import Job
 from memvos.app.sweep import short_named
 
@@ -26,6 +27,32 @@ def test_every_job_gives_a_result_and_a_failing_one_does_not_stop_the_others(mem
     assert "has no split 'nonsense'" in error
 
 
+def test_jobs_find_the_users_own_configurations(memvos, tiny, home):
+    (home / "mine" / "model").mkdir(parents=True)
+    (home / "mine" / "model" / "own.yaml").write_text("defaults: [copy_first, _self_]\n")
+    arguments = ["model=own", "memory=first", "seed=1", "hydra.sweep.dir=sweep"]
+    code, _, error = memvos("evaluate", "--config-dir", "mine", *tiny, *arguments, "-m")
+    assert code == 0, error
+    assert (home / "sweep" / "0" / "result.json").is_file()
+
+
+def test_an_interrupted_sweep_tells_the_command_that_goes_on(memvos, tiny, home, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "_run", interrupted)
+    code, _, error = memvos("train", *tiny, "seed=1,2", "-m")
+    assert code == 130
+    assert re.search(r"Go on with: memvos train .* seed=1,2 -m hydra\.sweep\.dir=runs/sweep/[\d_-]+$", error.strip())
+
+
+def test_jobs_of_a_sweep_that_are_done_are_not_done_again(memvos, tiny, home):
+    arguments = ["train", *tiny, "model/quality=none", "callbacks.validation=null", "seed=1", "hydra.sweep.dir=sweep"]
+    memvos(*arguments, "-m")
+    assert memvos(*arguments, "-m")[0] == 0
+    assert "finished already" in (home / "sweep" / "0" / "job.log").read_text()
+
+
 def test_no_job_at_a_time_is_refused(memvos, tiny):
     code, _, error = memvos("evaluate", *tiny, "model=copy_first", "memory=first", "jobs=0", "seed=1,2", "-m")
     assert code == 2
@@ -43,11 +70,11 @@ def test_two_jobs_of_two_ranks_are_exactly_two_runs(tiny, home):
     """Each rank that Lightning starts must find its own job, not start the sweep again."""
     log = home / "starts"
     (home / "sitecustomize.py").write_text(NOTE_START.format(str(log)))
-    sweep = ["train", "-m", *tiny, "model/quality=qam,none", "callbacks.validation=null"]
+    command = ["train", "-m", *tiny, "model/quality=qam,none", "callbacks.validation=null"]
     ranks = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "hydra.sweep.dir=sweep"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(
-        [sys.executable, "-m", "memvos", *sweep, *ranks], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "memvos", *command, *ranks], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     folders = sorted(path.parent.name for path in (home / "sweep").glob("*/provenance.json"))

@@ -1,6 +1,7 @@
 """`memvos train` on a tiny benchmark: what it leaves, going on, and what it refuses."""
 
 import os
+import re
 
 import torch
 
@@ -63,6 +64,19 @@ def test_the_same_seed_gives_the_same_weights_and_a_stage_starts_from_the_last(m
     third = state(home / "c")
     assert all(torch.equal(first[key], third[key]) for key in first)  # nothing is learned at a rate of 0
     assert provenance.read(home / "c")["weights"]["missing"] == 0
+
+
+def test_an_interrupt_tells_the_command_that_goes_on(memvos, tiny, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt("Step 1 of 2 is written to a/last.ckpt.")
+
+    monkeypatch.setattr("memvos.lit.training.fit", stopped)
+    code, _, error = memvos("train", *tiny, *QUICK)
+    assert code == 130
+    assert re.search(
+        r"Step 1 of 2 is written to a/last\.ckpt\. Go on with: memvos train .* output_dir=runs/train/[\d_-]+$",
+        error.strip(),
+    )
 
 
 def test_weights_of_another_shape_are_told(memvos, tiny, home):

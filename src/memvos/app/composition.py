@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -92,6 +93,13 @@ def quoted(path: str | os.PathLike[str]) -> str:
     """A path as Hydra's override grammar reads it."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
+
+
+def with_folder(key: str, folder: str | os.PathLike[str]) -> str:
+    """The command line of this process with a folder set, to be typed again."""
+    plain = re.fullmatch(r"[\w./-]+", str(folder))
+    kept = [argument for argument in sys.argv[1:] if key_of(argument) != key]
+    return shlex.join(["memvos", *kept, f"{key}={folder if plain else quoted(folder)}"])
 
 
 def key_of(override: str) -> str:

@@ -7,7 +7,8 @@ With another launcher or sweeper than Hydra's built-in ones (submitit, Optuna, .
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,33 +29,53 @@ BUILT_IN = (
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 )
 
+SEARCHPATH, SWEEP_DIR = "hydra.searchpath", "hydra.sweep.dir"
+
 RESULT = {"train": "checkpoints/final.ckpt", "evaluate": "result.json", "segment": "quality.csv"}
 """What a finished job of a command has left in its folder."""
+
+OF_A_SWEEP = ("hydra.sweep", "hydra/sweep", "hydra.launcher", "hydra/launcher", "hydra.mode", "hydra.run", SEARCHPATH)
+"""Beginnings of Hydra's own keys that its jobs do not get, or not as they are."""
 
 
 def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]) -> int:
     """Run a command line under Hydra; exit code 1 if a job of a sweep failed."""
     jobs: list[Job] = []
-    parallel, spread = 1, True
+    parallel, spread, folder = 1, True, ""
 
     def one(config: DictConfig) -> Any:
-        nonlocal parallel, spread
+        nonlocal parallel, spread, folder
         hydra = HydraConfig.get()
         if hydra.mode != RunMode.MULTIRUN:
-            return task(config)
+            with told_how_to_go_on("output_dir", config.output_dir):
+                return task(config)
+        folder = hydra.sweep.dir
         job = _job(command, hydra)
         if (hydra.launcher["_target_"], hydra.sweeper["_target_"]) == BUILT_IN:
             jobs.append(job)
             parallel = whole_number("jobs", str(config.jobs))
             spread = OmegaConf.select(config, "trainer.devices", default=1) == 1
             return None
-        if _run([job], 1, []):
+        with told_how_to_go_on(SWEEP_DIR, folder):
+            failed = _run([job], 1, [])
+        if failed:
             raise RunFailed(f"{job.name} failed; its log is {job.log}")
         return objective(job.folder)
 
     one.__module__ = task.__module__
     composition.launch(command, arguments, one)
-    return _run(short_named(jobs), parallel, processes.devices() if spread else []) if jobs else 0
+    with told_how_to_go_on(SWEEP_DIR, folder):
+        return _run(short_named(jobs), parallel, processes.devices() if spread else []) if jobs else 0
+
+
+@contextlib.contextmanager
+def told_how_to_go_on(key: str, folder: str) -> Iterator[None]:
+    """Add to an interrupt the command line that goes on: by itself, a folder is new with every call."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        again = composition.with_folder(key, folder)
+        raise KeyboardInterrupt(f"{interrupt} Go on with: {again}".strip()) from None
 
 
 def short_named(jobs: list[Job]) -> list[Job]:
@@ -77,6 +98,7 @@ def objective(folder: Path) -> float | None:
 
 def _job(command: str, hydra: DictConfig) -> Job:
     overrides = [override for override in hydra.overrides.task if not override.startswith("output_dir=")]
+    overrides += _of_hydra(hydra)
     folder = Path(hydra.runtime.output_dir)
     done = folder / RESULT[command]
     return Job(
@@ -86,6 +108,14 @@ def _job(command: str, hydra: DictConfig) -> Job:
         folder=folder,
         is_done=done.is_file,
     )
+
+
+def _of_hydra(hydra: DictConfig) -> list[str]:
+    """Hydra's own overrides for a job, among them where the user's configurations are (`--config-dir` too)."""
+    kept = [one for one in hydra.overrides.hydra if not composition.key_of(one).startswith(OF_A_SWEEP)]
+    own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    places = [*(f"file://{Path(path).resolve()}" for path in own), *hydra.searchpath]
+    return [*kept, f"{SEARCHPATH}=[{','.join(map(composition.quoted, places))}]"] if places else kept
 
 
 def _run(jobs: list[Job], parallel: int, devices: list[str]) -> int:
