@@ -142,6 +142,18 @@ def test_transforms_can_be_replaced_and_added(davis_root):
     assert torch.allclose(raw[:, :, 0], raw[:, :, 2], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"num_workers": -1}, "num_workers as a whole number from 0"), ({"frames": 1}, "frames as a whole number from 2"),
+     ({"batch_size": 0}, "batch_size as a whole number from 1"), ({"epoch_size": 0}, "epoch_size as a whole number"),
+     ({"max_objects": 0}, "max_objects as a whole number from 1")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [PseudoVideoDataModule, VideoClipDataModule])
+def test_numbers_that_give_no_clips_are_refused(davis_root, kind, given, told):
+    with pytest.raises(InputError, match=f"expected {told}"):
+        kind([DavisTree(davis_root, "train")], **{"size": 32, "batch_size": 2, **given})
+
+
 def test_a_mixture_without_items_is_refused():
     with pytest.raises(InputError, match="got no training item"):
         PseudoVideoDataModule([], 32, 2)

@@ -12,6 +12,7 @@ from memvos.data.transforms import (
     static_transforms,
     video_transforms,
 )
+from memvos.errors import InputError
 
 STILL = {"flip": 0, "frame_angle": 0, "frame_shear": 0}
 
@@ -30,6 +31,23 @@ def clip(frames=3):
 
 def redness(images):
     return (images[..., 0].astype(int) - images[..., 2]) > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"size": 0}, "size as a whole number from 1"), ({"frame_angle": "abc"}, "frame_angle as a number from 0"),
+     ({"scale": 0.5}, r"scale \(data.crop\) as \[SMALLEST, LARGEST\]"), ({"frame_shear": None}, "frame_shear as a"),
+     ({"scale": [0, 1]}, r"scale \(data.crop\) as a number above 0")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [StaticWarp, VideoWarp])
+def test_amounts_that_are_no_numbers_are_refused(kind, given, told):
+    with pytest.raises(InputError, match=f"expected {told}"):
+        kind(**{"size": 32, **given})
+
+
+def test_a_static_warp_makes_at_least_one_frame():
+    with pytest.raises(InputError, match="expected frames as a whole number from 1, got 0"):
+        StaticWarp(32, frames=0)
 
 
 @pytest.mark.parametrize("seed", range(20))

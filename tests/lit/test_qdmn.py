@@ -99,6 +99,14 @@ def test_score_and_iou_are_averaged_over_existing_objects(tiny, batch, module_of
     assert -1 <= logged["train/score_iou_correlation"] <= 1
 
 
+def test_a_trainer_that_never_logs_is_no_hindrance(tiny, batch, module_of):
+    module = module_of(tiny)
+    logged = without_trainer(module)
+    module._trainer.log_every_n_steps = 0
+    module.training_step(batch, 0)
+    assert "train/score_iou_correlation" not in logged
+
+
 def test_without_a_quality_head_only_the_segmentation_is_trained(tiny_without_qam, batch, module_of):
     module = module_of(tiny_without_qam)
     logged = without_trainer(module)

@@ -15,6 +15,7 @@ from memvos.data.sampler import ClipLoader, ClipSampler
 from memvos.data.sampling import Source
 from memvos.data.sequences import Video
 from memvos.data.trees import Tree
+from memvos.errors import check_number
 
 
 class ClipDataModule(pl.LightningDataModule):
@@ -52,7 +53,13 @@ class ClipDataModule(pl.LightningDataModule):
             epoch_size: clips per epoch over all devices; None takes every item once.
             val: its videos become `val_videos`.
             test: its videos become `test_videos`.
+
+        Raises:
+            InputError: if a number is none of its kind.
         """
+        check_number("batch_size", batch_size, 1)
+        check_number("num_workers", num_workers, 0)
+        check_number("epoch_size", epoch_size, 1, off=True)
         super().__init__()
         self.sources, self.dataset = list(sources), dataset
         self.batch_size, self.num_workers = batch_size, num_workers

@@ -14,6 +14,7 @@ from memvos.data.sampling import MaxSkip, Source
 from memvos.data.transforms import Augmentation, static_transforms, video_transforms
 from memvos.data.trees import Tree
 from memvos.data.video_clip import VideoClips
+from memvos.errors import check_number
 
 Entries = Sequence[Source | Tree | Mapping[str, Any]]
 Transforms = Sequence[albumentations.BasicTransform]
@@ -56,7 +57,11 @@ class PseudoVideoDataModule(ClipDataModule):
             extra_transforms: more of them, applied last, with equal parameters for all frames.
             val: see above.
             test: see above.
+
+        Raises:
+            InputError: if a clip would have fewer than two frames.
         """
+        check_number("frames", frames, 2)
         sources = [Source.of(entry) for entry in trees]
         chosen = static_transforms(size, frames) if transforms is None else list(transforms)
         augmentation = Augmentation([*chosen, *extra_transforms])

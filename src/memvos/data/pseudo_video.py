@@ -12,7 +12,7 @@ from memvos.data.clip import Clip
 from memvos.data.sampling import Rounds, Source, choose_objects, make_clip
 from memvos.data.sequences import StaticImage
 from memvos.data.transforms import Augmentation
-from memvos.errors import InputError
+from memvos.errors import InputError, check_number
 
 TRIES = 5
 ITEMS = 20
@@ -41,7 +41,11 @@ class PseudoVideos(Dataset):
             min_pixels: an object smaller than this after the warp is not chosen.
             seed: of the whole order.
             cache: keeps decoded images.
+
+        Raises:
+            InputError: if `max_objects` is no number of objects.
         """
+        check_number("max_objects", max_objects, 1)
         self._stills = [still for source in sources for still in source.tree.stills() * source.repeat]
         self._rounds = Rounds(len(self._stills), seed)
         self._augment, self._seed, self._cache = augmentation, seed, cache

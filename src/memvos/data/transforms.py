@@ -21,6 +21,7 @@ import numpy as np
 from memvos.data import warps
 from memvos.data.colours import colour_matrix, grey_matrix
 from memvos.data.warps import MEAN_COLOUR, Map
+from memvos.errors import InputError, check_number
 
 Range = tuple[float, float]
 
@@ -46,6 +47,13 @@ class StaticWarp(albumentations.DualTransform):
         bend_points: int = 12,
         bend_deviation: float = 0.02,
     ) -> None:
+        """Take the amounts.
+
+        Raises:
+            InputError: if one of size, frames, scale, frame_angle and frame_shear is none of its kind.
+        """
+        check_number("frames", frames, 1)
+        _check_geometry(size, scale, frame_angle, frame_shear)
         super().__init__(p=1)
         self.size, self.frames, self.scale, self.flip = size, frames, scale, flip
         self.frame_angle, self.frame_shear, self.frame_scale = frame_angle, frame_shear, frame_scale
@@ -98,6 +106,12 @@ class VideoWarp(albumentations.DualTransform):
         frame_angle: float = 15,
         frame_shear: float = 10,
     ) -> None:
+        """Take the amounts.
+
+        Raises:
+            InputError: if one of size, scale, frame_angle and frame_shear is none of its kind.
+        """
+        _check_geometry(size, scale, frame_angle, frame_shear)
         super().__init__(p=1)
         self.size, self.scale, self.ratio, self.flip = size, scale, ratio, flip
         self.frame_angle, self.frame_shear = frame_angle, frame_shear
@@ -197,6 +211,17 @@ def static_transforms(size: int, frames: int = 3) -> list[albumentations.BasicTr
 def video_transforms(size: int) -> list[albumentations.BasicTransform]:
     """The released recipe for video clips of `size`×`size` pixels."""
     return [VideoWarp(size), ClipColour((0.1, 0.03, 0.03, 0), (0.01, 0.01, 0.01, 0), grey=0.05)]
+
+
+def _check_geometry(size: int, scale: Range, frame_angle: float, frame_shear: float) -> None:
+    """Refuse a geometry of which something is no number, or no range."""
+    check_number("size", size, 1)
+    check_number("frame_angle", frame_angle, 0, whole=False)
+    check_number("frame_shear", frame_shear, 0, whole=False)
+    if not isinstance(scale, Sequence) or isinstance(scale, str) or len(scale) != 2:
+        raise InputError(f"expected scale (data.crop) as [SMALLEST, LARGEST], got {scale!r}")
+    for share in scale:
+        check_number("scale (data.crop)", share, 0, whole=False, above=True)
 
 
 def _warp_images(images: Sequence[np.ndarray], maps: list[Map], size: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from memvos.data.clip import Clip
 from memvos.data.sampling import MaxSkip, Rounds, Source, choose_objects, make_clip, sample_frames
 from memvos.data.sequences import Video
 from memvos.data.transforms import Augmentation
-from memvos.errors import InputError
+from memvos.errors import InputError, check_number
 
 TRIES = 5
 ITEMS = 20
@@ -48,8 +48,10 @@ class VideoClips(Dataset):
             cache: keeps decoded images.
 
         Raises:
-            InputError: if there is no video, or one of them has fewer than two annotated frames.
+            InputError: if there is no video, one of them has fewer than two annotated frames, or a clip would.
         """
+        check_number("frames", frames, 2)
+        check_number("max_objects", max_objects, 1)
         pairs = [
             (video, source.max_skip or max_skip) for source in sources for video in source.tree.videos * source.repeat
         ]

@@ -164,8 +164,8 @@ class QDMNModule(pl.LightningModule):
 
     def _show(self, values: dict[str, Tensor], batch_idx: int) -> None:
         self.log_dict({f"train/{name}": value for name, value in values.items()}, batch_size=1)
-        due = self.global_step % self.trainer.log_every_n_steps == 0
-        if due and self._recent:
+        every = self.trainer.log_every_n_steps  # 0: never
+        if every and self.global_step % every == 0 and self._recent:
             pairs = torch.cat([values[:, :, valid].flatten(1) for values, valid in self._recent], dim=1)
             self.log("train/score_iou_correlation", correlation(pairs), batch_size=1)
 
