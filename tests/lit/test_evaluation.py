@@ -181,8 +181,13 @@ def test_two_videos_of_one_name_are_refused(tiny, make_videos):
 
 
 def test_no_workers_are_refused(tiny, make_videos):
-    with pytest.raises(InputError, match="at least one worker, got 0"):
+    with pytest.raises(InputError, match="workers as a whole number from 1, got 0"):
         evaluate(tiny, make_videos(1), workers=0)
+
+
+def test_bad_settings_are_told_as_by_one_worker(tiny, make_videos):
+    with pytest.raises(InputError, match="short_side as a whole number from 1"):
+        evaluation.evaluate(tiny, make_videos(2), Protocol(short_side=-4), workers=2, progress=False)
 
 
 def test_masks_need_a_folder(tiny, make_videos):

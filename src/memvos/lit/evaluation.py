@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from memvos.data.trees import Video
-from memvos.errors import InputError
+from memvos.errors import InputError, check_number
 from memvos.lit.result_files import read_part, summary_of, write_part, write_results
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
 from memvos.model.interface import VOSModel
@@ -104,8 +105,7 @@ def _check(videos: Sequence[Video], workers: int, masks_nowhere: bool) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"two videos are called {twice!r}; expected one name each")
-    if workers < 1:
-        raise InputError(f"expected at least one worker, got {workers}")
+    check_number("workers", workers, 1)
     if masks_nowhere:
         raise InputError("write_masks needs an output_dir to write to; give one")
 
@@ -125,6 +125,7 @@ def _score(
         for video in videos:
             yield video.name, score_video(segmenter, video, masks and masks / video.name, protocol.scored)
         return
+    protocol.segmenter(copy.deepcopy(model))  # bad settings are told here; a worker would only break the pool
     with ProcessPoolExecutor(
         min(workers, len(videos)), get_context("spawn"), initializer=_start_worker, initargs=(model, protocol)
     ) as pool:
