@@ -134,7 +134,7 @@ def test_numbers_and_switches_that_are_none_are_refused(change, message):
 
 
 def test_a_result_says_what_it_is_of():
-    config = {"row": "qam", "seed": 1, "split": "val", "scale": "mini", "data": {"name": "davis2016", "main": {}}}
+    config = {"row": "qam", "seed": 1, "split": "val", "scale": "mini", "data": {"name": "davis2016", "val": {}}}
     assert describe(config) == {
         "row": "qam",
         "seed": 1,
@@ -143,3 +143,10 @@ def test_a_result_says_what_it_is_of():
         "data": "davis2016",
         "difficulty": None,
     }
+
+
+def test_the_difficulty_is_that_of_the_videos_that_were_scored():
+    data = {"name": "other", "difficulty": "easy", "val": {}, "test": {"difficulty": "hard"}}
+    config = {"row": "qam", "seed": 1, "scale": "mini", "data": data}
+    found = {split: describe({**config, "split": split})["difficulty"] for split in ("val", "test")}
+    assert found == {"val": None, "test": "hard"}

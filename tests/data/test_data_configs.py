@@ -33,6 +33,14 @@ def test_davis_2016_takes_its_root_from_the_environment(davis_root, monkeypatch)
     assert instantiate(data["test"]).videos[0].object_ids == (1,)
 
 
+@pytest.mark.parametrize("name", ["davis2016", "folder"])
+def test_the_embedded_clips_of_a_pretraining_follow_the_keys_of_the_data(name):
+    keys = ["+data.difficulty=hard", "+data.clips={train: 7}", "+data.frames=5", "+data.frame_size=[64,80]"]
+    trees = [entry["tree"] for entry in data_config(f"+data={name}", "data.root=x", *keys)["pretrain"]["trees"]]
+    clips = next(tree for tree in trees if tree["_target_"].endswith("SyntheticTree"))
+    assert [clips[key] for key in ("difficulty", "clips", "frames", "size")] == ["hard", 7, 5, [64, 80]]
+
+
 def test_four_lines_make_a_data_set_of_ones_own(davis_root, tmp_path):
     (tmp_path / "conf/data").mkdir(parents=True)
     (tmp_path / "conf/data/mine.yaml").write_text(

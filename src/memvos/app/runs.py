@@ -125,12 +125,12 @@ def start_from(model: Any, settings: Mapping[str, Any], training: bool = False) 
 
 def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     """Entries of result.json that the configuration knows."""
-    data = config["data"]
+    data, split = config["data"], config["split"]
     return {
         "row": config["row"],
         "seed": config["seed"],
-        "split": config["split"],
+        "split": split,
         "scale": config["scale"],
         "data": data["name"],
-        "difficulty": data.get("difficulty"),
+        "difficulty": data[split].get("difficulty"),  # scales set data.difficulty for data that has none, too
     }
