@@ -148,6 +148,27 @@ def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path
     assert not is_evaluated(tmp_path, "another")
 
 
+def test_masks_that_are_asked_for_have_to_be_there(tmp_path):
+    record = {"provenance": {"fingerprint": "mark", "config": {"write_masks": True}}}
+    (tmp_path / "result.json").write_text(json.dumps(record))
+    assert not is_evaluated(tmp_path, "mark", with_masks=True)
+    (tmp_path / "masks").mkdir()
+    assert is_evaluated(tmp_path, "mark", with_masks=True)
+    record["provenance"]["config"]["write_masks"] = False  # the folder is of an evaluation that was interrupted
+    (tmp_path / "result.json").write_text(json.dumps(record))
+    assert not is_evaluated(tmp_path, "mark", with_masks=True)
+
+
+def test_results_without_masks_are_done_again_where_masks_are_asked_for_and_are_not_stale(plan):
+    made = plan(evaluate=["write_masks=true"])
+    (job,) = build(made, ["copy_first"])
+    mark = next(part for part in job.arguments if part.startswith("fingerprint="))
+    job.folder.mkdir(parents=True)
+    (job.folder / "result.json").write_text(json.dumps({"provenance": {"fingerprint": mark.split("'")[1]}}))
+    assert not job.is_done()
+    assert made.set_aside_stale() == []
+
+
 def test_results_of_another_fingerprint_are_set_aside(plan):
     made = plan()
     for job in build(made, ["plain", "copy_first"]):

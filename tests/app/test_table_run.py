@@ -1,9 +1,12 @@
 """What a table's command line means for its jobs; who may write where."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from memvos.app import table_run
 from memvos.app.faults import UnknownKey
-from memvos.app.table_run import cores, only_one, split
+from memvos.app.table_run import DataLook, cores, only_one, split
 from memvos.errors import InputError
 
 
@@ -26,6 +29,16 @@ def test_an_override_that_nobody_knows_is_told():
 def test_jobs_of_several_processes_share_the_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert [cores(1), cores(2), cores(16), cores("auto")] == [8, 4, 1, 1]
+
+
+@pytest.mark.parametrize(("check", "looks"), [(True, ["faulty"]), (False, [])])
+def test_data_is_looked_over_unless_that_is_switched_off(monkeypatch, check, looks):
+    seen = []
+    tree = SimpleNamespace(fingerprint=lambda: "mark", name="faulty")
+    monkeypatch.setattr(table_run, "instantiate", lambda config: tree)
+    monkeypatch.setattr(table_run, "raise_data_faults", lambda trees: seen.extend(one.name for one in trees))
+    assert DataLook(check)({"_target_": "tree"}) == "mark"
+    assert seen == looks
 
 
 def test_another_run_in_the_same_folder_is_refused_until_the_first_ends(tmp_path):

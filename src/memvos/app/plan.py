@@ -18,7 +18,7 @@ from memvos.report.spec import Evaluation, Spec
 
 FINAL = "checkpoints/final.ckpt"
 EVALUATE = "evaluate"
-RESULT = "result.json"
+RESULT, MASKS = "result.json", "masks"
 
 
 class Trained(NamedTuple):
@@ -27,6 +27,14 @@ class Trained(NamedTuple):
     job: str
     fingerprint: str
     weights: Path
+
+
+class Scored(NamedTuple):
+    """Whose scores an evaluation gives, and its fingerprint."""
+
+    row: str
+    seed: int
+    fingerprint: str
 
 
 @dataclass
@@ -40,7 +48,7 @@ class Plan:
         overrides: the user's, by the command they are for ("train", "evaluate").
         data_fingerprint: of a resolved data configuration (one stage or split of it).
         jobs: what has been planned, by name.
-        scored: name of an evaluation → (row, seed).
+        scored: the evaluations by name.
         models: job → configuration of the network, of trainings that start without weights.
     """
 
@@ -50,7 +58,7 @@ class Plan:
     overrides: Mapping[str, Sequence[str]]
     data_fingerprint: Callable[..., str]
     jobs: dict[str, Job] = field(default_factory=dict)
-    scored: dict[str, tuple[str, int]] = field(default_factory=dict)
+    scored: dict[str, Scored] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     _configs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
@@ -74,7 +82,7 @@ class Plan:
 
         A finished job needs nothing any more: results outlive the weights they were made with.
         """
-        of_these = {name for name, (row, seed) in self.scored.items() if row in rows and seed in seeds}
+        of_these = {name for name, one in self.scored.items() if one.row in rows and one.seed in seeds}
         needed, missing = set(of_these), set(of_these)
         for job in reversed(self.jobs.values()):  # what a job needs is planned before it
             needed |= set(job.needs) if job.name in needed else set()
@@ -87,7 +95,8 @@ class Plan:
         Returns:
             The folders of such results.
         """
-        stale = [self.jobs[name].folder for name in self.scored if not self.jobs[name].is_done()]
+        marks = {self.jobs[name].folder: one.fingerprint for name, one in self.scored.items()}
+        stale = [folder for folder, mark in marks.items() if not is_evaluated(folder, mark)]
         found = [folder for folder in stale if (folder / RESULT).is_file()]
         for folder in found:
             (folder / RESULT).replace(folder / f"stale_{RESULT}")
@@ -158,10 +167,10 @@ class Plan:
         weights = f"weights={composition.quoted(trained.weights)}" if trained else "untrained=true"
         target = [weights, *_told_of(given), *self._told(mark, folder, row.id)]
         name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
-        done = partial(is_evaluated, folder, mark)
+        done = partial(is_evaluated, folder, mark, config["write_masks"])
         needs = tuple(dict.fromkeys(one.job for one in (trained, *given.values(), *lenders.values()) if one))
         self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *paths, *target), folder, done, needs)
-        self.scored[name] = (row.id, seed)
+        self.scored[name] = Scored(row.id, seed, mark)
 
     def _takes(self, row: Row, override: str) -> bool:
         """Is a user's override for this row's evaluation, too? A floor keeps its model and takes what that knows."""
@@ -209,7 +218,8 @@ def is_trained(folder: Path, mark: str) -> bool:
     return record.get("fingerprint") == mark and "finished" in record and (folder / FINAL).is_file()
 
 
-def is_evaluated(folder: Path, mark: str) -> bool:
-    """Is the evaluation of this fingerprint there?"""
+def is_evaluated(folder: Path, mark: str, with_masks: bool = False) -> bool:
+    """Is the evaluation of this fingerprint there, and its masks where they are asked for?"""
     record = provenance.read(folder, RESULT).get("provenance") or {}
-    return record.get("fingerprint") == mark
+    has_masks = (folder / MASKS).is_dir() and record.get("config", {}).get("write_masks")
+    return record.get("fingerprint") == mark and (not with_masks or bool(has_masks))
