@@ -46,6 +46,12 @@ def test_an_interrupted_sweep_tells_the_command_that_goes_on(memvos, tiny, home,
     assert re.search(r"Go on with: memvos train .* seed=1,2 -m hydra\.sweep\.dir=runs/sweep/[\d_-]+$", error.strip())
 
 
+def test_what_starts_again_with_the_same_command_is_not_said_to_go_on():
+    with pytest.raises(KeyboardInterrupt) as interrupt, sweep.told_how_to_go_on("segment", "output_dir", "out"):
+        raise KeyboardInterrupt
+    assert not interrupt.value.args
+
+
 def test_jobs_of_a_sweep_that_are_done_are_not_done_again(memvos, tiny, home):
     arguments = ["train", *tiny, "model/quality=none", "callbacks.validation=null", "seed=1", "hydra.sweep.dir=sweep"]
     memvos(*arguments, "-m")

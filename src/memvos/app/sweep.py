@@ -47,7 +47,7 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
         nonlocal parallel, spread, folder
         hydra = HydraConfig.get()
         if hydra.mode != RunMode.MULTIRUN:
-            with told_how_to_go_on("output_dir", config.output_dir):
+            with told_how_to_go_on(command, "output_dir", config.output_dir):
                 return task(config)
         folder = hydra.sweep.dir
         job = _job(command, hydra)
@@ -56,7 +56,7 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
             parallel = whole_number("jobs", str(config.jobs))
             spread = OmegaConf.select(config, "trainer.devices", default=1) == 1
             return None
-        with told_how_to_go_on(SWEEP_DIR, folder):
+        with told_how_to_go_on(command, SWEEP_DIR, folder):
             failed = _run([job], 1, [])
         if failed:
             raise RunFailed(f"{job.name} failed; its log is {job.log}")
@@ -64,16 +64,18 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
 
     one.__module__ = task.__module__
     composition.launch(command, arguments, one)
-    with told_how_to_go_on(SWEEP_DIR, folder):
+    with told_how_to_go_on(command, SWEEP_DIR, folder):
         return _run(short_named(jobs), parallel, processes.devices() if spread else []) if jobs else 0
 
 
 @contextlib.contextmanager
-def told_how_to_go_on(key: str, folder: str) -> Iterator[None]:
+def told_how_to_go_on(command: str, key: str, folder: str) -> Iterator[None]:
     """Add to an interrupt the command line that goes on: by itself, a folder is new with every call."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
+        if command == "segment":  # is told its folder, and starts again
+            raise
         again = composition.with_folder(key, folder)
         raise KeyboardInterrupt(f"{interrupt} Go on with: {again}".strip()) from None
 
