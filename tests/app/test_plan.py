@@ -148,6 +148,18 @@ def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path
     assert not is_evaluated(tmp_path, "another")
 
 
+def test_an_evaluation_without_the_masks_that_are_wanted_is_done_again_and_counts_until_then(plan):
+    made = plan(evaluate=["write_masks=true"])
+    job = next(job for job in build(made, ["copy_first"]) if job.name == "evaluate copy_first seed 0")
+    mark = next(part for part in job.arguments if part.startswith("fingerprint=")).split("'")[1]
+    job.folder.mkdir(parents=True)
+    for masks in (False, True):
+        record = {"fingerprint": mark, "config": {"write_masks": masks}}
+        (job.folder / "result.json").write_text(json.dumps({"provenance": record}))
+        assert job.is_done() is masks
+        assert made.set_aside_stale() == []
+
+
 def test_results_of_another_fingerprint_are_set_aside(plan):
     made = plan()
     for job in build(made, ["plain", "copy_first"]):

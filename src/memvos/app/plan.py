@@ -40,7 +40,7 @@ class Plan:
         overrides: the user's, by the command they are for ("train", "evaluate").
         data_fingerprint: of a resolved data configuration (one stage or split of it).
         jobs: what has been planned, by name.
-        scored: name of an evaluation → (row, seed).
+        scored: name of an evaluation → (row, seed, fingerprint).
         models: job → configuration of the network, of trainings that start without weights.
     """
 
@@ -50,7 +50,7 @@ class Plan:
     overrides: Mapping[str, Sequence[str]]
     data_fingerprint: Callable[..., str]
     jobs: dict[str, Job] = field(default_factory=dict)
-    scored: dict[str, tuple[str, int]] = field(default_factory=dict)
+    scored: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     _configs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
@@ -74,7 +74,7 @@ class Plan:
 
         A finished job needs nothing any more: results outlive the weights they were made with.
         """
-        of_these = {name for name, (row, seed) in self.scored.items() if row in rows and seed in seeds}
+        of_these = {name for name, (row, seed, _) in self.scored.items() if row in rows and seed in seeds}
         needed, missing = set(of_these), set(of_these)
         for job in reversed(self.jobs.values()):  # what a job needs is planned before it
             needed |= set(job.needs) if job.name in needed else set()
@@ -87,8 +87,8 @@ class Plan:
         Returns:
             The folders of such results.
         """
-        stale = [self.jobs[name].folder for name in self.scored if not self.jobs[name].is_done()]
-        found = [folder for folder in stale if (folder / RESULT).is_file()]
+        planned = [(self.jobs[name].folder, mark) for name, (_, _, mark) in self.scored.items()]
+        found = [folder for folder, mark in planned if (folder / RESULT).is_file() and not is_evaluated(folder, mark)]
         for folder in found:
             (folder / RESULT).replace(folder / f"stale_{RESULT}")
         return found
@@ -158,10 +158,10 @@ class Plan:
         weights = f"weights={composition.quoted(trained.weights)}" if trained else "untrained=true"
         target = [weights, *_told_of(given), *self._told(mark, folder, row.id)]
         name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
-        done = partial(is_evaluated, folder, mark)
+        done = partial(is_evaluated, folder, mark, config["write_masks"])
         needs = tuple(dict.fromkeys(one.job for one in (trained, *given.values(), *lenders.values()) if one))
         self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *paths, *target), folder, done, needs)
-        self.scored[name] = (row.id, seed)
+        self.scored[name] = (row.id, seed, mark)
 
     def _takes(self, row: Row, override: str) -> bool:
         """Is a user's override for this row's evaluation, too? A floor keeps its model and takes what that knows."""
@@ -209,7 +209,7 @@ def is_trained(folder: Path, mark: str) -> bool:
     return record.get("fingerprint") == mark and "finished" in record and (folder / FINAL).is_file()
 
 
-def is_evaluated(folder: Path, mark: str) -> bool:
-    """Is the evaluation of this fingerprint there?"""
+def is_evaluated(folder: Path, mark: str, masks: bool = False) -> bool:
+    """Is the evaluation of this fingerprint there, with the predicted masks if they are wanted?"""
     record = provenance.read(folder, RESULT).get("provenance") or {}
-    return record.get("fingerprint") == mark
+    return record.get("fingerprint") == mark and (not masks or record["config"]["write_masks"])
