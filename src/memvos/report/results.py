@@ -17,6 +17,8 @@ from memvos.report.compare import Interval, paired, paired_bootstrap, recovery
 from memvos.report.spec import Evaluation, Spec
 
 SCHEMA = 1
+MASKS = "masks"
+"""Where an evaluation keeps predicted masks, <video>/<frame>.png, if it is told to."""
 ONE_OF_A_KIND = ("scale", "data", "difficulty", "split")
 """What all results of one table must share."""
 
@@ -121,7 +123,7 @@ class Results:
         }
 
     def difference(self, first: tuple, second: tuple, measure: str) -> Interval | None:
-        """Interval of `first` minus `second`, each (row, variant), in points; None where they share no seed.
+        """Interval of `first` minus `second`, each (row, variant), in points; None if they share no seed or score.
 
         A floor is not trained: its one result is compared with every seed of the other.
         """
