@@ -166,7 +166,7 @@ class Table:
 
     @property
     def misses(self) -> list[str]:
-        """Rows further from the paper than the tolerance of their scale allows, one sentence each."""
+        """Rows further from the paper than the tolerance of scale and data allows, one sentence each."""
         scale = next((result.content.get("scale") for result in self.results), None)
         allowed = self.spec.tolerance.get(scale or "")
         if allowed is None:
