@@ -157,3 +157,18 @@ def _interrupt_after(step: int, running) -> None:
     done = [job.steps() for job, _ in running if job.steps()]
     if done and done[0].done > step:
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_table_on_data_without_public_masks_is_written_without_scores(work, davis_root):
+    for path in (davis_root / "Annotations/480p/dog").glob("*.png"):
+        if path.stem != "00000":
+            path.unlink()
+    data = ("data=davis2017", f"data.root={davis_root}", "data.test.official=null", "output=unscored")
+    floor = ("scale=smoke", "rows=copy_first")
+    output, error = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(error):
+        patch.chdir(work)
+        code = main(["reproduce", "tiny.yaml", *floor, *data])
+    assert code == 0, error.getvalue()
+    assert "left out, for davis2017 has no true masks that the oracle gate could see: plain__oracle" in error.getvalue()
+    assert "Nothing was scored: davis2017 has no public masks" in " ".join(output.getvalue().split())

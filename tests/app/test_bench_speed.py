@@ -18,8 +18,9 @@ def spec():
 def test_ratios_are_of_times_taken_side_by_side(monkeypatch, spec):
     times = {"baseline": [0.6, 1.2, 0.6], "qam": [0.66, 1.2, 0.72], "pem": [0.6, 1.2, 0.6], "both": [0.66, 1.5, 0.6]}
     monkeypatch.setattr(bench, "alternate_all", lambda works, rounds: {name: [times[name]] for name in works})
-    monkeypatch.setattr(bench_speed, "_clip", lambda config: None)
-    lines = {line["network"]: line for line in bench_speed.compare(spec, {row: {"threads": 1} for row in times}, 3)}
+    monkeypatch.setattr(bench_speed, "_clip", lambda config, size: None)
+    settings = {row: {"threads": 1} for row in times}
+    lines = {line["network"]: line for line in bench_speed.compare(spec, settings, 3, (32, 48))}
     assert lines["QAM"]["time_to_baseline"] == pytest.approx(1.1)  # of 1.1, 1.0 and 1.2
     assert (lines["QAM"]["least"], lines["QAM"]["most"]) == pytest.approx((1.0, 1.2))
     assert lines["baseline"]["ms_per_frame"] == pytest.approx(50)  # 0.6 s for 12 frames
@@ -37,6 +38,30 @@ def test_the_networks_of_table_5_are_timed_and_written(memvos, home):
     assert all(float(line["ms_per_frame"]) > 0 for line in lines)
     assert (home / "speed/speed.png").stat().st_size > 1000
     assert "![time per frame](speed.png)" in (home / "speed/table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size"),
+    [
+        (["scale=smoke", "data.frame_size=[48,64]"], (48, 64)),
+        (["scale=smoke", "size=32x40"], (32, 40)),
+        (["scale=paper", "data=synthetic"], (480, 854)),
+    ],
+)
+def test_the_size_of_the_frames_is_told(monkeypatch, spec, tmp_path, arguments, size):
+    clips = []
+    monkeypatch.setattr(bench_speed, "_clip", lambda config, size: clips.append(size) or (lambda: None))
+    measured = bench_speed.measure(spec, arguments, 1, tmp_path)
+    assert clips == [size] * 4
+    assert dict(measured.header)["frame size"] == f"{size[0]}×{size[1]}"
+    assert f"Frames of {size[0]}×{size[1]} pixels" in measured.section.note
+    assert {line["frame_size"] for line in measured.lines} == {f"{size[0]}x{size[1]}"}
+
+
+def test_a_size_is_a_height_and_a_width(memvos):
+    code, _, error = memvos("bench", "speed", "size=480")
+    assert code == 2
+    assert "expected size=HEIGHTxWIDTH in pixels, e.g. size=240x432, got size=480" in error
 
 
 def test_rounds_are_a_positive_number(memvos):

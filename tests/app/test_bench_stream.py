@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from memvos.app import bench, bench_stream
+from memvos.app import bench, bench_common, bench_stream
 
 SMALL = ("scale=smoke", "model.backbone.weights=null", "size=32x48", "rounds=1")
 
@@ -28,7 +28,7 @@ def test_a_stream_is_longer_than_what_it_is_compared_with():
 
 
 def test_a_size_is_two_numbers_of_pixels():
-    assert bench_stream.frame_size("240x432") == (240, 432)
+    assert bench_common.frame_size("240x432") == (240, 432)
     with pytest.raises(ValueError, match=r"expected size=HEIGHTxWIDTH in pixels.*got size=240"):
         bench.run(["stream", "size=240"])
 

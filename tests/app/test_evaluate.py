@@ -36,6 +36,18 @@ def test_floors_need_no_weights(memvos, tiny, home):
     assert json.loads((home / "e" / "result.json").read_text())["scores"]["J"] > 0.05
 
 
+def test_the_oracle_gate_is_refused_where_no_mask_follows_the_first(memvos, davis_root, home):
+    for path in (davis_root / "Annotations").rglob("*.png"):
+        if path.stem != "00000":
+            path.unlink()
+    data = ("scale=smoke", "data=davis2017", f"data.root={davis_root}", "data.test.official=null")
+    floor = ("model=copy_first", "memory=qdmn", "output_dir=e")
+    code, _, error = memvos("evaluate", *data, *floor, "gate=oracle")
+    assert code == 2
+    assert "gate=oracle needs true masks, and data davis/val has none after those that are given" in error
+    assert memvos("evaluate", *data, *floor)[0] == 0
+
+
 def test_untrained_networks_must_be_asked_for_but_for_those_that_need_no_training(memvos, tiny):
     code, _, error = memvos("evaluate", *tiny, "model=qdmn_small", "memory=first", "output_dir=e")
     assert code == 2

@@ -169,6 +169,15 @@ def test_results_without_masks_are_done_again_where_masks_are_asked_for_and_are_
     assert made.set_aside_stale() == []
 
 
+def test_the_oracle_gate_is_left_out_on_data_without_masks_to_score(plan):
+    made = plan()
+    made.unscored = lambda config: True
+    jobs = build(made, ["plain", "copy_first"])
+    assert made.left_out == ["plain__oracle"]
+    scored = [job.name for job in jobs if job.kind == "evaluate"]
+    assert scored == ["evaluate plain seed 0", "evaluate copy_first seed 0"]
+
+
 def test_results_of_another_fingerprint_are_set_aside(plan):
     made = plan()
     for job in build(made, ["plain", "copy_first"]):

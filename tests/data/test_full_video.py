@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from memvos.data.full_video import FullVideo, Truth
 from memvos.data.trees import DavisTree, FolderTree
@@ -38,6 +39,22 @@ def test_the_truth_is_kept_apart(davis_root):
     assert truth.frames == (0, 1, 2, 3, 4, 5)
     assert truth.object_ids == FullVideo(video).object_ids == (1, 2)
     assert not hasattr(FullVideo(video), "labels")
+
+
+def test_masks_that_only_introduce_objects_are_no_truth(tmp_path, write_video):
+    write_video(tmp_path / "JPEGImages/a", tmp_path / "Annotations/a", objects=1, annotated=(0,))
+    write_video(tmp_path / "more", tmp_path / "Annotations/a", objects=2, annotated=(3,))
+    path = tmp_path / "Annotations/a/00003.png"
+    both = np.array(Image.open(path))
+    Image.fromarray(np.where(both == 2, both, 0)).save(path)
+    (video,) = FolderTree(tmp_path, videos=["a"]).videos
+    assert video.first_masks_only
+    assert Truth(video).frames == ()
+    assert [Truth(video).labels(t) for t in (0, 3)] == [None, None]
+    Image.fromarray(both).save(path)
+    (video,) = FolderTree(tmp_path, videos=["a"]).videos
+    assert not video.first_masks_only
+    assert Truth(video).frames == (0, 3)
 
 
 def test_no_frame_is_read_before_its_time(davis_root):

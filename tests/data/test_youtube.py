@@ -117,8 +117,8 @@ def test_a_video_with_the_first_masks_of_its_objects_alone_has_nothing_to_score_
     firsts = {whole.frame_names[t]: whole.mask_paths[whole.frame_names[t]] for t in whole.first_seen.values()}
     given = Video(whole.name, whole.image_paths, firsts, late_objects=True)
     assert given.annotated == (0, 2)
-    assert whole.has_truth
-    assert not given.has_truth
+    assert not whole.first_masks_only
+    assert given.first_masks_only
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])  # the categories of the training set, and of the videos

@@ -57,12 +57,22 @@ def test_oracle_gate_stores_exactly_the_frames_above_the_threshold(painted, pain
 
 
 def test_oracle_truth_can_come_from_a_function_of_the_frames_index(painted, paint):
-    truth = {0: labels(*BOX), 1: labels(4, 12, 8, 16)}
+    truth = {1: labels(4, 12, 8, 16), 2: labels(*BOX)}
     stepper = Segmenter(painted, EVERY, device="cpu", precision="float32", gate=OracleQuality(truth.get))
     stepper.step(paint(SIZE, {0: BOX}), labels(*BOX))
-    assert not stepper.step(paint(SIZE, {0: BOX})).stored
-    with pytest.raises(ValueError, match=r"no ground truth for frame 2; give step\(\.\.\., truth=label map\)"):
-        stepper.step(paint(SIZE, {0: BOX}))
+    assert [stepper.step(paint(SIZE, {0: BOX})).stored for _ in range(3)] == [False, True, False]
+
+
+@pytest.mark.parametrize("reference", ["annotated", "first_predicted"])
+@pytest.mark.parametrize(("retry", "stored"), [(True, [0, 4, 7]), (False, [0, 6])])
+def test_a_frame_without_truth_is_not_stored_and_the_next_one_is_tried(painted, paint, reference, retry, stored):
+    rule = {"every": 3, "sigma": 0.8, "beta": None, "retry": retry, "reference": reference, "degenerate": "reject"}
+    stepper = Segmenter(painted, rule, device="cpu", precision="float32", gate=OracleQuality())
+    steps = []
+    for time in range(9):
+        truth = labels(*BOX) if time in (4, 6, 7) else None
+        steps.append(stepper.step(paint(SIZE, {0: BOX}), None if time else labels(*BOX), truth=truth))
+    assert [step.time for step in steps if step.stored] == stored
 
 
 def test_truth_decides_what_is_stored_but_never_reaches_the_model(nearest, clip):

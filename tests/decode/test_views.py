@@ -37,6 +37,20 @@ def test_a_mask_that_is_copied_stays_where_it_is_in_every_view(chosen):
     assert set(second.probabilities) == {1, 4}
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_an_object_of_a_pixel_is_kept_in_a_smaller_view(flip):
+    frame, mask = scene()
+    for row, column in ((2, 3), (3, 2), (37, 55), (38, 58)):
+        mask[row, column] = 9
+        shown = View(0.3, flip).show_masks({1: mask == 1, 9: mask == 9})
+        places = np.argwhere(shown[9] if not flip else shown[9][:, ::-1])
+        assert abs(places / 0.3 - (row, column)).max() < 4
+        step = MultiViewSegmenter(made, [View(0.3, flip)]).step(frame, mask)
+        assert step.labels[row, column] == 9
+        assert set(step.probabilities) == {1, 4, 9}
+        mask[row, column] = 0
+
+
 def test_one_plain_view_is_the_segmenter_itself():
     frame, mask = scene()
     several, alone = MultiViewSegmenter(made, views()), made()

@@ -21,11 +21,13 @@ def test_fractions_and_means_are_over_all_videos():
         scores_of("a", predicted=3, checked=2, stored=1, seconds=1.0, memory_frames=2.0, logit_std=1.0),
         scores_of("b", predicted=5, checked=2, stored=2, seconds=3.0, memory_frames=4.0, logit_std=2.0),
     ]
+    parts[0].course = [FrameCourse(0.1, 1, mib, 100.0) for mib in (1.0, 2.5)]
+    parts[1].course = [FrameCourse(0.1, 1, 2.0, 100.0)]
     summary = summary_of(parts, predicts_quality=False)
     assert summary["quality"]["stored_fraction"] == 3 / 8
     assert summary["quality"]["gated_fraction"] == 1 / 4
     assert summary["quality"]["spearman"] is None
-    assert summary["memory"] == {"logit_std": 1.5, "frames_mean": 3.0}
+    assert summary["memory"] == {"logit_std": 1.5, "frames_mean": 3.0, "mib_most": 2.5}
     assert summary["speed"]["fps"] == 8 / 4
     assert summary["scores"]["J"] == 0.5
     assert summary["scores"]["J_present"] == 1.0

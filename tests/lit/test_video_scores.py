@@ -1,3 +1,6 @@
+import time
+from unittest.mock import Mock
+
 import pytest
 import torch
 
@@ -52,3 +55,12 @@ def test_every_frame_tells_what_it_took(tiny, make_videos):
     assert held == sorted(held)
     assert held[0] > 0
     assert all(frame.resident_mib > frame.memory_mib for frame in scores.course)
+
+
+def test_watching_the_read_takes_no_time(tiny, make_videos, monkeypatch):
+    segmenter = Protocol(device="cpu", precision="float32").segmenter(tiny)
+    slow = Mock(side_effect=lambda *inputs: time.sleep(1) or {"logit_std": 1.0})
+    monkeypatch.setattr(segmenter.model.read, "statistics", slow, raising=False)
+    scores = score_video(segmenter, make_videos(1)[0])
+    assert scores.logit_std == 1.0
+    assert scores.seconds < 1

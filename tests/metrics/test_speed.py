@@ -15,6 +15,14 @@ def test_only_time_inside_counts():
     assert (meter.frames, meter.seconds, meter.fps) == (2, 1.0, 2.0)
 
 
+def test_a_pause_does_not_count():
+    ticks = iter([10.0, 10.5, 13.5, 14.0])
+    meter = SpeedMeter(clock=lambda: next(ticks))
+    with meter.frame(), meter.pause():
+        pass  # half a second, three that do not count, half a second
+    assert meter.seconds == 1.0
+
+
 def test_asynchronous_work_is_waited_for_before_and_after():
     calls = []
     with SpeedMeter(synchronize=lambda: calls.append("wait")).frame():

@@ -144,6 +144,20 @@ def test_reading_objects_in_turns_changes_nothing(monkeypatch):
         torch.testing.assert_close(read(query, memory), together)
 
 
+@pytest.mark.parametrize("shape", [(2, 4, 3, 3), (2, 3, 4, 3, 3)])
+@pytest.mark.parametrize("keys", [1, 3])
+def test_statistics_hold_no_more_similarities_at_once_than_a_read(monkeypatch, shape, keys):
+    torch.manual_seed(0)
+    query, memory = torch.randn(shape), Memory(torch.randn(2, keys, 4, 2, 3, 3), torch.randn(2, 3, 5, 2, 3, 3))
+    read, held = MemoryRead(), []
+    together = read.statistics(query, memory)
+    monkeypatch.setattr("memvos.model.memory_read.CHUNK", 9 * 18 * 2)
+    read.similarity.register_forward_hook(lambda part, inputs, logits: held.append(logits.shape[1]))
+    assert read.statistics(query, memory) == pytest.approx(together)
+    objects = max(keys, 3 if len(shape) == 5 else 1)
+    assert (max(held), sum(held)) == (min(objects, 2), objects)
+
+
 def test_every_position_is_read_while_training():
     query, memory = torch.randn(1, 4, 3, 3), Memory(torch.randn(1, 1, 4, 2, 3, 3), torch.randn(1, 1, 5, 2, 3, 3))
     torch.testing.assert_close(MemoryRead(TopK(1)).train()(query, memory), MemoryRead().eval()(query, memory))

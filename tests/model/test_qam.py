@@ -76,6 +76,13 @@ def test_no_qam_accepts_everything_and_has_no_parameters():
     assert not AcceptAll().state_dict()
 
 
+@pytest.mark.parametrize(("channels", "groups"), [(8, 1), (50, 2), (36, 2), (53, 1), (64, 4), (256, 16), (1024, 64)])
+def test_groups_divide_any_number_of_channels(channels, groups):
+    module = QualityHead(channels, grid=4, hidden=8, norm="group")
+    assert module.input_norm.num_groups == groups
+    assert module(torch.randn(2, 1, channels, 4, 4)).shape == (2, 1)
+
+
 def test_unknown_activations_and_norms_are_refused():
     with pytest.raises(InputError, match=r"unknown QAM activations \['tanh', 'relu'\]; expected two of"):
         head(activations=("tanh", "relu"))

@@ -120,6 +120,21 @@ def test_an_open_pair_leaves_the_papers_order_undecided(findings):
     assert findings({"pem": 0.55}, noise=0.04)["Does the paper's order hold?"].startswith("It is undecided.")
 
 
+def test_rows_without_a_common_seed_have_no_order(spec, tmp_path, result):
+    for seed, row in enumerate(("baseline", "qam")):
+        result(tmp_path / row, row, seed, {("a", "1"): 0.5, ("b", "1"): 0.6})
+    assert "Does the paper's order hold?" not in dict(build(spec, tmp_path).findings)
+
+
+def test_a_gain_is_only_compared_where_row_and_base_are_printed(spec, results, tmp_path):
+    results(spec, tmp_path, LEVELS)
+    base, *others = (replace(row, base=None if row.id == "baseline" else "baseline") for row in spec.rows)
+    found = dict(build(replace(spec, rows=(base, *others)), tmp_path).findings)
+    assert "of 3 beyond" in found["Do the paper's gains hold?"]
+    base = replace(base, printed={"J": 80.3})
+    assert "Do the paper's gains hold?" not in dict(build(replace(spec, rows=(base, *others)), tmp_path).findings)
+
+
 def test_floors_are_beaten_or_named(findings):
     assert findings()["Do the trained rows beat the floors?"].startswith(
         "Every trained row beats every floor, by at least"

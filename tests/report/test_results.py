@@ -90,3 +90,14 @@ def test_a_floor_is_compared_with_every_seed(spec, tmp_path, result):
     results = Results(spec, tmp_path)
     assert results.difference(("baseline", None), ("copy_first", None), "J&F").seeds == 3
     assert results.difference(("qam", None), ("copy_first", None), "J&F") is None
+
+
+def test_a_floor_minus_a_row_is_the_same_comparison_the_other_way_round(spec, tmp_path, result):
+    for seed, level in enumerate((0.4, 0.5, 0.9)):
+        result(tmp_path / "baseline", "baseline", seed, dict.fromkeys(SCORES, level))
+    result(tmp_path / "copy_first", "copy_first", 0, dict.fromkeys(SCORES, 0.1))
+    results = Results(spec, tmp_path)
+    over = results.difference(("baseline", None), ("copy_first", None), "J&F")
+    under = results.difference(("copy_first", None), ("baseline", None), "J&F")
+    assert under.seeds == 3
+    assert (under.mean, over.mean) == pytest.approx((-50, 50))

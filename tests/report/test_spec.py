@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from memvos.paths import experiments_dir
+from memvos.paths import conf_dir, experiments_dir
 from memvos.report.spec import Evaluation
 from memvos.report.spec_file import load_spec
 
@@ -37,6 +37,12 @@ def test_the_oracle_gate_is_compared_with_a_network_that_stores_every_frame(path
     spec = load_spec(path)
     gated = [row.id for row in spec.rows if spec.oracle(row) and not spec.ungated(row)]
     assert all("memory=every_5" in spec.row(row).evaluate for row in gated), gated
+
+
+@pytest.mark.parametrize("path", sorted(experiments_dir().glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_papers_data_sets_are_known_by_name(path):
+    known = {config.stem for config in (conf_dir() / "data").glob("*.yaml")}
+    assert set(load_spec(path).paper_data_on) <= known
 
 
 def test_a_stage_starts_from_the_stage_before(spec):

@@ -46,6 +46,7 @@ def test_a_missing_file_is_named(tmp_path):
         ("seeds: {smoke: 1", "seeds: {smoke: one", "expected seeds as a mapping to a whole number"),
         ("values: [0, 10, 30, 50]", "values: 10", "entry 'corrupted': expected values as a list of"),
         ("corruption_rate={ratio}", "corruption_rate={rate}", "cannot put 0 into override 'corruption_rate={rate}'"),
+        ("paper_data_on: {", "sizes: {", "got a tolerance but no paper_data_on; expected the data sets"),
         ("schema: 1", "schema: 1\nevaluate_on: [a]", "expected evaluate_on as a mapping of data sets to lists"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from memvos.report.content import REFERENCE
 from memvos.report.entries import Row
-from memvos.report.render import to_markdown
+from memvos.report.render import to_markdown, write
 from memvos.report.table import build
 
 LEVELS = {"baseline": 0.5, "qam": 0.52, "pem": 0.55, "both": 0.6, "copy_first": 0.25, "matching": 0.4}
@@ -143,3 +143,21 @@ def test_seen_and_unseen_categories_are_measures_too(spec, tmp_path, result):
     result(tmp_path / "qam", "qam", 0, scores(0.5), youtube={"G": 0.625, "J_seen": 0.75})
     found = build(spec, tmp_path).line("qam").scores
     assert (found["G"].mean, found["J_seen"].mean, found["J&F"].mean) == (62.5, 75.0, 50.0)
+
+
+def test_data_without_public_masks_gives_a_table_without_scores(spec, results, tmp_path):
+    results(spec, tmp_path / "results", dict.fromkeys(LEVELS, float("nan")))
+    table = build(spec, tmp_path / "results")
+    assert not any(line.scores or line.interval or line.difference for line in table.lines)
+    assert not any(item.interval for item in table.comparisons)
+    found = dict(table.findings)
+    assert "synthetic has no public masks after the first frame" in found["Nothing was scored:"]
+    assert "run again with write_masks=true" in found["Nothing was scored:"]
+    assert not {"Not run:", "Does the paper's order hold?", "What the intervals leave out:"} & set(found)
+    (tmp_path / "results/both/seed0/masks").mkdir()
+    found = dict(build(spec, tmp_path / "results").findings)
+    assert "predicted masks are in " in found["Nothing was scored:"]
+    assert "results/both/seed0/masks, " in found["Nothing was scored:"]
+    text = {path.name: path.read_text() for path in write(table, tmp_path / "out") if path.suffix in (".csv", ".md")}
+    assert "not scored" in text["table.md"]
+    assert table.misses == []

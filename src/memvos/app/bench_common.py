@@ -9,6 +9,7 @@ from typing import Any
 
 from memvos.app import composition, provenance
 from memvos.app.arguments import split, whole_number
+from memvos.errors import InputError
 
 ROUNDS = "7"
 
@@ -21,6 +22,18 @@ def rounds_in(arguments: Sequence[str]) -> tuple[int, list[str]]:
     """
     own, rest = split(arguments, ("rounds",))
     return whole_number("rounds", own.get("rounds", ROUNDS)), rest
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Height and width in pixels of HEIGHTxWIDTH.
+
+    Raises:
+        InputError: if it is anything else.
+    """
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdigit() and int(side) for side in sides):
+        raise InputError(f"expected size=HEIGHTxWIDTH in pixels, e.g. size=240x432, got size={text}")
+    return int(sides[0]), int(sides[1])
 
 
 def settings_of(overrides: Sequence[str]) -> dict[str, Any]:

@@ -8,20 +8,32 @@ from statistics import median
 from typing import Any
 
 from memvos.app import bench_common as bench
+from memvos.app.arguments import split
 from memvos.app.runs import instantiate
 from memvos.report.sections import DASH, Section
 from memvos.report.spec import Spec
 from memvos.report.timing import Timing
 
 FRAMES = 12
-"""Frames per network and round; every fifth is memorised."""
+"""Frames per network and round; every one is memorised, every fifth for good."""
+PAPER_SIZE = (480, 854)
+"""Height and width of DAVIS' frames, pixels."""
 MEASURE = "frames per second"
 
 
 def measure(spec: Spec, overrides: Sequence[str], rounds: int, folder: Path) -> Timing:
-    """Time a frame of every row's network, untrained; networks take turns clip by clip."""
+    """Time a frame of every row's network, untrained; networks take turns clip by clip.
+
+    `size=HEIGHTxWIDTH` among the overrides is that of the frames; without it they have the paper's at scale=paper, and
+    elsewhere that of the embedded data.
+
+    Raises:
+        InputError: if it is anything else.
+    """
+    own, overrides = split(overrides, ("size",))
     settings = {row.id: bench.settings_of([*overrides, *row.overrides]) for row in spec.rows}
-    lines = compare(spec, settings, rounds)
+    size = bench.frame_size(own["size"]) if own else _default_size(settings[spec.base])
+    lines = compare(spec, settings, rounds, size)
     cells = [
         [
             line["network"],
@@ -31,23 +43,34 @@ def measure(spec: Spec, overrides: Sequence[str], rounds: int, folder: Path) -> 
         ]
         for line in lines
     ]
-    note = f"Medians of {rounds} rounds, in brackets the extremes. Paper: {spec.source}, on {spec.paper_data}."
+    shown = "×".join(map(str, size))
+    note = f"Frames of {shown} pixels, one object. Medians of {rounds} rounds, in brackets the extremes. "
+    note += f"Paper: {spec.source}, on {spec.paper_data}."
     columns = ["", "ms", "frames/s", "time to baseline", "paper"]
     section = Section(spec.title, note, columns, cells)
-    return Timing(
-        spec, bench.header(settings[spec.base]), section, lines, figures={"time per frame": _draw(lines, folder)}
-    )
+    header = (*bench.header(settings[spec.base]), ("frame size", shown))
+    return Timing(spec, header, section, lines, figures={"time per frame": _draw(lines, folder)})
 
 
-def compare(spec: Spec, settings: dict[str, dict[str, Any]], rounds: int) -> list[dict[str, Any]]:
+def _default_size(settings: dict[str, Any]) -> tuple[int, int]:
+    if settings["scale"] == "paper":
+        return PAPER_SIZE
+    return tuple(settings["data"].get("frame_size", PAPER_SIZE))
+
+
+def compare(
+    spec: Spec, settings: dict[str, dict[str, Any]], rounds: int, size: tuple[int, int]
+) -> list[dict[str, Any]]:
     """Per row: milliseconds and frames per second (medians), time relative to the base, over `rounds` rounds.
+
+    `size` is (H, W) of the frames in pixels.
 
     `least` and `most` are the extremes of the ratio over rounds; a round's ratio is of two times taken side by side.
     """
     import torch
 
     torch.set_num_threads(settings[spec.base]["threads"])
-    works = {name: [_clip(config)] for name, config in settings.items()}
+    works = {name: [_clip(config, size)] for name, config in settings.items()}
     seconds = {name: times for name, (times,) in bench.alternate_all(works, rounds).items()}
     base, printed = seconds[spec.base], spec.row(spec.base).printed
     lines = []
@@ -57,6 +80,7 @@ def compare(spec: Spec, settings: dict[str, dict[str, Any]], rounds: int) -> lis
         lines.append(
             {
                 "network": row.label,
+                "frame_size": f"{size[0]}x{size[1]}",
                 "ms_per_frame": 1000 * frame,
                 "frames_per_second": 1 / frame,
                 "time_to_baseline": median(ratios),
@@ -86,19 +110,20 @@ def _draw(lines: Sequence[dict[str, Any]], folder: Path) -> Path:
     return folder / "speed.png"
 
 
-def _clip(config: dict[str, Any]) -> Callable[[], None]:
-    """A clip of FRAMES random frames with one object, through the stepper, every fifth frame memorised."""
+def _clip(config: dict[str, Any], size: tuple[int, int]) -> Callable[[], None]:
+    """A clip of FRAMES random frames (H, W) with one object, through the stepper: each is memorised as the previous
+    frame of the next, every fifth stays in the memory.
+    """
     import numpy as np
 
     from memvos import Segmenter
     from memvos.decode.precision import choose_device
     from memvos.model.composition import without_sources
 
-    size = config["data"]["size"]
     device = choose_device("auto")
     segmenter = Segmenter(instantiate(without_sources(config["model"])), "every_5", device)
-    frames = np.random.default_rng(0).integers(0, 255, (FRAMES, size, size, 3), dtype=np.uint8)
-    mask = bench.square(size, size)
+    frames = np.random.default_rng(0).integers(0, 255, (FRAMES, *size, 3), dtype=np.uint8)
+    mask = bench.square(*size)
 
     def clip() -> None:
         segmenter.reset()

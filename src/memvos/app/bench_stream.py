@@ -23,18 +23,6 @@ PICTURES = 32
 """Different frames in the stream, which repeats them."""
 
 
-def frame_size(text: str) -> tuple[int, int]:
-    """Height and width in pixels of HEIGHTxWIDTH.
-
-    Raises:
-        InputError: if it is anything else.
-    """
-    sides = text.split("x")
-    if len(sides) != 2 or not all(side.isdigit() and int(side) for side in sides):
-        raise InputError(f"expected size=HEIGHTxWIDTH in pixels, e.g. size=240x432, got size={text}")
-    return int(sides[0]), int(sides[1])
-
-
 def table(arguments: Sequence[str]) -> Iterator[str]:
     """The lines of the report.
 
@@ -46,7 +34,7 @@ def table(arguments: Sequence[str]) -> Iterator[str]:
     frames, rounds = (whole_number(name, own[name]) for name in ("frames", "rounds"))
     if frames <= EARLY:
         raise InputError(f"expected more frames than the {EARLY} they are compared with, got frames={frames}")
-    return _lines(overrides, frames, frame_size(own["size"]), rounds)
+    return _lines(overrides, frames, bench.frame_size(own["size"]), rounds)
 
 
 def _lines(overrides: Sequence[str], frames: int, size: tuple[int, int], rounds: int) -> Iterator[str]:

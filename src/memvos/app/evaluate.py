@@ -54,6 +54,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     tree = instantiate(data_of(settings, "split"))
     if settings["check_data"]:
         raise_data_faults([tree])
+    require_truth(settings["gate"], tree)
     videos = tree.sequences()
     require_proposals(model, videos)
     record = _identify(settings, tree.fingerprint(), weights)
@@ -70,6 +71,19 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     )
     print(summary(result, folder))
     return result
+
+
+def require_truth(gate: str, tree: Any) -> None:
+    """The oracle gate goes by true masks of predicted frames.
+
+    Raises:
+        InputError: if the data has none, before anything is computed.
+    """
+    if gate == "oracle" and tree.first_masks_only():
+        raise InputError(
+            f"gate=oracle needs true masks, and data {tree.name} has none after those that are given; take "
+            "gate=predicted, or data whose masks you have"
+        )
 
 
 def require_proposals(model: Any, videos: Sequence[Any]) -> None:

@@ -47,8 +47,10 @@ class Plan:
         results: where evaluations go, `<row>[__<variant>]/seed<k>/`.
         overrides: the user's, by the command they are for ("train", "evaluate").
         data_fingerprint: of a resolved data configuration (one stage or split of it).
+        unscored: has the split of a resolved data configuration no masks to score? The oracle gate needs them.
         jobs: what has been planned, by name.
         scored: the evaluations by name.
+        left_out: evaluations with the oracle gate on such data.
         models: job → configuration of the network, of trainings that start without weights.
     """
 
@@ -57,8 +59,10 @@ class Plan:
     results: Path
     overrides: Mapping[str, Sequence[str]]
     data_fingerprint: Callable[..., str]
+    unscored: Callable[[dict[str, Any]], bool] = lambda config: False
     jobs: dict[str, Job] = field(default_factory=dict)
     scored: dict[str, Scored] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     _configs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
@@ -161,6 +165,9 @@ class Plan:
             )
         )
         config = self._config("evaluate", marks)
+        if config["gate"] == "oracle" and self.unscored(data_of(config, "split")):
+            self.left_out.append(evaluation.name)
+            return
         data = self.data_fingerprint(data_of(config, "split"))
         mark = provenance.of_evaluation(config, data, _origin(trained, given))
         folder = evaluation.folder(self.results, seed)

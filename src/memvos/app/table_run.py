@@ -58,10 +58,13 @@ def reproduce(options: Options) -> int:
     results = output / "results" / f"{data}-{scale}{trained}"
     with only_one(output):
         _say(f"{spec.name}: {spec.title}. scale {scale}, data {data}, trained on {trained_on}, results in {results}")
-        plan = Plan(spec, output, results, overrides, DataLook(base["check_data"]))
+        look = DataLook(base["check_data"])
+        plan = Plan(spec, output, results, overrides, look, look.unscored)
         plan.build(sorted({*seeds, *_seeds_in(results)}))
         jobs = plan.wanted(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
+        if plan.left_out:
+            _say(f"left out, for {data} has no true masks that the oracle gate could see: {', '.join(plan.left_out)}")
         _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
         _build_once([plan.models[job.name] for job in jobs if job.name in plan.models and not job.is_done()])
         outcome = _run(jobs, parallel, devices)
@@ -148,6 +151,7 @@ class DataLook:
     def __init__(self, check: bool = True) -> None:
         self._check = check
         self._known: dict[str, str] = {}
+        self._unscored: dict[str, bool] = {}
 
     def __call__(self, config: dict[str, Any], **arguments: Any) -> str:
         """Fingerprint of a tree or a data module.
@@ -162,6 +166,13 @@ class DataLook:
                 raise_data_faults(getattr(data, "trees", [data]))
             self._known[key] = data.fingerprint()
         return self._known[key]
+
+    def unscored(self, config: dict[str, Any]) -> bool:
+        """Has the tree no masks to score?"""
+        key = provenance.digest(config)
+        if key not in self._unscored:
+            self._unscored[key] = instantiate(config).first_masks_only()
+        return self._unscored[key]
 
 
 def _build_once(models: Sequence[dict[str, Any]]) -> None:

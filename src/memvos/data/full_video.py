@@ -72,13 +72,16 @@ class FullVideo:
 
 
 class Truth:
-    """The annotations to score against. Attributes: object_ids; frames, the indices that have one."""
+    """The annotations to score against; none where masks only introduce objects (`Video.first_masks_only`).
+
+    Attributes: object_ids; frames, the indices that have one.
+    """
 
     def __init__(self, video: Video) -> None:
         self.object_ids = video.object_ids
-        self.frames = video.annotated
+        self.frames = () if video.first_masks_only else video.annotated
         self._video = video
 
     def labels(self, t: int) -> np.ndarray | None:
         """Label map uint8 (H, W) of frame t, 0 = background; None where there is no annotation."""
-        return self._video.labels(t)
+        return self._video.labels(t) if t in self.frames else None

@@ -125,28 +125,32 @@ class Video:
         """
         if 0 not in self.annotated:
             raise InputError(self.no_first_mask)
-        seen: dict[int, int] = {}
-        for t in self.annotated if self.late_objects else self.annotated[:1]:
-            for value in np.unique(self.labels(t)):
-                seen.setdefault(int(value), t)
-        seen.pop(0, None)
-        if not seen:
+        if not self._shown:
             got = "none of its masks holds an object" if self.late_objects else "its first mask holds no object"
             raise InputError(f"video {self.name!r}: {got}; expected at least one id above 0; draw an object")
-        return dict(sorted(seen.items()))
+        return {value: times[0] for value, times in sorted(self._shown.items())}
 
     @cached_property
-    def has_truth(self) -> bool:
-        """Is there a mask that gives no object, by which a prediction can be scored?"""
+    def first_masks_only(self) -> bool:
+        """Do the masks only introduce objects, so that there is nothing to score against?
+
+        So are DAVIS test-dev, MOSE valid and YouTube-VOS valid as published: a later mask of the last shows the objects
+        that enter there and none of those before, of which it therefore says nothing.
+        """
         if not self.late_objects:
-            return len(self.annotated) > 1
-        known: set[int] = set()
-        for t in self.annotated:
-            ids = set(np.unique(self.labels(t)).tolist())
-            if ids <= known:
-                return True
-            known |= ids
-        return False
+            return len(self.annotated) == 1
+        once = all(len(times) == 1 for times in self._shown.values())
+        return once and set(self.first_seen.values()) == set(self.annotated)
+
+    @cached_property
+    def _shown(self) -> dict[int, list[int]]:
+        """Object → the frames whose masks have it; of the first mask alone where no object enters late."""
+        shown: dict[int, list[int]] = {}
+        for t in self.annotated if self.late_objects else self.annotated[:1]:
+            for value in np.unique(self.labels(t)).tolist():
+                shown.setdefault(value, []).append(t)
+        shown.pop(0, None)
+        return shown
 
     @property
     def no_first_mask(self) -> str:

@@ -66,6 +66,10 @@ class Tree:
         """What a model is evaluated on: the videos, or, of a tree of static images, each image as a short video."""
         return self.videos or [StillVideo(still) for still in self.images]
 
+    def first_masks_only(self) -> bool:
+        """Is nothing annotated in any sequence after its objects have been introduced (`Video.first_masks_only`)?"""
+        return all(video.first_masks_only for video in self.sequences())
+
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the reading settings and of all files' names (relative to the root) and sizes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,10 @@ class OracleQuality:
     Ground truth comes in with `Segmenter.step(..., truth=...)`, or from `truth`, a function of the frame's index that
     gives the label map (H, W). It is compared with masks that are already predicted and reaches the bank's decision
     only, never the model. An object neither in the masks nor in the truth does not count; one in either does.
+
+    Data is often annotated on some frames only. Where masks are given they are the truth; where there is none, the
+    scores are NaN, which no threshold lets pass: the frame is not stored, and as after any rejection the bank tries the
+    next one (with `retry=False` that of the next interval). Without a threshold no truth is needed.
     """
 
     needs_truth = True
@@ -52,19 +57,15 @@ class OracleQuality:
     def __init__(self, truth: Callable[[int], np.ndarray] | None = None) -> None:
         self.truth = truth
 
-    def at(self, time: int) -> np.ndarray:
-        """The true label map of a frame.
+    def at(self, time: int) -> np.ndarray | None:
+        """The true label map of a frame, None where it is not known."""
+        return None if self.truth is None else self.truth(time)
 
-        Raises:
-            ValueError: if there is none.
-        """
-        labels = None if self.truth is None else self.truth(time)
-        if labels is None:
-            raise ValueError(f"the oracle gate has no ground truth for frame {time}; give step(..., truth=label map)")
-        return labels
-
-    def __call__(self, record: MemoryFrame, masks: Tensor, truth: Tensor) -> Scores:
-        """Score a record; `truth` is (1, N, H, W) bool in the size of `masks`."""
+    def __call__(self, record: MemoryFrame, masks: Tensor, truth: Tensor | None) -> Scores:
+        """Score a record; `truth` is (1, N, H, W) bool in the size of `masks`, None where it is not known."""
+        if truth is None:
+            unseen = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device)
+            return Scores(torch.full(masks.shape[:2], math.nan, device=masks.device), unseen)
         union = (masks | truth).flatten(2).sum(dim=2)
         overlap = (masks & truth).flatten(2).sum(dim=2)
         return Scores(overlap / union.clamp(min=1), union > 0)

@@ -148,7 +148,8 @@ class Segmenter:
             frame: uint8 RGB (H, W, 3).
             masks: masks given by hand, at any frame: a label map (H, W) or {id: bool (H, W)}. New ids become new
                 objects, known ids are corrected, objects not named are predicted; given masks have the pixel.
-            truth: label map (H, W) of true ids, for a gate that needs it; never seen by the model.
+            truth: label map (H, W) of true ids, for a gate that needs it; never seen by the model. Where it is None, a
+                frame is not stored by such a gate, unless its masks are given.
             last: the video ends here: the frame is neither memorised nor scored (as in the released code).
             name: of the video and of the frame, by which a model looks up what is kept in files (DMN-AOA's proposals).
 
@@ -158,7 +159,7 @@ class Segmenter:
         pixels = read_frame(frame)
         size = self._fit((pixels.shape[0], pixels.shape[1]))
         given = self._given(masks, size)
-        true = self._true_masks(truth, [*self.ids, *(key for key in given.ids if key not in self.ids)], size)
+        true = self._true_masks(truth, masks, given, size)
         self._size = size
         image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
         with autocast(self.device, self.dtype):
@@ -219,12 +220,16 @@ class Segmenter:
                 )
         return Given(tuple(split), whole, shrunk)
 
-    def _true_masks(self, truth: Any, ids: list[int], size: FrameSize) -> Tensor | None:
+    def _true_masks(self, truth: Any, masks: Any, given: Given, size: FrameSize) -> Tensor | None:
+        """True masks (1, N, h, w) bool of all objects for a gate that needs them; None where they are not known."""
         if not self.gate.needs_truth:
             return None
         if truth is None:
             truth = self.gate.at(self.time)
-        return true_masks(truth, ids, size, self.device)
+        if truth is None and given.ids:
+            truth = masks
+        ids = [*self.ids, *(key for key in given.ids if key not in self.ids)]
+        return None if truth is None else true_masks(truth, ids, size, self.device)
 
     def _segment(self, query: Query, given: Given) -> Tensor:
         """Aggregated probabilities (1, N + 1, h, w): predicted, with the given masks put in."""

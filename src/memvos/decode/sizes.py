@@ -79,7 +79,7 @@ class FrameSize:
     def shrink_masks(self, masks: Tensor) -> Tensor:
         """(B, N, H, W) masks to the model's size: nearest, then zero padding; an object too small for that is kept."""
         if self.inner != self.size:
-            masks = _with_small_ones(F.interpolate(masks, self.inner, mode="nearest-exact"), masks)
+            masks = with_small_ones(F.interpolate(masks, self.inner, mode="nearest-exact"), masks)
         return F.pad(masks, self.padding)
 
     def crop(self, maps: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class FrameSize:
         return maps
 
 
-def _with_small_ones(shrunk: Tensor, masks: Tensor) -> Tensor:
+def with_small_ones(shrunk: Tensor, masks: Tensor) -> Tensor:
     """Shrunk masks (B, N, h, w) with a pixel of every object of `masks` (B, N, H, W) that fell between the grid."""
     lost = masks.flatten(2).any(dim=2) & ~shrunk.flatten(2).any(dim=2)
     if not lost.any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from memvos.decode.masks import join_labels, split_masks
 from memvos.decode.propagate import Segmenter, Step
+from memvos.decode.sizes import with_small_ones
 from memvos.errors import InputError
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
@@ -30,6 +31,16 @@ class View:
             size = [max(1, round(side * self.scale)) for side in picture.shape[:2]]
             picture = cv2.resize(picture, size[::-1], interpolation=interpolation)
         return np.ascontiguousarray(picture[:, ::-1]) if self.flip else picture
+
+    def show_masks(self, masks: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """Masks bool (H, W) by id as this view has them; an object too small for its grid keeps a pixel."""
+        if not masks:
+            return {}
+        whole = np.stack(list(masks.values())).astype(np.uint8)
+        shown = np.stack([self.show(mask, cv2.INTER_NEAREST_EXACT) for mask in whole])
+        turned = np.ascontiguousarray(whole[..., ::-1]) if self.flip else whole
+        kept = with_small_ones(*(torch.from_numpy(part).float().unsqueeze(0) for part in (shown, turned)))
+        return dict(zip(masks, kept[0].numpy() > 0, strict=True))
 
     def undo(self, probabilities: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """A map (h, w) of this view in the frame's own size (H, W)."""
@@ -128,9 +139,8 @@ class MultiViewSegmenter:
         smaller = min(frame.shape[:2]) if self._short_side is None else min(self._short_side, *frame.shape[:2])
         view = replace(view, scale=view.scale * smaller / min(frame.shape[:2]))
         picture = view.show(frame, cv2.INTER_AREA if view.scale < 1 else cv2.INTER_LINEAR)
-        masks = {key: view.show(mask.astype(np.uint8), cv2.INTER_NEAREST_EXACT) > 0 for key, mask in given.items()}
         labels = None if truth is None else view.show(truth, cv2.INTER_NEAREST_EXACT)
-        return segmenter.step(picture, masks or None, truth=labels)
+        return segmenter.step(picture, view.show_masks(given) or None, truth=labels)
 
 
 def _mean(maps: list[np.ndarray]) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from memvos.data.full_video import Truth
 from memvos.data.tree import Tree
 from memvos.data.trees import Video
 from memvos.decode.writers import GIVEN
@@ -75,9 +76,7 @@ def _jobs(tree: Tree, folder: Path, seen: Sequence[dict[int, int]]) -> list[_Job
     jobs, missing, total = [], [], 0
     for video, first in zip(tree.videos, seen, strict=True):
         _refuse_given(video, first, folder / video.name / GIVEN)
-        counted = range(len(video))[SCORED[tree.protocol]]
-        start = min(first.values())
-        times = [t for t in video.annotated if t in counted and t > start]
+        times = _counted(video, first, tree.protocol)
         paths = [folder / video.name / f"{video.frame_names[t]}.png" for t in times]
         missing += [path for path in paths if not path.is_file()]
         total += len(paths)
@@ -93,6 +92,12 @@ def _jobs(tree: Tree, folder: Path, seen: Sequence[dict[int, int]]) -> list[_Job
             "with memvos data submission, or score a split whose masks you have"
         )
     return jobs
+
+
+def _counted(video: Video, first: dict[int, int], protocol: str) -> list[int]:
+    """The frames to score: annotated ones that count by the protocol, after the first mask."""
+    counts = range(len(video))[SCORED[protocol]]
+    return [t for t in Truth(video).frames if t in counts and t > min(first.values())]
 
 
 def _refuse_itself(tree: Tree, folder: Path) -> None:
@@ -165,8 +170,7 @@ def _gather(
     scores: list[ObjectScore] = []
     for video, first in zip(tree.videos, seen, strict=True):
         frames: dict[int, _Scored] = {}
-        counted = range(len(video))[SCORED[tree.protocol]]
-        wanted = sum(t in counted and t > min(first.values()) for t in video.annotated)
+        wanted = len(_counted(video, first, tree.protocol))
         while len(frames) < wanted:
             frames.update((entry.time, entry) for entry in next(parts))
             bar.update()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from memvos.lit.watch import Watch
@@ -9,10 +11,14 @@ from memvos.model.interface import VOSModel
 
 
 class ReadWatch(Watch):
-    """Takes statistics of a model's memory read while `listening`, as a context; does nothing without a `read` part."""
+    """Takes statistics of a model's memory read while `listening`, as a context; does nothing without a `read` part.
 
-    def __init__(self, model: VOSModel) -> None:
+    `pause()` is held meanwhile, to stop a clock.
+    """
+
+    def __init__(self, model: VOSModel, pause: Callable[[], AbstractContextManager] = nullcontext) -> None:
         super().__init__(model, "read")
+        self._pause = pause
         self._seen: list[float] = []
         self.listening = False
 
@@ -22,5 +28,7 @@ class ReadWatch(Watch):
         return sum(self._seen) / len(self._seen) if self._seen else None
 
     def _note(self, read: Any, inputs: tuple, output: Any) -> None:
-        if self.listening:
+        if not self.listening:
+            return
+        with self._pause():
             self._seen.append(read.statistics(*inputs)["logit_std"])

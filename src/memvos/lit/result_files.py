@@ -47,7 +47,11 @@ def summary_of(parts: Sequence[VideoScores], predicts_quality: bool, seen: Seque
             **scores_of((score for part in parts for score in part.objects), seen),
             "sequences": len(parts),
             "quality": _quality(parts, predicts_quality),
-            "memory": {"logit_std": float(np.mean(spreads)) if spreads else None, "frames_mean": held / frames},
+            "memory": {
+                "logit_std": float(np.mean(spreads)) if spreads else None,
+                "frames_mean": held / frames,
+                "mib_most": max((line.memory_mib for part in parts for line in part.course), default=None),
+            },
             "proposals": _proposals(parts),
             "speed": {"fps": frames / seconds if seconds else None},
         }

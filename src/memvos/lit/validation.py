@@ -58,7 +58,7 @@ class Validation(Callback):
         self.latest = state_dict["latest"]
 
     def _validate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
-        scorable = [video for video in trainer.datamodule.val_videos if video.has_truth]
+        scorable = [video for video in trainer.datamodule.val_videos if not video.first_masks_only]
         videos = evenly_picked(scorable, self.videos)
         mine = videos[trainer.global_rank :: trainer.world_size]
         averaging = [callback for callback in trainer.callbacks if isinstance(callback, WeightAveraging)]

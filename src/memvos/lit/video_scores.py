@@ -212,7 +212,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
     annotations, given, held = Truth(video), {}, 0
     waiting = set(video.object_ids)
-    with ReadWatch(segmenter.model) as watch, RecallWatch(segmenter.model) as proposals:
+    with ReadWatch(segmenter.model, meter.pause) as watch, RecallWatch(segmenter.model) as proposals:
         for frame in FullVideo(video):
             truth = annotations.labels(frame.index)
             watch.listening = frame.index % READ_EVERY == READ_EVERY // 2

@@ -75,7 +75,12 @@ class FrameScore:
             self._refer(quality, present, given)
 
     def predicted(self, quality: Sequence[float], present: Sequence[bool]) -> tuple[float, float]:
-        """Mean quality of a frame with predicted masks: (as it is, normalised)."""
+        """Mean quality of a frame with predicted masks: (as it is, normalised).
+
+        Both are NaN where no score is known, and such a frame is referred to by none.
+        """
+        if all(map(math.isnan, quality)):
+            return math.nan, math.nan
         if not self._parts:
             self._refer(quality, present, [True] * len(quality))
         return self.of(quality, present)

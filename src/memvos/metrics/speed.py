@@ -36,6 +36,13 @@ class SpeedMeter:
         self.seconds += self._now() - start
         self.frames += 1
 
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leave out what runs inside, within a frame: what only watches the work."""
+        start = self._now()
+        yield
+        self.seconds -= self._now() - start
+
     @property
     def fps(self) -> float:
         """Frames per second; NaN before the first frame."""

@@ -158,9 +158,11 @@ class MemoryRead(nn.Module):
 
     def statistics(self, query_key: Tensor, memory: Memory) -> dict[str, float]:
         """Of the similarities: "logit_std", their deviation over memory positions, averaged over query positions."""
+        objects = query_key.shape[1] if query_key.ndim == 5 else memory.key.shape[1]
         with torch.no_grad():
-            logits = self._logits(query_key, memory, slice(None))
-            spread = logits.float().std(dim=-1)
+            step = self._objects_at_once(objects, query_key.shape[-2:].numel(), memory.key.shape[3:].numel())
+            parts = (self._logits(query_key, memory, slice(n, n + step)) for n in range(0, objects, step))
+            spread = torch.cat([logits.std(dim=-1) for logits in parts], dim=1)
             return {"logit_std": float(spread.mean())}
 
     def _objects_at_once(self, objects: int, queries: int, positions: int) -> int:

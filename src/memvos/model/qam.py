@@ -92,4 +92,8 @@ class AcceptAll(nn.Module):
 
 
 def _norm(norm: str, channels: int) -> nn.Module:
-    return nn.Identity() if norm == "none" else nn.GroupNorm(max(1, channels // 16), channels, affine=False)
+    """Groups of 16 channels, or of the next larger number that divides them evenly."""
+    if norm == "none":
+        return nn.Identity()
+    groups = next(n for n in range(max(1, channels // 16), 0, -1) if channels % n == 0)
+    return nn.GroupNorm(groups, channels, affine=False)

@@ -53,15 +53,15 @@ class Interval:
 
 def paired_bootstrap(
     scores: Scores, base: Scores, samples: int = 10_000, seed: int = 0, level: float = 0.95
-) -> Interval:
-    """Mean over objects of `scores` minus `base`, with its interval.
+) -> Interval | None:
+    """Mean over objects of `scores` minus `base`, with its interval; None if no pair of scores is left.
 
     Both rows are resampled together: seeds with replacement, and clips with replacement, a clip always with all of its
     objects and under all seeds. Seeds that only one row has and objects with a NaN are left out. The same input gives
     the same interval.
 
     Raises:
-        ValueError: if the rows share no seed, were scored on different objects, or no pair of scores is left.
+        ValueError: if the rows share no seed or were scored on different objects.
     """
     return bootstrap(paired(scores, base), samples, seed, level)
 
@@ -104,15 +104,11 @@ def paired(scores: Scores, base: Scores) -> dict[int, dict[tuple[str, str], floa
     return {k: {item: scores[k][item] - base[k][item] for item in scores[k]} for k in common}
 
 
-def bootstrap(scores: Scores, samples: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval:
-    """Mean over objects with its interval over seeds and clips; see `paired_bootstrap`.
-
-    Raises:
-        ValueError: if there is no score that is not NaN.
-    """
+def bootstrap(scores: Scores, samples: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval | None:
+    """Mean over objects with its interval over seeds and clips, None if every score is NaN; see `paired_bootstrap`."""
     total, count = _sums(scores)
     if not count.sum():
-        raise ValueError("no pair of scores is left; every object is NaN or missing in one of the rows")
+        return None
     mean = float(total.sum() / count.sum())
     seeds, clips = total.shape
     low = high = math.nan

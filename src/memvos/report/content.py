@@ -10,7 +10,7 @@ from memvos.report.compare import Interval
 from memvos.report.results import Results
 from memvos.report.spec import Spec
 
-NOT_RUN = "not run"
+NOT_RUN, NOT_SCORED = "not run", "not scored"
 ROW, VARIANT, FLOOR, REFERENCE = "row", "variant", "floor", "reference"
 GATE, ORACLE = "gate", "oracle"
 RECALLS = ("recall@0.5", "recall@0.7")
@@ -35,7 +35,7 @@ class Line:
         scores: measure → percent, over seeds; empty where nothing ran.
         attributes: attribute → main metric in percent; present: the same where the object is visible.
         quality: calibration of the predicted scores, what the memory did, recall of proposals (result.json's numbers).
-        interval: the main metric with its bootstrap interval in points.
+        interval: the main metric with its bootstrap interval in points; None where nothing was scored.
         difference: the main metric minus that of its base row, with its interval; None for the table's base row itself.
         seeds: which were run.
     """
@@ -68,7 +68,7 @@ class Line:
 
 @dataclass(frozen=True)
 class SweptPoint:
-    """One point of a sweep; interval None where it was not run.
+    """One point of a sweep; interval None where it was not run or not scored.
 
     Attributes:
         sweep: id of the sweep; curve: id of the curve; value: of the swept setting, None for no limit.
@@ -87,7 +87,7 @@ class SweptPoint:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A difference of the main metric in points; interval None: one of the two was not run.
+    """A difference of the main metric in points; interval None: one of the two was not run or not scored.
 
     `first`: the (row, variant) that is compared.
     `kind`: "row" (to the base row), "gate" or "oracle" (to no gate, on the same network), "floor" (a row to a floor).
@@ -150,6 +150,12 @@ class Table:
         return [line for line in self.lines if line.kind == kind]
 
     @property
+    def unscored(self) -> bool:
+        """Whether all that ran has predictions only: the data has no masks after the first frame."""
+        runs = list(self.results)
+        return bool(runs) and all(run.value("scores", self.spec.main_metric) is None for run in runs)
+
+    @property
     def attributes(self) -> dict[str, int]:
         """Attribute → number of objects that have it, sorted by name."""
         found = {}
@@ -160,7 +166,7 @@ class Table:
 
     @property
     def misses(self) -> list[str]:
-        """Rows further from the paper than the tolerance of their scale allows, one sentence each."""
+        """Rows further from the paper than the tolerance of scale and data allows, one sentence each."""
         scale = next((result.content.get("scale") for result in self.results), None)
         allowed = self.spec.tolerance.get(scale or "")
         if allowed is None:

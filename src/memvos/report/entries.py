@@ -11,6 +11,7 @@ MEASURES = {
     "gated_clean_fraction": ("quality", "clean masks rejected, share"),
     "gated_corrupted_fraction": ("quality", "corrupted masks rejected, share"),
     "frames_mean": ("memory", "frames in memory"),
+    "mib_most": ("memory", "keys and values in memory, MiB at most"),
     "fps": ("speed", "frames per second"),
 }
 """Measures a sweep may show beside the score: where result.json has them, and what they are called."""

@@ -10,6 +10,7 @@ import numpy as np
 from memvos.report import sweeps
 from memvos.report.compare import GAINS, LOSES, Interval
 from memvos.report.content import FLOOR, GATE, ORACLE, REFERENCE, ROW, VARIANT, Finding, Line, Table
+from memvos.report.results import MASKS
 
 UNIFORM_READ, DEGENERATE_READ = 0.3, 25.0
 """Standard deviation of the memory read's logits below which attention is nearly uniform, above which it is one-hot."""
@@ -18,6 +19,7 @@ UNIFORM_READ, DEGENERATE_READ = 0.3, 25.0
 def find(table: Table) -> Iterator[Finding]:
     """Findings of a table, in the order a reader asks: does it help, could it, why, and does the paper's order hold."""
     yield from _missing(table)
+    yield from _unscored(table)
     yield from _effects(table)
     yield from _gains(table)
     yield from _oracle(table)
@@ -39,6 +41,21 @@ def _missing(table: Table) -> Iterator[Finding]:
         yield "Not run:", f"{len(missing)} of {len(lines)} lines were not run: {'; '.join(missing)}."
 
 
+def _unscored(table: Table) -> Iterator[Finding]:
+    """That the data has no public masks to score, and where the predicted ones are."""
+    if not table.unscored:
+        return
+    kept = [run.folder for run in table.results if (run.folder / MASKS).is_dir()]
+    where = "run again with write_masks=true, which writes the predicted masks"
+    if kept:
+        where = f"predicted masks are in {', '.join(str(folder / MASKS) for folder in kept)}"
+    yield (
+        "Nothing was scored:",
+        f"{dict(table.header)['data']} has no public masks after the first frame of its videos; {where}, and pack them "
+        "with memvos data submission for those who have the true ones.",
+    )
+
+
 def _effects(table: Table) -> Iterator[Finding]:
     """Difference of every row, and of the oracle gate, to the base row (a gated one is compared in `_oracle` only)."""
     for comparison in table.comparisons:
@@ -54,8 +71,9 @@ def _effects(table: Table) -> Iterator[Finding]:
 def _gains(table: Table) -> Iterator[Finding]:
     """Whether rows gain on bases of their own as printed."""
     metric, spec = table.spec.main_metric, table.spec
-    pairs = [(row, spec.row(row.base)) for row in spec.rows if row.base and metric in row.printed]
-    known = [(row, base, d) for row, base in pairs if (d := table.line(row.id).difference)]
+    pairs = [(row, spec.row(row.base)) for row in spec.rows if row.base]
+    printed_both = [(row, base) for row, base in pairs if metric in row.printed and metric in base.printed]
+    known = [(row, base, d) for row, base in printed_both if (d := table.line(row.id).difference)]
     if not known:
         return
     printed = {row.id: row.printed[metric] - base.printed[metric] for row, base, _ in known}
@@ -134,13 +152,13 @@ def _read(table: Table) -> Iterator[Finding]:
 def _order(table: Table) -> Iterator[Finding]:
     """Whether every pair of rows stands as in the paper, in the means and beyond their interval."""
     metric = table.spec.main_metric
-    rows = [line for line in table.of_kind(ROW) if line.ran and metric in line.printed]
+    rows = [line for line in table.of_kind(ROW) if metric in line.scores and metric in line.printed]
     pairs = [sorted(pair, key=lambda line: -line.printed[metric]) for pair in combinations(rows, 2)]
     pairs = [(better, worse) for better, worse in pairs if better.printed[metric] != worse.printed[metric]]
-    if not pairs:
-        return
     differences = [table.results.difference((a.row, None), (b.row, None), metric) for a, b in pairs]
     known = [interval for interval in differences if interval]
+    if not known:
+        return
     holds = sum(interval.mean > 0 for interval in known)
     sure, against = (sum(interval.verdict == verdict for interval in known) for verdict in (GAINS, LOSES))
     paper = " > ".join(line.label for line in sorted(rows, key=lambda line: -line.printed[metric]))
@@ -188,7 +206,7 @@ def _course(table: Table) -> Iterator[Finding]:
 
 
 def _seeds(table: Table) -> Iterator[Finding]:
-    fewest = min((len(line.seeds) for line in table.of_kind(ROW) if line.ran), default=0)
+    fewest = min((len(line.seeds) for line in table.of_kind(ROW) if line.interval), default=0)
     left_out = "What the intervals leave out:"
     if fewest == 1:
         yield left_out, "with one seed they are over clips only; the spread between two trainings is not in them."

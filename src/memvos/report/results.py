@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,8 @@ from memvos.report.compare import Interval, paired, paired_bootstrap, recovery
 from memvos.report.spec import Evaluation, Spec
 
 SCHEMA = 1
+MASKS = "masks"
+"""Where an evaluation keeps predicted masks, <video>/<frame>.png, if it is told to."""
 ONE_OF_A_KIND = ("scale", "data", "difficulty", "split")
 """What all results of one table must share."""
 
@@ -121,13 +123,15 @@ class Results:
         }
 
     def difference(self, first: tuple, second: tuple, measure: str) -> Interval | None:
-        """Interval of `first` minus `second`, each (row, variant), in points; None where they share no seed.
+        """Interval of `first` minus `second`, each (row, variant), in points; None if they share no seed or score.
 
         A floor is not trained: its one result is compared with every seed of the other.
         """
         a, b = self.points(*first, measure), self.points(*second, measure)
-        if a and second[0] in self._floors:
-            b = {seed: of_floor for of_floor in list(b.values())[:1] for seed in a}
+        if second[0] in self._floors:
+            b = _for_seeds(b, a)
+        elif first[0] in self._floors:
+            a = _for_seeds(a, b)
         return paired_bootstrap(a, b) if set(a) & set(b) else None
 
     def recovered(self, row: str, variants: list[tuple[str | None, str | None, str | None]], measure: str) -> Interval:
@@ -140,6 +144,11 @@ class Results:
                     for item, gain in gains.items():
                         of_seed[item] = of_seed.get(item, 0.0) + gain
         return recovery(*sums)
+
+
+def _for_seeds(of_floor: dict[int, Any], seeds: Iterable[int]) -> dict[int, Any]:
+    """The one result of a floor under every seed."""
+    return {seed: points for points in list(of_floor.values())[:1] for seed in seeds}
 
 
 def _load_seeds(evaluation: Evaluation, folder: Path) -> Iterator[tuple[int, Result]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memvos.report.compare import Interval, signed
-from memvos.report.content import FLOOR, NOT_RUN, RECALLS, REFERENCE, ROW, VARIANT, Line, Table, Value
+from memvos.report.content import FLOOR, NOT_RUN, NOT_SCORED, RECALLS, REFERENCE, ROW, VARIANT, Line, Table, Value
 from memvos.report.entries import MEASURES, Sweep
 from memvos.report.sweeps import reference_label, value_text
 
@@ -65,10 +65,10 @@ def main(table: Table, brief: bool = False) -> Section:
 
 def comparisons(table: Table) -> Section:
     """Every difference with its interval and verdict."""
-    cells = []
+    cells, nothing = [], NOT_SCORED if table.unscored else NOT_RUN
     for item in table.comparisons:
         found = item.interval
-        verdict, basis = (found.verdict, f"{found.seeds} × {found.clips}") if found else (NOT_RUN, DASH)
+        verdict, basis = (found.verdict, f"{found.seeds} × {found.clips}") if found else (nothing, DASH)
         cells.append([item.label, item.against, verdict, interval_text(found), basis])
     note = "Points of the main metric; 95 % interval by paired bootstrap over seeds and clips."
     return Section("Differences", note, ["", "against", "verdict", "difference [95 %]", "seeds × clips"], cells, 3)
@@ -76,10 +76,10 @@ def comparisons(table: Table) -> Section:
 
 def swept(table: Table, sweep: Sweep) -> Section:
     """Main metric by curve and value, under it the difference to what the sweep is against, and further measures."""
-    cells = []
+    cells, nothing = [], NOT_SCORED if table.unscored else NOT_RUN
     for curve in sweep.curves:
         points = table.points(sweep.id, curve.id)
-        cells.append([curve.label, *(f"{p.interval.mean:.1f}" if p.interval else NOT_RUN for p in points)])
+        cells.append([curve.label, *(f"{p.interval.mean:.1f}" if p.interval else nothing for p in points)])
         if any(point.gain for point in points):
             against = f"{curve.label}, difference to {reference_label(sweep)}"
             cells.append([against, *(interval_text(point.gain) for point in points)])

@@ -43,7 +43,8 @@ class Spec:
     """A table specification, as read from its file.
 
     Attributes:
-        paper_data: what the printed numbers were measured on; paper_data_on: the same by name of the data set.
+        paper_data: what the printed numbers were measured on; paper_data_on: the same by name of the data set, for
+            those that are it. On any other the numbers only stand beside the measured ones.
         references: rows that are only printed, results of others that the paper compares with.
         lenders: networks that rows take trained parts from; trained, but no lines of the table.
         sizes: what `{size}` stands for at a scale.
@@ -77,14 +78,16 @@ class Spec:
     bench: str | None = None
 
     def on(self, data: str) -> Spec:
-        """The table for one data set, by its name: the numbers printed for it, and its `evaluate_on`."""
+        """The table for one data set, by its name: its numbers as printed, its `evaluate_on`, tolerance if printed."""
 
         def of(row: Row) -> Row:
             evaluate = row.evaluate + self.evaluate_on.get(data, ())
             return replace(row, printed=row.printed_on.get(data, row.printed), evaluate=evaluate)
 
         kinds = {kind: tuple(map(of, getattr(self, kind))) for kind in ("rows", "floors", "references")}
-        return replace(self, paper_data=self.paper_data_on.get(data, self.paper_data), evaluate_on={}, **kinds)
+        paper_data, printed = self.paper_data_on.get(data, self.paper_data), data in self.paper_data_on
+        tolerance = self.tolerance if printed else {}
+        return replace(self, paper_data=paper_data, tolerance=tolerance, evaluate_on={}, **kinds)
 
     def row(self, id: str) -> Row:
         """The row, floor or lender of this id."""

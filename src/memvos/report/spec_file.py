@@ -108,6 +108,11 @@ def _check(spec: Spec, path: Path) -> None:
             raise ValueError(f"{path}: {what} id {sorted(twice)[0]!r} is used twice; give every {what} its own")
     if spec.main_metric not in spec.metrics:
         raise ValueError(f"{path}: main_metric {spec.main_metric!r} is not among metrics {', '.join(spec.metrics)}")
+    if any(allowed is not None for allowed in spec.tolerance.values()) and not spec.paper_data_on:
+        raise ValueError(
+            f"{path}: got a tolerance but no paper_data_on; expected the data sets that the printed numbers are of; "
+            'add them, e.g. paper_data_on: {davis2017: "DAVIS 2017 val"}'
+        )
     spec.row(spec.base)
     if spec.bench and (trained := [row.id for row in rows if row.stages]):
         raise ValueError(f"{path}: row {trained[0]!r} has stages, but a benchmark measures this table; leave one out")

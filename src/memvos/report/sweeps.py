@@ -29,7 +29,7 @@ def _point(spec: Spec, results: Results, sweep: Sweep, curve: Curve, value: floa
     for name in sweep.also:
         known = [run.value(MEASURES[name][0], name) for run in results.of(*here).values()]
         measures |= {name: fmean(known)} if known and None not in known else {}
-    return SweptPoint(sweep.id, curve.id, value, bootstrap(scores) if scores else None, gain, measures)
+    return SweptPoint(sweep.id, curve.id, value, bootstrap(scores), gain, measures)
 
 
 def _reference(sweep: Sweep, curve: Curve, value: float | int | None) -> tuple[str, str | None] | None:
