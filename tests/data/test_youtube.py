@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from memvos.data.full_video import FullVideo
-from memvos.data.sequences import Video
 from memvos.data.youtube import YouTubeTree
 from memvos.errors import InputError
 
@@ -110,15 +109,6 @@ def test_missing_parts_are_named(root, tmp_path):
     with pytest.raises(InputError, match=r"1 of 4 videos of .*meta\.json have no frames in .* \(first: 't0'\)"):
         YouTubeTree(root, "train")
     assert len(YouTubeTree(root, "train", videos=["t1"]).videos) == 1
-
-
-def test_a_video_with_the_first_masks_of_its_objects_alone_has_nothing_to_score_by(root):
-    whole = YouTubeTree(root, "valid").videos[1]
-    firsts = {whole.frame_names[t]: whole.mask_paths[whole.frame_names[t]] for t in whole.first_seen.values()}
-    given = Video(whole.name, whole.image_paths, firsts, late_objects=True)
-    assert given.annotated == (0, 2)
-    assert not whole.first_masks_only
-    assert given.first_masks_only
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])  # the categories of the training set, and of the videos
