@@ -143,3 +143,16 @@ def test_a_detector_and_kept_proposals_are_known_by_what_they_are(evaluation, tm
     first = mark(folder=str(tmp_path / "kept"))
     provenance.write(tmp_path / "kept", {"fingerprint": "second"})
     assert mark(folder=str(tmp_path / "kept")) != first
+
+
+def test_the_data_of_a_training_is_known_by_its_weights(tmp_path):
+    provenance.write(tmp_path, {"config": {"data": {"name": "paper"}}})
+    assert provenance.trained_on(tmp_path / "checkpoints" / "final.ckpt") == "paper"
+    assert provenance.trained_on(tmp_path / "elsewhere.pth") is None
+
+
+def test_a_file_that_changed_has_another_digest(tmp_path):
+    (tmp_path / "w").write_bytes(b"one")
+    before = provenance.file_digest(tmp_path / "w")
+    (tmp_path / "w").write_bytes(b"three")
+    assert provenance.file_digest(tmp_path / "w") != before

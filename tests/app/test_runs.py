@@ -94,6 +94,7 @@ def test_what_was_loaded_is_counted(tmp_path):
     assert found == {
         "path": str(tmp_path / "w.ckpt"),
         "sha256": file_digest(tmp_path / "w.ckpt"),
+        "trained_on": None,
         "matched": 2,
         "missing": 0,
         "left_out": 0,

@@ -78,6 +78,17 @@ def test_gates_are_compared_on_one_network(spec, tmp_path, result):
     assert found["QAM"] is None
 
 
+def test_the_header_names_other_data_that_was_trained_on(spec, tmp_path, result):
+    weights = [{"path": "final.ckpt", "trained_on": name} for name in ("synthetic", "paper")]
+    for seed, given in enumerate(weights):
+        folder = result(tmp_path / "baseline", "baseline", seed, {("v0", "1"): 0.5})
+        content = json.loads((folder / "result.json").read_text())
+        content["provenance"]["weights"] = given
+        (folder / "result.json").write_text(json.dumps(content))
+        header = dict(build(spec, tmp_path).header)
+        assert header.get("trained on") == (None if seed == 0 else "paper, synthetic")
+
+
 def test_the_header_names_what_was_measured(spec, tmp_path, result):
     result(tmp_path / "pem", "pem", 1, scores(0.5))
     result(tmp_path / "qam", "qam", 0, scores(0.5))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -98,17 +99,29 @@ def digest(value: Any) -> str:
 
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file's bytes, all 64 hex digits."""
-    found = hashlib.sha256()
+    state = os.stat(path)
+    return _digest_of(str(path), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache
+def _digest_of(path: str, changed: int, size: int) -> str:
+    """As `file_digest`; a table asks for the same weights with every job it plans."""
     with open(path, "rb") as file:
+        found = hashlib.sha256()
         while block := file.read(1 << 20):
             found.update(block)
-    return found.hexdigest()
+        return found.hexdigest()
 
 
 def weights_identity(path: str | Path) -> str:
     """What a weight file is: the fingerprint of the finished run whose final.ckpt it is, else the hash of the file."""
     record = read(Path(path).parent.parent) if Path(path).name == FINAL else {}
     return record["fingerprint"] if record.get("finished") else file_digest(path)
+
+
+def trained_on(path: str | Path) -> str | None:
+    """Name of the data of the run that left a weight file; None where that is not known."""
+    return read(Path(path).parent.parent).get("config", {}).get("data", {}).get("name")
 
 
 def collect(
@@ -127,7 +140,7 @@ def collect(
         data: fingerprint of the data.
         device: where it ran, `cpu` or `cuda`.
         precision: in which it ran.
-        weights: path, sha256, matched and missing counts of loaded weights.
+        weights: path, sha256, training data, and matched and missing counts of loaded weights.
     """
     return {
         "fingerprint": mark,

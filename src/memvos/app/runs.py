@@ -120,7 +120,8 @@ def start_from(model: Any, settings: Mapping[str, Any], training: bool = False) 
         parts = sorted({name.split(".")[0] for name in report.unexpected})
         print(f"note: {path}: parts that this network lacks are left out: {abridged(parts)}", file=sys.stderr)
     counts = {"matched": len(report.matched), "missing": len(report.missing), "left_out": len(report.unexpected)}
-    return {"path": str(path), "sha256": provenance.file_digest(path), **counts}
+    origin = {"sha256": provenance.file_digest(path), "trained_on": provenance.trained_on(path)}
+    return {"path": str(path), **origin, **counts}
 
 
 def describe(config: Mapping[str, Any]) -> dict[str, Any]:

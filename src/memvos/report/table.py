@@ -145,10 +145,13 @@ def _header(results: Results) -> tuple[tuple[str, str], ...]:
     def from_provenance(name: str) -> str:
         return every(*(run.provenance.get(name) for run in runs))
 
+    sources = {run.provenance["weights"].get("trained_on") for run in runs if run.provenance.get("weights")}
+    elsewhere = every(*sorted(sources - {None})) if sources - {None, of("data")} else None
     sizes = every(*(f"{r.content['sequences']} sequences, {r.content['objects']} objects" for r in runs))
     return (
         ("scale", of("scale")),
         ("data", of("data")),
+        *((("trained on", elsewhere),) if elsewhere else ()),
         ("difficulty", of("difficulty")),
         ("split", f"{of('split')} ({sizes})" if runs else NOT_RUN),
         ("seeds", every(*sorted({run.content["seed"] for run in runs}))),
