@@ -100,8 +100,9 @@ class AlignedMatcher(nn.Module):
         masks = proposals.paste(size, grid)
         weights = self.solver(self._mixed(similarity, targets.previous, masks), targets.active, proposals.valid)
         used = self.assignment(weights).to(masks.dtype)
-        coarse = torch.einsum("bnk,bkhw->bnhw", used, masks).clamp(0, 1)
-        return Match(coarse, similarity, weights, proposals, masks)
+        coarse = torch.einsum("bnk,bkhw->bnhw", used, masks)
+        within = coarse + (coarse.clamp(0, 1) - coarse).detach()  # clamp has no gradient at 0 and 1: hard masks
+        return Match(within, similarity, weights, proposals, masks)
 
     def compare(self, templates: Tensor, proposals: Tensor) -> Tensor:
         """Similarities (B, N, K) of templates (B, N, C, r, r) and proposals (B, K, C, r, r)."""
