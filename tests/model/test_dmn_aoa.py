@@ -10,7 +10,7 @@ from memvos.decode.propagate import Segmenter
 from memvos.errors import InputError
 from memvos.model.aoa import AdaptiveAlignment, MeanCosine, NoAlignment
 from memvos.model.backbone import ResNet
-from memvos.model.dmn import DynamicMemory, FirstFrameTemplate
+from memvos.model.dmn import DynamicMemory, FirstFrameTemplate, SinusoidalPosition
 from memvos.model.dmn_aoa import DMNAOA
 from memvos.model.frozen import FrozenStatistics
 from memvos.model.interface import Memory, Place
@@ -21,6 +21,7 @@ from memvos.model.proposal_sources import NoProposals
 from memvos.model.proposals import Proposals
 from memvos.model.qam import AcceptAll, QualityHead
 from memvos.model.refine_net import CoarseMask, RefineNet
+from memvos.model.start import MatchedTemplates
 
 SIZE = 64
 
@@ -109,6 +110,24 @@ def test_every_row_segments_and_every_weight_learns(row):
     assert logits.isfinite().all()
     logits.square().mean().backward()
     assert not idle(net)
+
+
+@pytest.mark.parametrize("row", ["F0", "A2", "A3"])
+def test_matched_templates_find_their_own_proposals_from_the_start(row):
+    """The quarters of one image, as objects and as proposals; chance finds all four once in 256 networks."""
+    short = partial(DynamicMemory, position=partial(SinusoidalPosition, scale=32**-0.5))
+    net = network(**{"template": short, **ROWS[row]}, start=MatchedTemplates(1.2))
+    masks = torch.zeros(1, 4, SIZE, SIZE)
+    for n, (x, y) in enumerate([(0, 0), (32, 0), (0, 32), (32, 32)]):
+        masks[0, n, y : y + 32, x : x + 32] = 1
+    with torch.no_grad():
+        memory = Memory.stack([net.memorize(net.query(image()), masks)])
+        similarity = net.follow(net.query(image(), Place(1)), memory, masks).match.similarity
+    assert similarity.argmax(dim=2).tolist() == [[0, 1, 2, 3]]
+
+
+def test_without_a_matcher_the_start_matches_keys_alone():
+    network(**ROWS["A5"], start=MatchedTemplates())
 
 
 def test_batch_norms_are_frozen_with_their_weights():

@@ -111,6 +111,10 @@ class AlignedMatcher(nn.Module):
             wanted = wanted.float()
             return self.similarity(wanted, self.alignment(wanted, seen.float()))
 
+    def match_projectors(self) -> None:
+        """Start the fresh projectors equal, so that a template is most like proposals that look like it."""
+        self.template_projector.load_state_dict(self.proposal_projector.state_dict())
+
     def _boxes(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
         centre, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]).clamp(min=1) / 2
         return torch.cat([centre - half * self.margin, centre + half * self.margin], dim=-1)
@@ -152,3 +156,6 @@ class TemplateDecoder(nn.Module):
         masks = self.predict(decoded).float().sigmoid().squeeze(1).unflatten(0, targets.active.shape)
         found = Proposals(targets.boxes, masks, torch.ones_like(masks[..., 0, 0]), targets.active)
         return Match(found.paste((query.image.shape[2], query.image.shape[3]), grid).clamp(0, 1))
+
+    def match_projectors(self) -> None:
+        """Nothing to do: there are none."""
