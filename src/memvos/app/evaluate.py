@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -55,7 +54,6 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     if settings["check_data"]:
         raise_data_faults([tree])
     videos = tree.sequences()
-    require_proposals(model, videos)
     record = _identify(settings, tree.fingerprint(), weights)
     result = score(
         model,
@@ -70,19 +68,6 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     )
     print(summary(result, folder))
     return result
-
-
-def require_proposals(model: Any, videos: Sequence[Any]) -> None:
-    """Proposals kept in files must be those of the videos.
-
-    Raises:
-        InputError: if they are not, before anything is computed.
-    """
-    from memvos.model.proposal_cache import CachedProposals
-
-    source = getattr(model, "proposals", None)
-    if isinstance(source, CachedProposals):
-        source.check(videos)
 
 
 def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | None) -> dict[str, Any]:

@@ -60,10 +60,11 @@ def of_evaluation(config: Mapping[str, Any], data: str, start: str | None = None
 
 def by_content(model: Any) -> Any:
     """A model's configuration with what it takes from files named by what they are, not where: the trained network it
-    borrows from (`source`), a detector's weights (`checkpoint`), proposals that were kept (`folder`).
+    borrows from (`source`), a detector's weights (`checkpoint`), its results with the table of their images (`results`,
+    `images`), proposals that were kept (`folder`).
     """
     if isinstance(model, Mapping):
-        files = {key: model.get(key) for key in ("source", "checkpoint")}
+        files = {key: model.get(key) for key in ("source", "checkpoint", "results", "images")}
         found = {key: weights_identity(path) for key, path in files.items() if path and Path(path).is_file()}
         if model.get("folder") and (known := read(model["folder"]).get("fingerprint")):
             found["folder"] = known
