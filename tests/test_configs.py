@@ -234,6 +234,16 @@ def test_the_presets_keep_the_embedding_of_the_transformer_and_independent_weigh
         assert model["start"]["_target_"].endswith("AsIs")
 
 
+@pytest.mark.parametrize("stage", ["pretrain", "main"])
+def test_every_object_that_a_detector_sees_is_labelled(stage, tmp_path):
+    """Objects are chosen in a clip's first frame; one that enters later would count as background."""
+    small = ["data.clips={train: 2, val: 1, test: 1}", "data.frames=6", "data.frame_size=[64,64]", "data.size=64"]
+    config = settings("experiment=proposals", f"stage={stage}", f"data.cache_dir={tmp_path}", *small)
+    assert config["batch_size"] == 8
+    clip = instantiate(config["data"][stage]).dataset[0, 0.0]
+    assert (len(clip.frames), clip.masks.shape[1]) == (1, 10)
+
+
 def test_the_detector_is_tuned_on_embedded_clips_of_another_seed_whatever_the_data():
     for data, scale, size in (("synthetic", "smoke", [64, 64]), ("davis2016", "paper", [240, 320])):
         config = settings(f"scale={scale}", f"data={data}", "experiment=proposals_other")
