@@ -234,6 +234,14 @@ def test_the_presets_keep_the_embedding_of_the_transformer_and_independent_weigh
         assert model["start"]["_target_"].endswith("AsIs")
 
 
+def test_teachers_force_in_the_pretraining_of_dmn_aoa_alone():
+    def forcing(*overrides):
+        return settings(*overrides)["lit"]["teacher_forcing"]
+
+    assert [forcing("experiment=dmn_aoa", f"stage={stage}") for stage in ("pretrain", "main")] == [0.5, 0.0]
+    assert {forcing(f"stage={stage}") for stage in ("pretrain", "bl30k", "main")} == {0.0}
+
+
 @pytest.mark.parametrize("stage", ["pretrain", "main"])
 def test_every_object_that_a_detector_sees_is_labelled(stage, tmp_path):
     """Objects are chosen in a clip's first frame; one that enters later would count as background."""
