@@ -52,6 +52,8 @@ def reproduce(options: Options) -> int:
         _say(f"{spec.name}: {spec.title}. scale {scale}, data {data}, results in {results}")
         plan = Plan(spec, output, results, overrides, DataLook())
         plan.build(sorted({*seeds, *_seeds_in(results)}))
+        for row in dict.fromkeys(row for row in plan.repeats.values() if row in rows):
+            _say(f"row {row} is not run: your own detector stands in for the one by which it differs")
         jobs = plan.wanted(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
         _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
