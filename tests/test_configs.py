@@ -234,6 +234,20 @@ def test_the_presets_keep_the_embedding_of_the_transformer_and_independent_weigh
         assert model["start"]["_target_"].endswith("AsIs")
 
 
+def test_dmn_aoa_steps_up_to_five_frames_on_every_data_set():
+    """A tree's own curriculum comes before the common one."""
+    for data in ("synthetic", "davis2017", "paper", "dmn_aoa_paper"):
+        main = settings("experiment=dmn_aoa", "scale=paper", f"data={data}")["data"]["main"]
+        assert {entry.get("max_skip", main["max_skip"]) for entry in main["trees"]} == {5}
+
+
+def test_the_published_training_of_dmn_aoa_is_pretrained_on_coco_alone():
+    data = settings("experiment=dmn_aoa", "scale=paper", "data=dmn_aoa_paper", "data.coco_root=here")["data"]
+    trees = [entry["tree"] for entry in data["pretrain"]["trees"]]
+    assert [(tree["root"], tree["images"]) for tree in trees] == [("here", "train2017")]
+    assert [entry["tree"]["_target_"] for entry in data["main"]["trees"]] == ["memvos.data.trees.DavisTree"]
+
+
 def test_teachers_force_in_the_pretraining_of_dmn_aoa_alone():
     def forcing(*overrides):
         return settings(*overrides)["lit"]["teacher_forcing"]
