@@ -130,6 +130,16 @@ def test_without_a_matcher_the_start_matches_keys_alone():
     network(**ROWS["A5"], start=MatchedTemplates())
 
 
+def test_boxes_are_as_they_are_where_nothing_enlarges_them():
+    masks = torch.zeros(1, 1, SIZE, SIZE)
+    masks[0, 0, 20:24, 10:18], masks[0, 0, 40, 40] = 1, 1
+    query, memory, _ = after_two_frames(network(margin=1.0, least=1.0, trim=0.0), masks)
+    strict = network(margin=1.0, least=1.0, trim=0.0)
+    assert strict.targets(query, memory, masks).boxes[0, 0].tolist() == [10, 20, 41, 41]
+    stray = network(margin=1.0, least=16.0, trim=0.05)  # one of 33 pixels is less
+    assert stray.targets(query, memory, masks).boxes[0, 0].tolist() == [6, 14, 22, 30]
+
+
 def test_batch_norms_are_frozen_with_their_weights():
     norms = [part for part in network().train().modules() if isinstance(part, FrozenStatistics)]
     assert norms
