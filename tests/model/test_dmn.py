@@ -75,6 +75,8 @@ def test_the_embedding_follows_the_time_of_each_clip_and_can_be_limited():
     position = SinusoidalPosition(C)
     both = position(feature, torch.tensor([2, 7]))
     torch.testing.assert_close(both[1:], position(feature[:1], 7))
+    late = position(feature[:1].expand(1, 3, C, 1, 1), torch.tensor([[7, 2, 0]]))  # each object's own
+    torch.testing.assert_close(late[:, :2], both.flip(0).transpose(0, 1))
     limited = SinusoidalPosition(C, longest=7)
     torch.testing.assert_close(limited(feature, 90), limited(feature, 7))
     torch.testing.assert_close(SinusoidalPosition(C, scale=0.25)(feature, 3), position(feature, 3) / 4)

@@ -280,6 +280,21 @@ def test_a_late_object_has_its_own_first_frame_and_a_saved_state_goes_on_bit_equ
         assert all(np.array_equal(expected.probabilities[key], found.probabilities[key]) for key in (1, 2, 3))
 
 
+def test_times_count_from_the_first_frame_of_each_object(monkeypatch):
+    late = np.zeros((60, 62), np.uint8)
+    late[30:50, 4:20] = 3
+    segmenter = Segmenter(network(), memory="every_5", precision="float32")
+    times = []
+    position = segmenter.model.template.position
+    add = position.forward
+    monkeypatch.setattr(position, "forward", lambda feature, time: times.append(time) or add(feature, time))
+    for t, frame in enumerate(video(5)):
+        segmenter.step(frame, {0: first_masks(), 3: late}.get(t))
+    query, memorised = (time.tolist() for time in times[-2:])  # of frame 4, which the bank keeps as the previous one
+    assert query == memorised == [[4, 4, 1]]
+    assert times[:2] == [0, 1]
+
+
 def test_the_names_of_frames_reach_the_source():
     asked = []
 

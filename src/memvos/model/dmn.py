@@ -34,13 +34,13 @@ class SinusoidalPosition(nn.Module):
         self.channels = channels
 
     def forward(self, feature: Tensor, time: int | Tensor) -> Tensor:
-        """Add the embedding to features (B, N, C, h, w); `time` in frames, one for all or (B,)."""
+        """Add the embedding to features (B, N, C, h, w); `time` in frames, one for all, (B,), or (B, N)."""
         offset = torch.as_tensor(time, dtype=torch.float32, device=feature.device)
         if self.longest is not None:
             offset = offset.clamp(max=self.longest)
-        angles = offset.view(-1, 1) * self.frequencies
-        embedding = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, : self.channels]
-        return feature + self.scale * embedding[:, None, :, None, None].to(feature.dtype)
+        angles = offset.reshape(*offset.shape, *[1] * (3 - offset.ndim)) * self.frequencies  # (B or 1, N or 1, C/2)
+        embedding = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(2)[:, :, : self.channels]
+        return feature + self.scale * embedding[..., None, None].to(feature.dtype)
 
 
 class NoPosition(nn.Module):

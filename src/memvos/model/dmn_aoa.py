@@ -110,7 +110,7 @@ class DMNAOA(VOSModel):
         else:
             feature = self.regions(query.features, boxes, size)
             inside = pool_masks(masks, boxes, self.grid)
-        key, value = self.template.remember(feature, inside, query.place.time)
+        key, value = self.template.remember(feature, inside, query.place.offsets(masks.shape[1]))
         reference = Reference(tuple(query.features), masks)
         return MemoryFrame(key, value, self.quality(value), valid=seen, reference=reference)
 
@@ -144,7 +144,7 @@ class DMNAOA(VOSModel):
         if self.training:
             boxes = jitter(boxes, self.shift, self.scale, size)
         feature = self.regions(query.features, boxes, size)
-        templates = self.template.template(feature, query.place.time, memory, self.read)
+        templates = self.template.template(feature, query.place.offsets(previous.shape[1]), memory, self.read)
         everyone = torch.ones(previous.shape[:2], dtype=torch.bool, device=previous.device)
         return Targets(templates, boxes, everyone if memory.valid is None else memory.valid.any(dim=2), previous)
 
