@@ -259,6 +259,11 @@ class TinySets:
         self._static(self.folder / "static")
         return [f"youtube_root={self.folder / 'youtube'}", f"static_root={self.folder / 'static'}"]
 
+    def _dmn_aoa_paper(self, root: Path) -> list[str]:
+        self._davis2017(root)
+        self._coco(self.folder / "coco")
+        return [f"coco_root={self.folder / 'coco'}"]
+
 
 @pytest.fixture
 def tiny_sets(tmp_path: Path, write_video: Callable[..., None]) -> TinySets:

@@ -201,6 +201,71 @@ def test_main_training_alone_has_the_rates_of_the_pretraining():
     assert config["lit"]["learning_rate_factors"] == {"trunk": 0.1}  # 1e-5
 
 
+SHORT = ("smoke", "mini", "small")
+
+
+@pytest.mark.parametrize("scale", SHORT)
+@pytest.mark.parametrize("template", [(), ("model/template=first_frame",), ("model.template.whole_frames=true",)])
+def test_both_sides_of_the_memory_read_of_dmn_aoa_are_slowed_down_in_short_trainings(scale, template):
+    config = settings(f"scale={scale}", "experiment=dmn_aoa", *template)
+    module = instantiate({**config["lit"], "model": None}, model=network(config))
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    rates = {id(weight): group["initial_lr"] for group in groups for weight in group["params"]}
+    of_read = {
+        round(rates[id(weight)] / config["optimizer"]["lr"], 6)
+        for name, weight in module.named_parameters()
+        if name.startswith(("model.template.query_projection", "model.template.memory_projection.key"))
+    }
+    assert of_read == (set() if "model/template=first_frame" in template else {0.3})
+
+
+@pytest.mark.parametrize("scale", SHORT)
+def test_the_embedding_of_time_outweighs_no_feature_and_has_no_offset_that_short_trainings_never_see(scale):
+    config = settings(f"scale={scale}", "experiment=dmn_aoa")
+    position, main = config["model"]["template"]["position"], config["data"]["main"]
+    assert position["longest"] == (main["frames"] - 1) * main["max_skip"]
+    assert position["scale"] == pytest.approx(config["model"]["channels"] ** -0.5, rel=0.01)
+
+
+def test_the_presets_keep_the_embedding_of_the_transformer_and_independent_weights():
+    for preset in ("dmn_aoa", "dmn_aoa_strict", "dmn_aoa_fast", "dmn_aoa_dmm"):
+        model = settings(f"model={preset}")["model"]
+        assert (model["template"]["position"]["longest"], model["template"]["position"]["scale"]) == (None, 1.0)
+        assert model["start"]["_target_"].endswith("AsIs")
+
+
+def test_dmn_aoa_steps_up_to_five_frames_on_every_data_set():
+    """A tree's own curriculum comes before the common one."""
+    for data in ("synthetic", "davis2017", "paper", "dmn_aoa_paper"):
+        main = settings("experiment=dmn_aoa", "scale=paper", f"data={data}")["data"]["main"]
+        assert {entry.get("max_skip", main["max_skip"]) for entry in main["trees"]} == {5}
+
+
+def test_the_published_training_of_dmn_aoa_is_pretrained_on_coco_alone():
+    data = settings("experiment=dmn_aoa", "scale=paper", "data=dmn_aoa_paper", "data.coco_root=here")["data"]
+    trees = [entry["tree"] for entry in data["pretrain"]["trees"]]
+    assert [(tree["root"], tree["images"]) for tree in trees] == [("here", "train2017")]
+    assert [entry["tree"]["_target_"] for entry in data["main"]["trees"]] == ["memvos.data.trees.DavisTree"]
+
+
+def test_teachers_force_in_the_pretraining_of_dmn_aoa_alone():
+    def forcing(*overrides):
+        return settings(*overrides)["lit"]["teacher_forcing"]
+
+    assert [forcing("experiment=dmn_aoa", f"stage={stage}") for stage in ("pretrain", "main")] == [0.5, 0.0]
+    assert {forcing(f"stage={stage}") for stage in ("pretrain", "bl30k", "main")} == {0.0}
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "main"])
+def test_every_object_that_a_detector_sees_is_labelled(stage, tmp_path):
+    """Objects are chosen in a clip's first frame; one that enters later would count as background."""
+    small = ["data.clips={train: 2, val: 1, test: 1}", "data.frames=6", "data.frame_size=[64,64]", "data.size=64"]
+    config = settings("experiment=proposals", f"stage={stage}", f"data.cache_dir={tmp_path}", *small)
+    assert config["batch_size"] == 8
+    clip = instantiate(config["data"][stage]).dataset[0, 0.0]
+    assert (len(clip.frames), clip.masks.shape[1]) == (1, 10)
+
+
 def test_the_detector_is_tuned_on_embedded_clips_of_another_seed_whatever_the_data():
     for data, scale, size in (("synthetic", "smoke", [64, 64]), ("davis2016", "paper", [240, 320])):
         config = settings(f"scale={scale}", f"data={data}", "experiment=proposals_other")

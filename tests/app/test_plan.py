@@ -261,3 +261,17 @@ def test_a_detector_of_the_users_own_takes_the_place_of_the_stages(matching):
     jobs = {job.name: job for job in build(matching("model.proposals.checkpoint=mine.ckpt"), ["own"])}
     assert set(jobs) == {"own pretrain seed 0", "evaluate own seed 0"}
     assert told(jobs["evaluate own seed 0"]) == "mine.ckpt"
+
+
+def test_rows_that_a_detector_of_the_users_own_would_make_equal_are_not_run(matching):
+    plan = matching("model.proposals.checkpoint=mine.ckpt")
+    kept = plan.results / "other" / "seed0"
+    kept.mkdir(parents=True)
+    (kept / "result.json").write_text('{"provenance": {"fingerprint": "with the detector of the table"}}')
+    jobs = build(plan, ["own", "other", "again"])
+    assert [job.name for job in jobs] == ["own pretrain seed 0", "evaluate own seed 0"]
+    assert plan.repeats == {kept: "other", plan.results / "again" / "seed0": "again"}
+    assert plan.set_aside_stale() == [kept]
+    table = matching()
+    build(table, ["own", "other", "again"])
+    assert not table.repeats

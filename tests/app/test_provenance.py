@@ -139,6 +139,10 @@ def test_a_detector_and_kept_proposals_are_known_by_what_they_are(evaluation, tm
     (tmp_path / "a.ckpt").write_bytes(b"one")
     (tmp_path / "b.ckpt").write_bytes(b"one")
     assert mark(checkpoint=str(tmp_path / "a.ckpt")) == mark(checkpoint=str(tmp_path / "b.ckpt"))
+    (tmp_path / "results.json").write_text("[1]")
+    results = mark(results=str(tmp_path / "results.json"))
+    (tmp_path / "results.json").write_text("[2]")
+    assert mark(results=str(tmp_path / "results.json")) != results
     provenance.write(tmp_path / "kept", {"fingerprint": "first"})
     first = mark(folder=str(tmp_path / "kept"))
     provenance.write(tmp_path / "kept", {"fingerprint": "second"})

@@ -96,7 +96,7 @@ def test_a_file_of_another_read_is_refused(tmp_path):
 def test_a_file_of_another_version_is_refused(nearest, saved):
     state = torch.load(saved[1], weights_only=True)
     torch.save({**state, "format": 99}, saved[1])
-    with pytest.raises(InputError, match="has format 99, this version reads 4"):
+    with pytest.raises(InputError, match="has format 99, this version reads 5"):
         stepper(nearest).load(saved[1])
 
 
@@ -106,7 +106,7 @@ def test_a_damaged_file_is_refused(nearest, saved):
         stepper(nearest).load(saved[1])
 
 
-@pytest.mark.parametrize("content", [{"weights": 1}, [1, 2], {"format": 4, "header": 5}])
+@pytest.mark.parametrize("content", [{"weights": 1}, [1, 2], {"format": 5, "header": 5}])
 def test_another_kind_of_file_is_refused(nearest, tmp_path, content):
     torch.save(content, tmp_path / "other.pt")
     with pytest.raises(InputError, match="is not a saved memory; write one with save"):

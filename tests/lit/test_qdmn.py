@@ -72,6 +72,43 @@ def without_trainer(module):
     return logged
 
 
+def test_teachers_force_less_and_less_by_seed_and_step(tiny, batch, module_of):
+    module = module_of(tiny, teacher_forcing=0.5)
+    without_trainer(module)
+    module._trainer.max_steps = 1000
+    shares = {}
+    for start in (0, 500, 999):
+        drawn = []
+        for step in range(start, start + 1 if start == 999 else start + 100):
+            module._trainer.global_step = step
+            torch.manual_seed(3)
+            drawn.append(module._forced(batch, 0))
+            assert torch.equal(module._forced(batch, 0), drawn[-1])
+        shares[start] = torch.stack(drawn).float().mean().item()
+    assert shares == {0: pytest.approx(0.475, abs=0.05), 500: pytest.approx(0.225, abs=0.05), 999: 0}
+    assert module_of(tiny)._forced(batch, 0) is None
+
+
+def test_scores_of_true_masks_are_scores_of_true_masks(tiny, batch, module_of):
+    """Every frame is forced: what QAM scores has the IoU of the true masks with themselves, 1."""
+    module = module_of(tiny, teacher_forcing=1.0)
+    logged = without_trainer(module)
+    module._trainer.max_steps = 10
+    module.segmentation_loss = NoSegmentationLoss()
+    module.training_step(batch, 0)
+    expected = 0.0
+    for frame in unroll(tiny, batch, forced=torch.ones(3, 2, dtype=torch.bool)):
+        squares = (frame.quality.detach() - 1).square()
+        expected += float((squares[0].mean() + squares[1, 0]) / 2)
+    assert logged["train/quality"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.5])
+def test_teacher_forcing_is_a_probability(tiny, module_of, wrong):
+    with pytest.raises(ValueError, match=r"expected teacher_forcing, a probability, in \[0, 1\], got"):
+        module_of(tiny, teacher_forcing=wrong)
+
+
 def test_the_loss_is_the_sum_over_frames_of_both_losses(tiny, batch, module_of):
     module = module_of(tiny, quality_weight=0.5)
     logged = without_trainer(module)

@@ -30,6 +30,17 @@ def test_a_frame_reads_all_frames_before_it_and_its_prior_is_the_prediction_befo
     assert not seen[1][1].requires_grad
 
 
+def test_true_masks_stand_in_for_predictions_where_teachers_force(tiny, batch, monkeypatch):
+    seen, memorised = [], []
+    segment, memorize = type(tiny).segment, type(tiny).memorize
+    monkeypatch.setattr(type(tiny), "segment", lambda net, *rest: seen.append(rest[2]) or segment(net, *rest))
+    monkeypatch.setattr(type(tiny), "memorize", lambda net, *rest: memorised.append(rest[1]) or memorize(net, *rest))
+    first = unroll(tiny, batch, forced=torch.tensor([[False, False], [True, False], [False, False]]))[0]
+    for masks in (seen[1], memorised[1], first.shown):
+        assert torch.equal(masks[0], batch.masks[0, 1])
+        assert torch.equal(masks[1], first.probabilities[1])
+
+
 def test_gradient_flows_through_the_memorised_prediction(tiny, batch):
     first, second = unroll(tiny, batch)
     (gradient,) = torch.autograd.grad(second.logits[:, :2].sum(), first.probabilities)

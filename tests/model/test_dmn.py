@@ -75,8 +75,11 @@ def test_the_embedding_follows_the_time_of_each_clip_and_can_be_limited():
     position = SinusoidalPosition(C)
     both = position(feature, torch.tensor([2, 7]))
     torch.testing.assert_close(both[1:], position(feature[:1], 7))
+    late = position(feature[:1].expand(1, 3, C, 1, 1), torch.tensor([[7, 2, 0]]))  # each object's own
+    torch.testing.assert_close(late[:, :2], both.flip(0).transpose(0, 1))
     limited = SinusoidalPosition(C, longest=7)
     torch.testing.assert_close(limited(feature, 90), limited(feature, 7))
+    torch.testing.assert_close(SinusoidalPosition(C, scale=0.25)(feature, 3), position(feature, 3) / 4)
     assert torch.equal(NoPosition()(feature, 3), feature)
 
 
@@ -97,11 +100,19 @@ def test_the_fixed_template_is_the_first_frame_that_an_object_is_valid_in():
 def test_matched_keys_tell_positions_apart_from_the_start():
     net, feature = network(position=NoPosition), torch.randn(4, 1, C, 8, 8).relu()
     with torch.no_grad():
-        net.match_keys(feature, 3.0)
+        net.match(feature, 3.0)
     query = net.query_projection(feature.flatten(0, 1)).flatten(2)
     key = net.remember(feature, torch.zeros(4, 1, 1, 8, 8), 0)[0].flatten(0, 1).flatten(2)
     logits = query.transpose(1, 2) @ key / 2  # √(C/4)
     assert logits.std(dim=-1).mean().item() == pytest.approx(3, rel=1e-4)
     own = logits.diagonal(dim1=1, dim2=2)
     assert (own.mean() - logits.mean()).item() > 3  # a deviation above the rest
-    assert FirstFrameTemplate().match_keys(feature, 3.0) is None
+    assert FirstFrameTemplate().match(feature, 3.0) is None
+
+
+def test_matched_values_are_much_like_the_features():
+    net, feature = network(position=NoPosition), torch.randn(4, 1, C, 8, 8).relu()
+    with torch.no_grad():
+        net.match(feature, 3.0)
+    value = net.remember(feature, torch.rand(4, 1, 1, 8, 8), 0)[1]
+    assert F.cosine_similarity(value, feature, dim=2).mean().item() > 0.95

@@ -10,7 +10,7 @@ from memvos.decode.propagate import Segmenter
 from memvos.errors import InputError
 from memvos.model.aoa import AdaptiveAlignment, MeanCosine, NoAlignment
 from memvos.model.backbone import ResNet
-from memvos.model.dmn import DynamicMemory, FirstFrameTemplate
+from memvos.model.dmn import DynamicMemory, FirstFrameTemplate, SinusoidalPosition
 from memvos.model.dmn_aoa import DMNAOA
 from memvos.model.frozen import FrozenStatistics
 from memvos.model.interface import Memory, Place
@@ -21,6 +21,7 @@ from memvos.model.proposal_sources import NoProposals
 from memvos.model.proposals import Proposals
 from memvos.model.qam import AcceptAll, QualityHead
 from memvos.model.refine_net import CoarseMask, RefineNet
+from memvos.model.start import MatchedTemplates
 
 SIZE = 64
 
@@ -95,6 +96,12 @@ def after_two_frames(net, masks=None):
     return net.query(image(2), Place(2)), Memory.stack(records), masks
 
 
+def idle(net) -> list[str]:
+    """Trained weights that got no gradient, or one of zeros."""
+    trained = {name: weight.grad for name, weight in net.named_parameters() if weight.requires_grad}
+    return [name for name, gradient in trained.items() if gradient is None or not gradient.any()]
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_every_row_segments_and_every_weight_learns(row):
     net = network(**ROWS[row]).train()
@@ -102,8 +109,35 @@ def test_every_row_segments_and_every_weight_learns(row):
     assert logits.shape == (1, 2, SIZE, SIZE)
     assert logits.isfinite().all()
     logits.square().mean().backward()
-    idle = [name for name, weight in net.named_parameters() if weight.requires_grad and weight.grad is None]
-    assert not idle
+    assert not idle(net)
+
+
+@pytest.mark.parametrize("row", ["F0", "A2", "A3"])
+def test_matched_templates_find_their_own_proposals_from_the_start(row):
+    """The quarters of one image, as objects and as proposals; chance finds all four once in 256 networks."""
+    short = partial(DynamicMemory, position=partial(SinusoidalPosition, scale=32**-0.5))
+    net = network(**{"template": short, **ROWS[row]}, start=MatchedTemplates(1.2))
+    masks = torch.zeros(1, 4, SIZE, SIZE)
+    for n, (x, y) in enumerate([(0, 0), (32, 0), (0, 32), (32, 32)]):
+        masks[0, n, y : y + 32, x : x + 32] = 1
+    with torch.no_grad():
+        memory = Memory.stack([net.memorize(net.query(image()), masks)])
+        similarity = net.follow(net.query(image(), Place(1)), memory, masks).match.similarity
+    assert similarity.argmax(dim=2).tolist() == [[0, 1, 2, 3]]
+
+
+def test_without_a_matcher_the_start_matches_keys_alone():
+    network(**ROWS["A5"], start=MatchedTemplates())
+
+
+def test_boxes_are_as_they_are_where_nothing_enlarges_them():
+    masks = torch.zeros(1, 1, SIZE, SIZE)
+    masks[0, 0, 20:24, 10:18], masks[0, 0, 40, 40] = 1, 1
+    query, memory, _ = after_two_frames(network(margin=1.0, least=1.0, trim=0.0), masks)
+    strict = network(margin=1.0, least=1.0, trim=0.0)
+    assert strict.targets(query, memory, masks).boxes[0, 0].tolist() == [10, 20, 41, 41]
+    stray = network(margin=1.0, least=16.0, trim=0.05)  # one of 33 pixels is less
+    assert stray.targets(query, memory, masks).boxes[0, 0].tolist() == [6, 14, 22, 30]
 
 
 def test_batch_norms_are_frozen_with_their_weights():
@@ -244,6 +278,21 @@ def test_a_late_object_has_its_own_first_frame_and_a_saved_state_goes_on_bit_equ
     for frame in frames[5:]:
         expected, found = one.step(frame), two.step(frame)
         assert all(np.array_equal(expected.probabilities[key], found.probabilities[key]) for key in (1, 2, 3))
+
+
+def test_times_count_from_the_first_frame_of_each_object(monkeypatch):
+    late = np.zeros((60, 62), np.uint8)
+    late[30:50, 4:20] = 3
+    segmenter = Segmenter(network(), memory="every_5", precision="float32")
+    times = []
+    position = segmenter.model.template.position
+    add = position.forward
+    monkeypatch.setattr(position, "forward", lambda feature, time: times.append(time) or add(feature, time))
+    for t, frame in enumerate(video(5)):
+        segmenter.step(frame, {0: first_masks(), 3: late}.get(t))
+    query, memorised = (time.tolist() for time in times[-2:])  # of frame 4, which the bank keeps as the previous one
+    assert query == memorised == [[4, 4, 1]]
+    assert times[:2] == [0, 1]
 
 
 def test_the_names_of_frames_reach_the_source():

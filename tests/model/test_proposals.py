@@ -8,7 +8,7 @@ from memvos.errors import InputError
 from memvos.model.coco import CocoProposals, decode_runs
 from memvos.model.interface import Place
 from memvos.model.proposal_cache import CachedProposals
-from memvos.model.proposal_sources import DetectorProposals, NoProposals, in_unit_range
+from memvos.model.proposal_sources import DetectorProposals, NoProposals, check_source, in_unit_range
 from memvos.model.proposals import Proposals, recall, select, tight
 
 IMAGE = torch.zeros(1, 3, 32, 48)
@@ -157,6 +157,56 @@ def test_coco_results_are_found_by_frame(tmp_path):
     found = source(IMAGE, Place(3, (("dog", "00003"),)))
     assert (found.paste((32, 48), (32, 48))[0, 0] > 0.5).nonzero()[:, 1].unique().tolist() == list(range(10, 18))
     assert not source(IMAGE, Place(4, (("dog", "00004"),))).valid.any()
+
+
+class Dog:
+    """A video, as far as a source looks at it."""
+
+    name, frame_names, size = "dog", ("00000", "00003"), (32, 48)
+
+
+def coco_results(folder, **changes) -> CocoProposals:
+    """A file of one result, a mask of columns 10 to 18."""
+    mask = {"size": [32, 48], "counts": [32 * 10, 32 * 8, 32 * 30]}
+    entry = {"image_id": "dog/00003", "bbox": [10, 0, 8, 32], "score": 0.8, "segmentation": mask, **changes}
+    entry = {key: value for key, value in entry.items() if value is not None}
+    (folder / "results.json").write_text(json.dumps([entry]))
+    return CocoProposals(folder / "results.json")
+
+
+def test_coco_results_of_other_videos_are_refused_before_anything_is_computed(tmp_path):
+    check_source(coco_results(tmp_path), [Dog()])  # a frame without results has no proposals
+    with pytest.raises(InputError, match="no result of any frame of video 'dog', whose first is '00000'; it names"):
+        check_source(coco_results(tmp_path, image_id="cat/00003"), [Dog()])
+    check_source(OneDisc(), [Dog()])
+    check_source(None, [Dog()])
+
+
+def test_coco_images_are_never_named_by_numbers_alone(tmp_path):
+    source = coco_results(tmp_path, image_id=7)
+    with pytest.raises(InputError, match='image_id 7 does not name a "video/frame"; give the table of the images'):
+        source(IMAGE, Place(3, (("dog", "00003"),)))
+    (tmp_path / "images.json").write_text(json.dumps({"images": [{"id": 8, "file_name": "dog/00003.jpg"}]}))
+    source.images = tmp_path / "images.json"
+    with pytest.raises(InputError, match="image_id 7 is not in "):
+        source.check([Dog()])
+
+
+@pytest.mark.parametrize("key", ["image_id", "bbox", "score", "segmentation"])
+def test_coco_results_without_what_is_needed_are_refused(tmp_path, key):
+    with pytest.raises(InputError, match=f"result 0 has no {key}; expected image_id, bbox, score, segmentation"):
+        coco_results(tmp_path, **{key: None}).check([Dog()])
+
+
+def test_coco_files_of_another_form_are_refused(tmp_path):
+    with pytest.raises(InputError, match="result 0 has polygons; expected run-length masks"):
+        coco_results(tmp_path, segmentation=[[0, 0, 1, 1, 2, 0]]).check([Dog()])
+    source = coco_results(tmp_path)
+    for content, message in (("[]", 'expected {"images"'), ("{", "is no JSON")):
+        (tmp_path / "images.json").write_text(content)
+        source.images = tmp_path / "images.json"
+        with pytest.raises(InputError, match=message):
+            source.check([Dog()])
 
 
 def test_coco_files_that_are_not_there_or_of_another_form_are_refused(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -56,7 +55,6 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
         raise_data_faults([tree])
     require_truth(settings["gate"], tree)
     videos = tree.sequences()
-    require_proposals(model, videos)
     record = _identify(settings, tree.fingerprint(), weights)
     result = score(
         model,
@@ -84,19 +82,6 @@ def require_truth(gate: str, tree: Any) -> None:
             f"gate=oracle needs true masks, and data {tree.name} has none after those that are given; take "
             "gate=predicted, or data whose masks you have"
         )
-
-
-def require_proposals(model: Any, videos: Sequence[Any]) -> None:
-    """Proposals kept in files must be those of the videos.
-
-    Raises:
-        InputError: if they are not, before anything is computed.
-    """
-    from memvos.model.proposal_cache import CachedProposals
-
-    source = getattr(model, "proposals", None)
-    if isinstance(source, CachedProposals):
-        source.check(videos)
 
 
 def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | None) -> dict[str, Any]:

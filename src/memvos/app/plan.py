@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,8 @@ class Plan:
         scored: the evaluations by name.
         left_out: evaluations with the oracle gate on such data.
         models: job → configuration of the network, of trainings that start without weights.
+        repeats: folder of an evaluation that is not planned → its row, which differs from another by a detector alone,
+            in whose place the user's own stands.
     """
 
     spec: Spec
@@ -64,6 +67,7 @@ class Plan:
     scored: dict[str, Scored] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    repeats: dict[Path, str] = field(default_factory=dict)
     _configs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
     def build(self, seeds: Sequence[int]) -> list[Job]:
@@ -77,7 +81,9 @@ class Plan:
                 self._train(row, seed)
         for seed in seeds:
             for evaluation in self.spec.evaluations():
-                if evaluation.seeds is None or seed < evaluation.seeds:
+                if self._repeats(self.spec.row(evaluation.row)):
+                    self.repeats[evaluation.folder(self.results, seed)] = evaluation.row
+                elif evaluation.seeds is None or seed < evaluation.seeds:
                     self._evaluate(evaluation, seed)
         return list(self.jobs.values())
 
@@ -100,7 +106,7 @@ class Plan:
             The folders of such results.
         """
         marks = {self.jobs[name].folder: one.fingerprint for name, one in self.scored.items()}
-        stale = [folder for folder, mark in marks.items() if not is_evaluated(folder, mark)]
+        stale = [folder for folder, mark in marks.items() if not is_evaluated(folder, mark)] + [*self.repeats]
         found = [folder for folder in stale if (folder / RESULT).is_file()]
         for folder in found:
             (folder / RESULT).replace(folder / f"stale_{RESULT}")
@@ -145,6 +151,12 @@ class Plan:
     def _user_gives(self, key: str) -> bool:
         """Does the user's command line set this key, so that no stage need be trained for it?"""
         return any(composition.key_of(override) == key for override in self.overrides["train"])
+
+    def _repeats(self, row: Row) -> bool:
+        """Is the row's network scored with another detector than it was trained with, but for the user's own?"""
+        stages = [self.spec.stage(id).gives for id in row.stages]
+        after = [*takewhile(bool, reversed(stages))]
+        return len(after) < len(stages) and any(map(self._user_gives, after))
 
     def _stage_folder(self, stage: str, mark: str) -> Path:
         """In this table's folder, unless the same has been trained for another table."""

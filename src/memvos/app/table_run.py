@@ -61,6 +61,8 @@ def reproduce(options: Options) -> int:
         look = DataLook(base["check_data"])
         plan = Plan(spec, output, results, overrides, look, look.unscored)
         plan.build(sorted({*seeds, *_seeds_in(results)}))
+        for row in dict.fromkeys(row for row in plan.repeats.values() if row in rows):
+            _say(f"row {row} is not run: your own detector stands in for the one by which it differs")
         jobs = plan.wanted(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
         if plan.left_out:

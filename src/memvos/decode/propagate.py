@@ -127,6 +127,7 @@ class Segmenter:
         self.bank.reset()
         self.objects = objects
         self.ids: list[int] = []
+        self.since: tuple[int, ...] = ()  # for each object the frame with which it was first given
         self.time = 0
         self._size: FrameSize | None = None
         self._previous: Tensor | None = None  # (1, N + 1, h, w) aggregated probabilities of the last frame, padded
@@ -159,11 +160,13 @@ class Segmenter:
         pixels = read_frame(frame)
         size = self._fit((pixels.shape[0], pixels.shape[1]))
         given = self._given(masks, size)
-        true = self._true_masks(truth, masks, given, size)
+        new = [key for key in given.ids if key not in self.ids]
+        true = self._true_masks(truth, masks if given.ids else None, [*self.ids, *new], size)
         self._size = size
         image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
         with autocast(self.device, self.dtype):
-            place = Place(self.time, () if name is None else (name,), size.window)
+            since = self.since + (self.time,) * len(new)
+            place = Place(self.time, () if name is None else (name,), size.window, since)
             query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
             probabilities = self._segment(query, given)
             quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
@@ -220,15 +223,14 @@ class Segmenter:
                 )
         return Given(tuple(split), whole, shrunk)
 
-    def _true_masks(self, truth: Any, masks: Any, given: Given, size: FrameSize) -> Tensor | None:
+    def _true_masks(self, truth: Any, given: Any, ids: list[int], size: FrameSize) -> Tensor | None:
         """True masks (1, N, h, w) bool of all objects for a gate that needs them; None where they are not known."""
         if not self.gate.needs_truth:
             return None
         if truth is None:
             truth = self.gate.at(self.time)
-        if truth is None and given.ids:
-            truth = masks
-        ids = [*self.ids, *(key for key in given.ids if key not in self.ids)]
+        if truth is None:
+            truth = given
         return None if truth is None else true_masks(truth, ids, size, self.device)
 
     def _segment(self, query: Query, given: Given) -> Tensor:
@@ -239,7 +241,7 @@ class Segmenter:
             predicted = to_probabilities(aggregate(logits.float().sigmoid()))
         else:
             predicted = query.image.new_zeros(1, len(self.ids) + 1, *query.image.shape[2:])
-        self.ids = self.ids + new
+        self.ids, self.since = self.ids + new, query.place.since
         if not given.ids:
             return predicted
         if not self._salt:

@@ -17,7 +17,7 @@ from memvos.model.interface import VOSModel
 if TYPE_CHECKING:
     from memvos.decode.propagate import Segmenter
 
-FORMAT = 4
+FORMAT = 5
 DAMAGED = (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError)
 """What reading a file that is damaged, or something else, raises."""
 
@@ -36,6 +36,7 @@ def _state(segmenter: Segmenter) -> dict[str, Any]:
     return {
         "bank": segmenter.bank.state_dict(),
         "ids": segmenter.ids,
+        "since": list(segmenter.since),
         "objects": segmenter.objects,
         "time": segmenter.time,
         "salt": segmenter._salt,
@@ -69,6 +70,7 @@ def _take_over(segmenter: Segmenter, state: dict[str, Any]) -> None:
     segmenter.reset(state["objects"])
     segmenter.bank.load_state_dict(state["bank"])
     segmenter.ids, segmenter.time, segmenter._salt = list(state["ids"]), state["time"], state["salt"]
+    segmenter.since = tuple(state["since"])
     segmenter._previous = state["previous"]
     segmenter._size = None if state["size"] is None else FrameSize(*(tuple(part) for part in state["size"]))
 

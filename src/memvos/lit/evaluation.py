@@ -18,8 +18,10 @@ from tqdm import tqdm
 from memvos.data.trees import Video
 from memvos.errors import InputError, check_number
 from memvos.lit.result_files import read_part, summary_of, write_part, write_results
+from memvos.lit.settings import settings_of
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
 from memvos.model.interface import VOSModel
+from memvos.model.proposal_sources import check_source
 
 PARTS, MASKS = "videos", "masks"
 
@@ -56,9 +58,11 @@ def evaluate(
         What result.json holds.
 
     Raises:
-        InputError: if there is no video, two have one name, or a setting is unknown.
+        InputError: if there is no video, two have one name, a setting is unknown, or the model's proposals come from
+            files and are not those of the videos.
     """
     _check(videos, workers, write_masks and output_dir is None)
+    check_source(getattr(model, "proposals", None), videos)
     protocol = protocol or Protocol()
     folder = None if output_dir is None else Path(output_dir)
     known = dict(facts or {})
@@ -89,8 +93,11 @@ def has_quality_head(model: VOSModel) -> bool:
 
 
 def settings_key(model: VOSModel, protocol: Protocol) -> str:
-    """Short digest of the weights and of everything that changes scores; scores with another key are not used again."""
-    settings = json.dumps(asdict(protocol), sort_keys=True, default=str)
+    """Short digest of the weights and of everything that changes scores, the source of proposals as well.
+
+    Scores with another key are not used again.
+    """
+    settings = json.dumps([asdict(protocol), settings_of(model)], sort_keys=True, default=str)
     digest = zlib.crc32(settings.encode())
     for name, tensor in model.state_dict().items():
         digest = zlib.crc32(name.encode(), digest)

@@ -15,7 +15,7 @@ from memvos.decode.precision import choose_device
 from memvos.errors import InputError
 from memvos.model.interface import Place
 from memvos.model.proposal_cache import facts_of, look, write_proposals
-from memvos.model.proposal_sources import in_unit_range
+from memvos.model.proposal_sources import check_source, in_unit_range
 from memvos.model.proposals import Proposals, ProposalSource
 
 
@@ -51,6 +51,7 @@ def write_videos(
     """
     there = {path.stem for path in _same(folder, facts)}
     missing = [video for video in videos if video.name not in there]
+    check_source(source, missing)
     on, found = choose_device(device), 0
     total = sum(map(len, missing))
     with tqdm(total=total, unit="frame", desc="proposals", disable=not progress) as bar:

@@ -46,6 +46,7 @@ class QDMNModule(pl.LightningModule):
         learning_rate_factors: Mapping[str, float] | None = None,
         quality_start: int = 0,
         auxiliary_loss: torch.nn.Module = NO_AUXILIARY_LOSS,
+        teacher_forcing: float = 0.0,
     ) -> None:
         """Take the parts.
 
@@ -68,10 +69,13 @@ class QDMNModule(pl.LightningModule):
             quality_start: optimiser step from which the quality loss counts. A network that starts from scratch
                 predicts empty masks at first, whose IoU of 0 drives a sigmoid head into saturation.
             auxiliary_loss: of what a network finds on its way to the masks (DMN-AOA: coarse masks and matches).
+            teacher_forcing: probability in the first step that later frames are shown a frame's true masks in place of
+                the prediction; it falls linearly to 0 at the last step. A network that starts from scratch looks for
+                objects where it believes that they were, which is anywhere.
 
         Raises:
-            ValueError: if `quality_gradient` is unknown, `quality_weight` or `quality_start` is negative, or
-                `quality_jitter` is no ratio or does not go with `quality_gradient`.
+            ValueError: if `quality_gradient` is unknown, `quality_weight` or `quality_start` is negative,
+                `quality_jitter` is no ratio or does not go with `quality_gradient`, or `teacher_forcing` is no ratio.
         """
         super().__init__()
         if quality_gradient not in get_args(QualityGradient):
@@ -86,11 +90,14 @@ class QDMNModule(pl.LightningModule):
                 f"expected quality_gradient='encoder' with quality_jitter={quality_jitter}, got {quality_gradient!r}; "
                 "jittered masks are scored in a pass of their own"
             )
+        if not 0 <= teacher_forcing <= 1:
+            raise ValueError(f"expected teacher_forcing, a probability, in [0, 1], got {teacher_forcing}")
         self.model = model
         self.segmentation_loss, self.quality_loss = segmentation_loss, quality_loss
         self.auxiliary_loss = auxiliary_loss
         self.optimizer, self.scheduler = optimizer, scheduler
         self.quality_weight, self.quality_start = quality_weight, quality_start
+        self.teacher_forcing = teacher_forcing
         self._jitter = MaskJitter(quality_jitter)
         self._score_apart = quality_gradient == "encoder" and self.trains_quality
         if quality_gradient == "detached":
@@ -124,7 +131,8 @@ class QDMNModule(pl.LightningModule):
 
         `score` is the mean predicted score, there only while a quality head is trained.
         """
-        frames = unroll(self.model, batch, score_last=self.trains_quality and not self._score_apart)
+        score_last = self.trains_quality and not self._score_apart
+        frames = unroll(self.model, batch, score_last, self._forced(batch, batch_idx))
         labels = batch.labels
         segmentation = sum(
             self.segmentation_loss(frame.logits, labels[:, frame.time], self.global_step) for frame in frames
@@ -140,7 +148,8 @@ class QDMNModule(pl.LightningModule):
             if self._score_apart:
                 scores, target = self._scored_apart(frames, truth, batch_idx)
             else:
-                scores, target = torch.stack([frame.quality for frame in frames]), reached
+                scores = torch.stack([frame.quality for frame in frames])
+                target = self.quality_loss.target(torch.stack([frame.shown for frame in frames]), truth)
             quality = sum(self.quality_loss(*pair, batch.valid) for pair in zip(scores, target, strict=True))
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
             output = {"loss": base + weight * quality, "score": _mean(scores.detach(), batch.valid)}
@@ -148,6 +157,15 @@ class QDMNModule(pl.LightningModule):
             self._recent.append((torch.stack([scores.detach(), target]), batch.valid))
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
         return output
+
+    def _forced(self, batch: ClipBatch, batch_idx: int) -> Tensor | None:
+        """Frames (T, B) of which later ones are shown the true masks, by the seed and the step; None where none are."""
+        if not self.teacher_forcing:
+            return None
+        chance = self.teacher_forcing * (1 - self.global_step / self.trainer.max_steps)
+        random = np.random.default_rng([torch.initial_seed() % 2**32, self.global_step, batch_idx, self.global_rank])
+        drawn = random.random((batch.frames.shape[1], len(batch.frames))) < chance
+        return torch.as_tensor(drawn, device=batch.frames.device)
 
     def _scored_apart(self, frames: list[SegmentedFrame], truth: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Scores whose gradient does not reach the segmenter, and true IoU of what was scored, jittered in part."""

@@ -22,7 +22,8 @@ class SegmentedFrame:
         query: the frame as the network saw it before it knew masks.
         logits: aggregated log-odds (B, N+1, H, W), background first, float32.
         probabilities: of the objects (B, N, H, W), float32.
-        quality: predicted S^A (B, N), float32; None for a last frame that was not scored.
+        shown: the masks (B, N, H, W) that later frames see of this one: the probabilities, or the true masks.
+        quality: predicted S^A (B, N) of the masks in `shown`, float32; None for a last frame that was not scored.
         found: what else the network found on its way (DMN-AOA: its `Match`), or None.
     """
 
@@ -30,20 +31,25 @@ class SegmentedFrame:
     query: Query
     logits: Tensor
     probabilities: Tensor
+    shown: Tensor
     quality: Tensor | None
     found: Any = None
 
 
-def unroll(model: VOSModel, batch: ClipBatch, score_last: bool = True) -> list[SegmentedFrame]:
+def unroll(
+    model: VOSModel, batch: ClipBatch, score_last: bool = True, forced: Tensor | None = None
+) -> list[SegmentedFrame]:
     """Segment frames 1 … T-1 of every clip, each from all frames before it.
 
     Frame 0 is memorised with its true masks, every later one with its own soft prediction, through which the gradient
-    of later frames flows; the prior of the next frame is the same prediction without gradient.
+    of later frames flows; the prior of the next frame is the same prediction without gradient. Where teachers force
+    (`forced`), true masks stand in for the prediction.
 
     Args:
         model: the network.
         batch: clips of T frames, masks (B, T, N, H, W).
         score_last: memorise the last frame too, which no frame reads, for its quality score.
+        forced: (T, B) bool, frames whose true masks are shown to later ones; None for those of frame 0 alone.
 
     Returns:
         One `SegmentedFrame` per frame after the first.
@@ -63,10 +69,12 @@ def unroll(model: VOSModel, batch: ClipBatch, score_last: bool = True) -> list[S
         alone = torch.sigmoid(segmented.float())
         logits = aggregate(alone, batch.valid)
         probabilities = to_probabilities(logits)[:, 1:]
-        quality = None
+        shown, quality = probabilities, None
+        if forced is not None:
+            shown = torch.where(forced[time].view(-1, 1, 1, 1), batch.masks[:, time], probabilities)
         if score_last or time < length - 1:
-            records.append(model.memorize(query, probabilities))
+            records.append(model.memorize(query, shown))
             quality = records[-1].quality.float()
-        results.append(SegmentedFrame(time, query, logits, probabilities, quality, found))
-        previous = probabilities.detach()
+        results.append(SegmentedFrame(time, query, logits, probabilities, shown, quality, found))
+        previous = shown.detach()
     return results

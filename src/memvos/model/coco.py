@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,14 @@ from torchvision.ops import roi_align
 
 from memvos.errors import InputError
 from memvos.model.interface import Place
-from memvos.model.proposal_sources import REMEDY, named, placed
+from memvos.model.proposal_sources import REMEDY, Frames, named, placed
 from memvos.model.proposals import Proposals, select
+
+NEEDED = ("image_id", "bbox", "score", "segmentation")
+"""Keys of a result that are used."""
+
+Results = dict[tuple[str, str], list[Mapping[str, Any]]]
+"""Results by (video, frame)."""
 
 
 class CocoProposals:
@@ -38,7 +44,7 @@ class CocoProposals:
         overlap: float = 0.4,
     ) -> None:
         self.results, self.images, self.grid, self.most, self.overlap = results, images, grid, most, overlap
-        self._found: dict[tuple[str, str], list[Mapping[str, Any]]] | None = None
+        self._found: Results | None = None
 
     def __call__(self, image: Tensor, place: Place) -> Proposals:
         """Proposals of the frames that `place` names; none where the results have none.
@@ -46,14 +52,36 @@ class CocoProposals:
         Raises:
             InputError: if no file is configured, it is not of this form, or the frames have no names.
         """
+        results = self._by_frame()
+        entries = [results.get(name, []) for name in named(place, len(image))]
+        return Proposals.join([self._of(found, image, place) for found in entries]).to(image.device)
+
+    def check(self, videos: Sequence[Frames]) -> None:
+        """Look, before anything is computed, whether there are results of every video.
+
+        A detector may find nothing in a frame; that it found nothing in any means that these are results of other data.
+
+        Raises:
+            InputError: for the first video without any, and as for a call.
+        """
+        results = self._by_frame()
+        for video in videos:
+            if not any((video.name, frame) in results for frame in video.frame_names):
+                known = next((f"{folder}/{frame}" for folder, frame in results), None)
+                raise InputError(
+                    f"{self.results} has no result of any frame of video {video.name!r}, whose first is "
+                    f"{video.frame_names[0]!r}; it names {known!r}; give the results of this data set, "
+                    "and the table of their images as model.proposals.images"
+                )
+
+    def _by_frame(self) -> Results:
         if self.results is None:
             raise InputError(f"no file of COCO results is configured; {REMEDY}")
         if self._found is None:
-            self._found = _by_frame(Path(self.results), self.images)
-        return Proposals.join([self._of(name, image, place) for name in named(place, len(image))]).to(image.device)
+            self._found = _read(Path(self.results), self.images)
+        return self._found
 
-    def _of(self, name: tuple[str, str], image: Tensor, place: Place) -> Proposals:
-        entries = self._found.get(name, [])
+    def _of(self, entries: Sequence[Mapping[str, Any]], image: Tensor, place: Place) -> Proposals:
         if not entries:
             return Proposals.none(self.grid)
         masks = torch.from_numpy(np.stack([decode_runs(entry["segmentation"]) for entry in entries])).float()
@@ -99,21 +127,51 @@ def _unpack(counts: str | bytes) -> list[int]:
     return runs
 
 
-def _by_frame(results: Path, images: str | Path | None) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
-    if not results.is_file():
-        raise InputError(f"no COCO results at {results}; correct model.proposals.results")
-    entries = json.loads(results.read_text())
+def _read(results: Path, images: str | Path | None) -> Results:
+    entries = _json(results, "COCO results", "model.proposals.results")
     if not isinstance(entries, list):
         raise InputError(f"{results}: expected a list of COCO results, got a {type(entries).__name__}")
-    names = {} if images is None else {image["id"]: image["file_name"] for image in _images(images)}
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        path = Path(str(names.get(entry["image_id"], entry["image_id"])))
+    names = None if images is None else _names(Path(images))
+    found: Results = {}
+    for place, entry in enumerate(entries):
+        if lacking := [key for key in NEEDED if key not in entry]:
+            raise InputError(
+                f"{results}: result {place} has no {', '.join(lacking)}; expected {', '.join(NEEDED)}; export it again"
+            )
+        if not isinstance(entry["segmentation"], Mapping):
+            raise InputError(f"{results}: result {place} has polygons; expected run-length masks; convert them")
+        path = Path(_name(entry["image_id"], names, results, images))
         found.setdefault((path.parent.name, path.stem), []).append(entry)
     return found
 
 
-def _images(path: str | Path) -> list[Mapping[str, Any]]:
-    if not Path(path).is_file():
-        raise InputError(f"no COCO images table at {path}; correct model.proposals.images")
-    return json.loads(Path(path).read_text())["images"]
+def _name(image_id: Any, names: Mapping[Any, str] | None, results: Path, images: str | Path | None) -> str:
+    """ "video/frame" of a result."""
+    if names is None and not isinstance(image_id, str):
+        raise InputError(
+            f'{results}: image_id {image_id!r} does not name a "video/frame"; give the table of the images, '
+            "model.proposals.images=FILE"
+        )
+    if names is not None and image_id not in names:
+        raise InputError(f"{results}: image_id {image_id!r} is not in {images}; give the table of these results")
+    return image_id if names is None else names[image_id]
+
+
+def _names(path: Path) -> dict[Any, str]:
+    """File names of an images table, by id."""
+    table = _json(path, "COCO images table", "model.proposals.images")
+    try:
+        return {image["id"]: image["file_name"] for image in table["images"]}
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f'{path}: expected {{"images": [{{"id": …, "file_name": "video/frame.jpg"}}, …]}}; export the table again'
+        ) from error
+
+
+def _json(path: Path, what: str, setting: str) -> Any:
+    if not path.is_file():
+        raise InputError(f"no {what} at {path}; correct {setting}")
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}); expected {what}") from error

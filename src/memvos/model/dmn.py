@@ -23,23 +23,24 @@ class SinusoidalPosition(nn.Module):
     Args:
         channels: C.
         longest: largest offset that is told apart; None is any. Training clips are short, videos are not.
+        scale: amplitude. At 1, as in the Transformer, it outweighs object features that have not learned to stand out.
     """
 
-    def __init__(self, channels: int, longest: int | None = None) -> None:
+    def __init__(self, channels: int, longest: int | None = None, scale: float = 1.0) -> None:
         super().__init__()
-        self.longest = longest
+        self.longest, self.scale = longest, scale
         steps = torch.arange((channels + 1) // 2) * (2 / channels)
         self.register_buffer("frequencies", torch.exp(-math.log(10_000.0) * steps), persistent=False)
         self.channels = channels
 
     def forward(self, feature: Tensor, time: int | Tensor) -> Tensor:
-        """Add the embedding to features (B, N, C, h, w); `time` in frames, one for all or (B,)."""
+        """Add the embedding to features (B, N, C, h, w); `time` in frames, one for all, (B,), or (B, N)."""
         offset = torch.as_tensor(time, dtype=torch.float32, device=feature.device)
         if self.longest is not None:
             offset = offset.clamp(max=self.longest)
-        angles = offset.view(-1, 1) * self.frequencies
-        embedding = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, : self.channels]
-        return feature + embedding[:, None, :, None, None].to(feature.dtype)
+        angles = offset.reshape(*offset.shape, *[1] * (3 - offset.ndim)) * self.frequencies  # (B or 1, N or 1, C/2)
+        embedding = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(2)[:, :, : self.channels]
+        return feature + self.scale * embedding[..., None, None].to(feature.dtype)
 
 
 class NoPosition(nn.Module):
@@ -86,13 +87,20 @@ class DynamicMemory(nn.Module):
         query = self.query_projection(self.position(feature, time).flatten(0, 1))
         return read(query.unflatten(0, feature.shape[:2]), memory)
 
-    def match_keys(self, feature: Tensor, deviation: float) -> None:
-        """Give fresh keys the weights of the query, centred on features (B, N, C, h, w) and scaled.
+    def match(self, feature: Tensor, deviation: float) -> None:
+        """Give fresh keys the weights of the query, centred and scaled, and let fresh values be much like the features.
 
         Args:
-            feature: of any images.
+            feature: of any images, (B, N, C, h, w).
             deviation: that similarities over positions then have, on average.
         """
+        self._match_keys(feature, deviation)
+        value = self.memory_projection.value
+        value.weight.mul_(0.1)
+        value.bias.mul_(0.1)
+        value.weight[:, : value.out_channels, 1, 1] += torch.eye(value.out_channels)
+
+    def _match_keys(self, feature: Tensor, deviation: float) -> None:
         query, key = self.query_projection, self.memory_projection.key
         feature = feature.flatten(0, 1)
         query.bias.sub_(query(feature).mean(dim=(0, 2, 3)))
@@ -114,6 +122,7 @@ class FirstFrameTemplate(nn.Module):
     def __init__(self, channels: int = 0) -> None:
         super().__init__()
         self.memory_projection = nn.ModuleDict({"key": nn.Identity(), "value": nn.Identity()})  # learns nothing
+        self.query_projection = nn.Identity()
 
     def remember(self, feature: Tensor, masks: Tensor, time: int | Tensor) -> tuple[Tensor, Tensor]:
         """An empty key (B, N, 1, r, r), and the features themselves as value (B, N, C, r, r)."""
@@ -128,5 +137,5 @@ class FirstFrameTemplate(nn.Module):
         chosen = memory.value.gather(3, index).squeeze(3)
         return chosen * memory.valid.any(dim=2)[:, :, None, None, None]
 
-    def match_keys(self, feature: Tensor, deviation: float) -> None:
-        """Nothing to do: there are no keys."""
+    def match(self, feature: Tensor, deviation: float) -> None:
+        """Nothing to do: there are no keys, and values are the features."""

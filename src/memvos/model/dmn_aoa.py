@@ -43,6 +43,8 @@ class DMNAOA(VOSModel):
         channels: C of object features; keys have C/4. STM's encoders, which the paper takes, have 512 and 128.
         grid: side r of object features.
         margin: factor by which an object's box is enlarged.
+        least: smallest side of such a box, pixels.
+        trim: share of an object's pixels that may lie outside at each side before, so that stray ones count little.
         shift: largest shift of the query's box while training, in shares of its sides.
         scale: range of factors of the query's box while training.
         start: what is done to fresh weights: AsIs or MatchedTemplates.
@@ -61,6 +63,8 @@ class DMNAOA(VOSModel):
         channels: int = 512,
         grid: int = 28,
         margin: float = 1.2,
+        least: float = 16.0,
+        trim: float = 0.005,
         shift: float = 0.1,
         scale: tuple[float, float] = (0.9, 1.3),
         start: Callable[[DMNAOA], None] = AsIs(),  # noqa: B008 (stateless)
@@ -83,7 +87,8 @@ class DMNAOA(VOSModel):
         self.quality = quality(channels=channels, grid=grid)
         self.read = read
         self.proposals = proposals
-        self.grid, self.margin, self.shift, self.scale = grid, margin, shift, tuple(scale)
+        self.grid, self.margin, self.least, self.trim = grid, margin, least, trim
+        self.shift, self.scale = shift, tuple(scale)
         start(self)
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -97,16 +102,15 @@ class DMNAOA(VOSModel):
             A record with key (B, N, C/4, r, r) and value (B, N, C, r, r) on each object's own grid (row A4: on that of
             the frame), valid for the objects to be seen in it.
         """
-        boxes, seen = boxes_of(masks)
         size = (query.image.shape[2], query.image.shape[3])
+        boxes, seen = self._boxes(masks, size)
         if self.template.whole_frames:
             feature = self.regions.whole(query.features).unsqueeze(1).expand(-1, masks.shape[1], -1, -1, -1)
             inside = nn.functional.interpolate(masks.float(), feature.shape[-2:], mode="area").unsqueeze(2)
         else:
-            boxes = enlarge(boxes, self.margin, size)
             feature = self.regions(query.features, boxes, size)
             inside = pool_masks(masks, boxes, self.grid)
-        key, value = self.template.remember(feature, inside, query.place.time)
+        key, value = self.template.remember(feature, inside, query.place.offsets(masks.shape[1]))
         reference = Reference(tuple(query.features), masks)
         return MemoryFrame(key, value, self.quality(value), valid=seen, reference=reference)
 
@@ -136,10 +140,15 @@ class DMNAOA(VOSModel):
         An object that was not seen in frame t-1 is looked for in the whole image.
         """
         size = (query.image.shape[2], query.image.shape[3])
-        boxes = enlarge(boxes_of(previous)[0], self.margin, size)
+        boxes = self._boxes(previous, size)[0]
         if self.training:
             boxes = jitter(boxes, self.shift, self.scale, size)
         feature = self.regions(query.features, boxes, size)
-        templates = self.template.template(feature, query.place.time, memory, self.read)
+        templates = self.template.template(feature, query.place.offsets(previous.shape[1]), memory, self.read)
         everyone = torch.ones(previous.shape[:2], dtype=torch.bool, device=previous.device)
         return Targets(templates, boxes, everyone if memory.valid is None else memory.valid.any(dim=2), previous)
+
+    def _boxes(self, masks: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Enlarged boxes (B, N, 4) of masks (B, N, H, W), and (B, N) which objects are seen."""
+        boxes, seen = boxes_of(masks, self.trim)
+        return enlarge(boxes, self.margin, size, self.least), seen

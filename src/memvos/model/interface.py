@@ -29,11 +29,18 @@ class Place:
         names: (video, frame) of each of the B images; empty where nobody knows.
         window: x0, y0, x1, y1, in pixels of the image, of the part that shows the frame (the rest is padding); None is
             the whole image.
+        since: for each object the time of the frame with which it was first given; empty where all came with frame 0.
     """
 
     time: int | Tensor = 0
     names: tuple[tuple[str, str], ...] = ()
     window: tuple[float, float, float, float] | None = None
+    since: tuple[int, ...] = ()
+
+    def offsets(self, objects: int) -> int | Tensor:
+        """Frames since the first `objects` objects were given: one number for all, (B,) for clips, or (1, N)."""
+        since = self.since[:objects]
+        return torch.tensor([[self.time - first for first in since]]) if any(since) else self.time
 
 
 NOWHERE = Place()

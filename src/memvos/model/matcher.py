@@ -100,8 +100,9 @@ class AlignedMatcher(nn.Module):
         masks = proposals.paste(size, grid)
         weights = self.solver(self._mixed(similarity, targets.previous, masks), targets.active, proposals.valid)
         used = self.assignment(weights).to(masks.dtype)
-        coarse = torch.einsum("bnk,bkhw->bnhw", used, masks).clamp(0, 1)
-        return Match(coarse, similarity, weights, proposals, masks)
+        coarse = torch.einsum("bnk,bkhw->bnhw", used, masks)
+        within = coarse + (coarse.clamp(0, 1) - coarse).detach()  # clamp has no gradient at 0 and 1: hard masks
+        return Match(within, similarity, weights, proposals, masks)
 
     def compare(self, templates: Tensor, proposals: Tensor) -> Tensor:
         """Similarities (B, N, K) of templates (B, N, C, r, r) and proposals (B, K, C, r, r)."""
@@ -109,6 +110,10 @@ class AlignedMatcher(nn.Module):
         with torch.autocast(wanted.device.type, enabled=False):
             wanted = wanted.float()
             return self.similarity(wanted, self.alignment(wanted, seen.float()))
+
+    def match_projectors(self) -> None:
+        """Start the fresh projectors equal, so that a template is most like proposals that look like it."""
+        self.template_projector.load_state_dict(self.proposal_projector.state_dict())
 
     def _boxes(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
         centre, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]).clamp(min=1) / 2
@@ -151,3 +156,6 @@ class TemplateDecoder(nn.Module):
         masks = self.predict(decoded).float().sigmoid().squeeze(1).unflatten(0, targets.active.shape)
         found = Proposals(targets.boxes, masks, torch.ones_like(masks[..., 0, 0]), targets.active)
         return Match(found.paste((query.image.shape[2], query.image.shape[3]), grid).clamp(0, 1))
+
+    def match_projectors(self) -> None:
+        """Nothing to do: there are none."""

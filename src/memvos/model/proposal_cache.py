@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from memvos.errors import InputError
 from memvos.model.interface import Place
-from memvos.model.proposal_sources import REMEDY, in_unit_range, named, placed
+from memvos.model.proposal_sources import REMEDY, Frames, in_unit_range, named, placed
 from memvos.model.proposals import Proposals, select
 
 FORMAT = 2
@@ -39,14 +39,6 @@ class KeptVideo(NamedTuple):
     frames: dict[str, Proposals]
     looks: dict[str, Tensor]
     facts: dict[str, Any]
-
-
-class Frames(Protocol):
-    """A video: its name, the names of its frames, and their size (H, W)."""
-
-    name: str
-    frame_names: Sequence[str]
-    size: tuple[int, int]
 
 
 class CachedProposals:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,12 +12,31 @@ from torch import Tensor
 from memvos.data.clip import IMAGENET_MEAN, IMAGENET_STD
 from memvos.errors import InputError
 from memvos.model.interface import Place
-from memvos.model.proposals import Proposals, select
+from memvos.model.proposals import Proposals, ProposalSource, select
 
 REMEDY = (
     "choose a source: model/proposals=detector model.proposals.checkpoint=FILE (train one with memvos train "
     "experiment=proposals), mask_rcnn (torchvision), cached or coco (files); proposals are never made from true masks"
 )
+
+
+class Frames(Protocol):
+    """A video: its name, the names of its frames, and their size (H, W)."""
+
+    name: str
+    frame_names: Sequence[str]
+    size: tuple[int, int]
+
+
+def check_source(source: ProposalSource | None, videos: Sequence[Frames]) -> None:
+    """Proposals from files must be those of the videos; detectors, and functions, find some in any.
+
+    Raises:
+        InputError: if they are not, before anything is computed.
+    """
+    check = getattr(source, "check", None)
+    if check is not None:
+        check(videos)
 
 
 class NoProposals:

@@ -1,4 +1,4 @@
-"""What is done to fresh weights before a training: nothing, or keys that already match.
+"""What is done to fresh weights before a training: nothing, or keys (and templates) that already match.
 
 With independent default keys the similarities of a fresh QDMN deviate by .01 to .03 over the memory, so attention is
 uniform and a short training never learns to use the memory.
@@ -91,7 +91,11 @@ class SpreadKeys:
 
 @dataclass(frozen=True)
 class MatchedTemplates:
-    """As `MatchedKeys`, for DMN-AOA: let memory and query positions of objects that look alike have like keys.
+    """As `MatchedKeys`, for DMN-AOA: let objects that look alike be alike to the memory and to the matcher.
+
+    Keys of memory and query match; values start near the features they are made of, and the projector of templates as
+    that of proposals. Independent values and projectors tell objects apart no better than chance, and the sharp
+    matching layer (γ = 10, α = 100) then gives most of the gradient to whichever proposal chance prefers.
 
     Args:
         deviation: of the similarities over memory positions, averaged over query positions.
@@ -100,14 +104,15 @@ class MatchedTemplates:
     deviation: float = 3.0
 
     def __call__(self, model: nn.Module) -> None:
-        """Change the key projections of a network with encode, regions and template (DMNAOA); no data is needed."""
+        """Change the template and the matcher of a network with encode and regions (DMNAOA); no data is needed."""
         training = model.training
         with torch.no_grad():
             model.eval()
             images, _ = _noise(model.pad_to)
             size = (images.shape[2], images.shape[3])
             boxes = torch.tensor([0.0, 0.0, size[1], size[0]]).expand(len(images), 1, 4)
-            model.template.match_keys(model.regions(model.encode(images), boxes, size), self.deviation)
+            model.template.match(model.regions(model.encode(images), boxes, size), self.deviation)
+            model.matcher.match_projectors()
             model.train(training)
 
 
