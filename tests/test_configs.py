@@ -271,3 +271,15 @@ def test_the_detector_is_tuned_on_embedded_clips_of_another_seed_whatever_the_da
         config = settings(f"scale={scale}", f"data={data}", "experiment=proposals_other")
         tree = config["data"]["main"]["trees"][0]["tree"]
         assert (tree["seed"], tree["size"], config["stage"]) == (1, size, "main")
+
+
+def test_the_settings_of_youtube_do_not_gate_what_has_no_gate():
+    spec = load_spec(experiments_dir() / "qdmn_table6.yaml").on("youtube2018").at("paper")
+    memories = {
+        evaluation.name: settings(*evaluation.overrides, "data=youtube2018", primary="evaluate")["memory"]
+        for evaluation in spec.evaluations()
+        if evaluation.row == "weak"
+    }
+    limits = {name: (memory["sigma"], memory["beta"]) for name, memory in memories.items()}
+    assert limits == {"weak": (0.75, 10), "weak__no_gate": (None, None), "weak__oracle_gate": (0.75, 10)}
+    assert spec.row("strong").printed == {"J_G": 77.5, "F_G": 83.8, "G": 80.7}

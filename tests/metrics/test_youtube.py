@@ -14,7 +14,15 @@ def test_g_is_the_mean_of_four():
     scores = [score("dog", [0.8, 0.6], [0.9, 0.9]), score("dog", [0.5], [0.7]), score("yak", [0.2], [0.4])]
     # seen: J = mean(0.7, 0.5), F = mean(0.9, 0.7); unseen: 0.2, 0.4
     assert seen_unseen(scores, ["dog"]) == pytest.approx(
-        {"G": (0.6 + 0.8 + 0.2 + 0.4) / 4, "J_seen": 0.6, "F_seen": 0.8, "J_unseen": 0.2, "F_unseen": 0.4}
+        {
+            "G": (0.6 + 0.8 + 0.2 + 0.4) / 4,
+            "J_G": (0.6 + 0.2) / 2,
+            "F_G": (0.8 + 0.4) / 2,
+            "J_seen": 0.6,
+            "F_seen": 0.8,
+            "J_unseen": 0.2,
+            "F_unseen": 0.4,
+        }
     )
 
 
@@ -22,7 +30,7 @@ def test_without_unseen_objects_there_is_no_g():
     values = seen_unseen([score("dog", [1], [1])], ["dog"])
     assert values["J_seen"] == 1
     assert math.isnan(values["J_unseen"])
-    assert math.isnan(values["G"])
+    assert all(math.isnan(values[name]) for name in ("G", "J_G", "F_G"))
 
 
 def test_every_object_needs_a_category():

@@ -38,6 +38,14 @@ def test_the_brief_grid_prints_the_paper_for_the_main_metric_only(table):
     assert main(table).columns.count("paper") == 3
 
 
+def test_a_measure_that_is_neither_measured_nor_printed_has_no_column(table):
+    assert "G" not in main(replace(table, spec=replace(table.spec, metrics=("J", "J&F", "G")))).columns
+    base = table.line("baseline")
+    lines = (replace(base, printed={"G": 83.0}), *table.lines[1:])
+    spec = replace(table.spec, metrics=("J", "J&F", "G"))
+    assert "G" in main(replace(table, spec=spec, lines=lines)).columns
+
+
 def test_what_did_not_run_says_so(table):
     assert cells(main(table, brief=True), "PEM")["J&F"] == "not run"
     against_base = next(row for row in comparisons(table).cells if row[:2] == ["PEM", "baseline"])

@@ -43,16 +43,18 @@ def sections(table: Table) -> Iterator[Section]:
 
 
 def main(table: Table, brief: bool = False) -> Section:
-    """Measured, printed, difference of every measure; `brief` gives the printed numbers of the main metric only."""
+    """Measured, printed, difference of every measure that has any; `brief` prints the paper's main metric only."""
     spec = table.spec
     marks = list(dict.fromkeys(mark for row in spec.rows for mark in row.marks))
     columns, cells = ["", *marks], []
-    for metric in spec.metrics:
+    filled = {metric for line in table.lines for metric in (*line.scores, *line.printed)} | {spec.main_metric}
+    metrics = [metric for metric in spec.metrics if metric in filled]
+    for metric in metrics:
         columns += [metric] if brief and metric != spec.main_metric else [metric, "paper", "diff."]
     columns += [f"{spec.main_metric} visible", "to base, points [95 %]", "seeds"]
     for line in table.lines:
         row = [line.label, *(TICK if line.marks.get(mark) else "" for mark in marks)]
-        for metric in spec.metrics:
+        for metric in metrics:
             row.append(_value(line, line.scores.get(metric)))
             if not brief or metric == spec.main_metric:
                 row += [_printed(line, metric, spec.printed_decimals), _signed(line.miss(metric))]
