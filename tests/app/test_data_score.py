@@ -11,6 +11,7 @@ from PIL import Image
 
 from memvos.data import DavisTree
 from memvos.data.youtube import YouTubeTree
+from memvos.metrics import YOUTUBE_MEASURES
 
 
 def predict(tree, folder):
@@ -35,7 +36,7 @@ def test_a_folder_is_scored_and_written_as_csv(memvos, home, youtube):
     assert "3 objects in 2 videos of youtube2019 test, fingerprint" in output
     result = json.loads((home / "masks_scores/result.json").read_text())
     assert result["fingerprint"] in output
-    assert set(result["youtube"]) == {"G", "J_seen", "F_seen", "J_unseen", "F_unseen"}
+    assert set(result["youtube"]) == set(YOUTUBE_MEASURES)
     tables = {path.stem: list(csv.DictReader(path.open())) for path in (home / "masks_scores").glob("*.csv")}
     assert {name: len(rows) for name, rows in tables.items()} == {"objects": 3, "sequences": 2, "categories": 3}
     assert tables["objects"][1]["category"] == "yak"
