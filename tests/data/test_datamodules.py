@@ -144,7 +144,7 @@ def test_transforms_can_be_replaced_and_added(davis_root):
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [({"num_workers": -1}, "num_workers as a whole number from 0"), ({"frames": 1}, "frames as a whole number from 2"),
+    [({"num_workers": -1}, "num_workers as a whole number from 0"), ({"frames": 0}, "frames as a whole number from 1"),
      ({"batch_size": 0}, "batch_size as a whole number from 1"), ({"epoch_size": 0}, "epoch_size as a whole number"),
      ({"max_objects": 0}, "max_objects as a whole number from 1")],
 )  # fmt: skip

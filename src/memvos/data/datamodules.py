@@ -59,9 +59,9 @@ class PseudoVideoDataModule(ClipDataModule):
             test: see above.
 
         Raises:
-            InputError: if a clip would have fewer than two frames.
+            InputError: if a clip would have no frame.
         """
-        check_number("frames", frames, 2)
+        check_number("frames", frames, 1)
         sources = [Source.of(entry) for entry in trees]
         chosen = static_transforms(size, frames) if transforms is None else list(transforms)
         augmentation = Augmentation([*chosen, *extra_transforms])

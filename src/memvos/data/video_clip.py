@@ -48,9 +48,9 @@ class VideoClips(Dataset):
             cache: keeps decoded images.
 
         Raises:
-            InputError: if there is no video, one of them has fewer than two annotated frames, or a clip would.
+            InputError: for no video, one of fewer than two annotated frames, or clips without a frame.
         """
-        check_number("frames", frames, 2)
+        check_number("frames", frames, 1)
         check_number("max_objects", max_objects, 1)
         pairs = [
             (video, source.max_skip or max_skip) for source in sources for video in source.tree.videos * source.repeat

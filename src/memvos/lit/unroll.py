@@ -10,6 +10,7 @@ from torch import Tensor
 
 from memvos.data.clip import ClipBatch
 from memvos.decode.aggregate import aggregate, to_probabilities
+from memvos.errors import InputError
 from memvos.model.interface import Memory, Place, Query, VOSModel
 
 
@@ -55,11 +56,14 @@ def unroll(
         One `SegmentedFrame` per frame after the first.
 
     Raises:
-        ValueError: if the clips have fewer than two frames.
+        InputError: if the clips have fewer than two frames, which train detectors alone.
     """
     length = batch.frames.shape[1]
     if length < 2:
-        raise ValueError(f"expected clips of at least 2 frames, the first with its masks, got T={length}")
+        raise InputError(
+            f"expected clips of at least 2 frames, the first with its masks, got T={length}; give data.main.frames (or "
+            "data.pretrain.frames) of 2 or more"
+        )
     given = batch.masks[:, 0]
     records = [model.memorize(model.query(batch.frames[:, 0], Place(batch.time(0))), given)]
     previous, results = given, []
