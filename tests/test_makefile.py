@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 def reproduce(*arguments: str, **environment: str) -> str:
     """The command line of table 5."""
-    command = ["make", "-n", "-o", ".venv/.installed", "reproduce-table5", *arguments]
+    command = ["make", "--no-print-directory", "-n", "-o", ".venv/.installed", "reproduce-table5", *arguments]
     clean = {name: value for name, value in os.environ.items() if name not in ("DAVIS_ROOT", "MAKEFLAGS")}
     done = subprocess.run(
         command, cwd=CHECKOUT, env={**clean, **environment}, capture_output=True, text=True, check=True

@@ -111,7 +111,7 @@ def test_an_earlier_result_in_the_folder_is_noted(memvos, clip, weights, home):
         ("memory.every=0", "memory: expected every as a whole number from 1"),
         ("memory.beta=2.5", "expected beta as a whole number from 0"),
         ("+memory.foo=1", "unknown option 'foo' of the memory"),
-        ("top_k=abc", "top_k as a whole number above 0"),
+        ("top_k=abc", "top_k as a whole number from 1"),
         ("device=meta", "unknown device 'meta'"),
     ],
 )
