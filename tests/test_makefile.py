@@ -9,12 +9,14 @@ import pytest
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 CHECKOUT = Path(__file__).parents[1]
+OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS", "SCALE", "DATA", "PAPER", "DAVIS_ROOT")
+"""What the `make test` that these tests may run in hands down."""
 
 
 def reproduce(*arguments: str, **environment: str) -> str:
     """The command line of table 5."""
     command = ["make", "--no-print-directory", "-n", "-o", ".venv/.installed", "reproduce-table5", *arguments]
-    clean = {name: value for name, value in os.environ.items() if name not in ("DAVIS_ROOT", "MAKEFLAGS")}
+    clean = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
     done = subprocess.run(
         command, cwd=CHECKOUT, env={**clean, **environment}, capture_output=True, text=True, check=True
     )
