@@ -40,6 +40,15 @@ def test_pollution_curves_follow_the_rates(spec, results, tmp_path):
     assert curves == {"no gate": [0, 10, 30, 50], "QAM gate": [0, 10, 50], "oracle gate": [0, 10, 30, 50]}
 
 
+def test_every_curve_of_a_further_measure_fits_in(spec, results, tmp_path):
+    table = build(spec, results(spec, tmp_path, LEVELS, clips=6))
+    rejected = {"none": 0.0, "qam": 0.6, "oracle": 0.9}
+    points = tuple(replace(p, measures={"gated_clean_fraction": rejected[p.curve]}) for p in table.swept)
+    _, further = figures.swept(replace(table, swept=points), spec.sweeps[0]).axes
+    assert further.get_ylim()[0] == 0
+    assert further.get_ylim()[1] > 0.9
+
+
 def test_calibration_shows_mean_iou_of_filled_bins(spec, result, tmp_path):
     pairs = [(0.525, 0.4)] * 30 + [(0.925, 0.9)] * 25 + [(0.125, 0.9)] * 3
     result(tmp_path / "qam", "qam", 0, {("a", "1"): 0.5}, quality={"bias": 0.1}, pairs=pairs)

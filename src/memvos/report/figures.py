@@ -184,7 +184,8 @@ def swept(table: Table, sweep: Sweep) -> Figure | None:
             score.errorbar(place, p.interval.mean, yerr=_whiskers(p.gain), color=colour, capsize=3, lw=1)
         for axes, name in zip(others, shown, strict=True):
             axes.plot(places, [p.measures.get(name, np.nan) for p in points], f"{mark}-", color=colour, ms=4)
-            axes.set(ylabel=textwrap.fill(MEASURES[name][1], 12), ylim=(0, None))
+    for axes, name in zip(others, shown, strict=True):  # now that all curves are there to fit in
+        axes.set(ylabel=textwrap.fill(MEASURES[name][1], 12), ylim=(0, None))
     score.set(ylabel=f"{table.spec.main_metric}, percent")
     bars = f"; bars: difference to {reference_label(sweep)}" if sweep.against else ""
     score.set_title(f"{table.spec.row(sweep.row).label}{bars}", fontsize=10)
