@@ -132,7 +132,8 @@ class QDMNModule(pl.LightningModule):
         `score` is the mean predicted score, there only while a quality head is trained.
         """
         score_last = self.trains_quality and not self._score_apart
-        frames = unroll(self.model, batch, score_last, self._forced(batch, batch_idx))
+        forced = self._forced(batch, batch_idx)
+        frames = unroll(self.model, batch, score_last, forced)
         labels = batch.labels
         segmentation = sum(
             self.segmentation_loss(frame.logits, labels[:, frame.time], self.global_step) for frame in frames
@@ -148,8 +149,9 @@ class QDMNModule(pl.LightningModule):
             if self._score_apart:
                 scores, target = self._scored_apart(frames, truth, batch_idx)
             else:
-                scores = torch.stack([frame.quality for frame in frames])
-                target = self.quality_loss.target(torch.stack([frame.shown for frame in frames]), truth)
+                scores, target = torch.stack([frame.quality for frame in frames]), reached
+                if forced is not None:  # what was scored is what was shown
+                    target = self.quality_loss.target(torch.stack([frame.shown for frame in frames]), truth)
             quality = sum(self.quality_loss(*pair, batch.valid) for pair in zip(scores, target, strict=True))
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
             output = {"loss": base + weight * quality, "score": _mean(scores.detach(), batch.valid)}
