@@ -152,8 +152,8 @@ class DataLook:
 
     def __init__(self, check: bool = True) -> None:
         self._check = check
+        self._built: dict[str, Any] = {}
         self._known: dict[str, str] = {}
-        self._unscored: dict[str, bool] = {}
 
     def __call__(self, config: dict[str, Any], **arguments: Any) -> str:
         """Fingerprint of a tree or a data module.
@@ -163,7 +163,7 @@ class DataLook:
         """
         key = provenance.digest(config)
         if key not in self._known:
-            data = instantiate(config, **arguments)
+            data = self._data(key, config, **arguments)
             if self._check:
                 raise_data_faults(getattr(data, "trees", [data]))
             self._known[key] = data.fingerprint()
@@ -171,10 +171,12 @@ class DataLook:
 
     def unscored(self, config: dict[str, Any]) -> bool:
         """Has the tree no masks to score?"""
-        key = provenance.digest(config)
-        if key not in self._unscored:
-            self._unscored[key] = instantiate(config).first_masks_only()
-        return self._unscored[key]
+        return self._data(provenance.digest(config), config).first_masks_only()
+
+    def _data(self, key: str, config: dict[str, Any], **arguments: Any) -> Any:
+        if key not in self._built:
+            self._built[key] = instantiate(config, **arguments)
+        return self._built[key]
 
 
 def _build_once(models: Sequence[dict[str, Any]]) -> None:
