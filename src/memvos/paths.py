@@ -22,6 +22,12 @@ def experiments_dir() -> Path:
     return _shipped("experiments")
 
 
+def shipped_weights(name: str | Path | None) -> Path | None:
+    """The file of backbone weights that the package has under a name; None if it has none."""
+    file = _PACKAGE / "model" / "weights" / f"{name}.safetensors"
+    return file if file.is_file() else None
+
+
 def cache_dir() -> Path:
     """Where rendered benchmarks are kept: $MEMVOS_CACHE, or ~/.cache/memvos."""
     return Path(os.environ.get("MEMVOS_CACHE") or Path.home() / ".cache" / "memvos").expanduser()

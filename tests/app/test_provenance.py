@@ -6,6 +6,7 @@ import json
 import pytest
 
 from memvos.app import composition, provenance
+from memvos.paths import shipped_weights
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_a_training_knows_every_file_of_its_network_by_its_content(training, tmp
 
 
 def test_weights_that_are_shipped_are_known_by_their_content():
-    shipped = provenance.file_digest(provenance.SHIPPED / "small.safetensors")
+    shipped = provenance.file_digest(shipped_weights("small"))
     assert provenance.by_content({"weights": "small", "depth": 18}) == {"weights": shipped, "depth": 18}
 
 

@@ -15,11 +15,12 @@ from memvos.app.job import Job
 from memvos.app.runs import data_of
 from memvos.report.entries import Row, Stage
 from memvos.report.overrides import lend, lent_to
+from memvos.report.results import MASKS
 from memvos.report.spec import Evaluation, Spec
 
-FINAL = "checkpoints/final.ckpt"
+FINAL = f"checkpoints/{provenance.FINAL}"
 EVALUATE = "evaluate"
-RESULT, MASKS = "result.json", "masks"
+RESULT = "result.json"
 
 
 class Trained(NamedTuple):

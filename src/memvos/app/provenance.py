@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from memvos.app import source
+from memvos.paths import shipped_weights
 
 FILE = "provenance.json"
 TRAINED_BY = ("stage", "seed", "model", "lit", "trainer", "batch_size", "largest_batch")
@@ -33,7 +34,6 @@ PACKAGES = ("memvos", "torch", "torchvision", "pytorch-lightning", "hydra-core",
 CODE = ("data", "model", "memory", "decode", "losses", "metrics", "lit")
 """Packages of memvos whose code can change trained weights or scores, where it is reached."""
 FINAL = "final.ckpt"
-SHIPPED = source.PACKAGE / "model" / "weights"
 
 
 def of_training(config: Mapping[str, Any], data: str, start: str | None = None) -> str:
@@ -66,8 +66,7 @@ def by_content(config: Any) -> Any:
     """
     if isinstance(config, Mapping):
         found = {key: by_content(value) for key, value in config.items()}
-        shipped = SHIPPED / f"{config.get('weights')}.safetensors"
-        if shipped.is_file():
+        if shipped := shipped_weights(config.get("weights")):
             found["weights"] = file_digest(shipped)
         if config.get("folder") and (known := read(config["folder"]).get("fingerprint")):
             found["folder"] = known

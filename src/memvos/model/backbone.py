@@ -14,9 +14,9 @@ from memvos.errors import InputError
 from memvos.model.frozen import FrozenStatistics, convolve, use_live_statistics
 from memvos.model.layouts import is_neutral
 from memvos.model.state_files import LoadReport, abridged, check_shapes, read_file
+from memvos.paths import shipped_weights
 
 BLOCKS = {18: (2, 2, 2), 34: (3, 4, 6), 50: (3, 4, 6), 101: (3, 4, 23)}
-SHIPPED = Path(__file__).parent / "weights"
 UNUSED = ("layer4.", "fc.")
 
 
@@ -198,8 +198,7 @@ def find_weights(weights: str | Path, depth: int) -> dict[str, Tensor]:
     """
     if weights == "imagenet":
         return _fetch_imagenet(depth)
-    shipped = SHIPPED / f"{weights}.safetensors"
-    return read_file(shipped if shipped.is_file() else weights)
+    return read_file(shipped_weights(weights) or weights)
 
 
 def _fetch_imagenet(depth: int) -> dict[str, Tensor]:
