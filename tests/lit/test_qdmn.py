@@ -1,3 +1,4 @@
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -159,6 +160,18 @@ def test_an_unknown_quality_gradient_is_refused(tiny, module_of):
         module_of(tiny, quality_gradient="half")
 
 
+class Spoil:
+    """In place of a `MaskJitter`."""
+
+    share = 1.0
+
+    def __init__(self, spoil) -> None:
+        self.spoil = spoil
+
+    def __call__(self, masks: torch.Tensor, random: object) -> torch.Tensor:
+        return self.spoil(masks)
+
+
 def test_jittered_masks_are_scored_with_their_own_iou(tiny, batch, module_of):
     module = module_of(tiny, quality_gradient="encoder", quality_jitter=1.0)
     logged, shown = without_trainer(module), []
@@ -172,6 +185,22 @@ def test_jittered_masks_are_scored_with_their_own_iou(tiny, batch, module_of):
     assert shown[1][0] != shown[2][0]
     assert logged["train/quality"] not in (shown[0][0], shown[2][0])
     assert {iou for _, iou in shown} == {logged["train/iou"]}  # of what was predicted
+
+
+def test_masks_as_predicted_and_jittered_ones_count_alike(tiny, batch, module_of):
+    def loss(module) -> float:
+        logged = without_trainer(module)
+        module.training_step(batch, 0)
+        return float(logged["train/quality"])
+
+    plain = loss(module_of(tiny, quality_gradient="encoder"))
+    module = module_of(tiny, quality_gradient="encoder", quality_jitter=1.0)
+    module._jitter = Spoil(lambda masks: masks)
+    assert loss(module) == pytest.approx(plain)  # the same masks twice
+    alone = module_of(tiny, quality_gradient="encoder")
+    alone._scored_apart = partial(alone._scored_apart, spoil=torch.zeros_like)
+    module._jitter = Spoil(torch.zeros_like)
+    assert loss(module) == pytest.approx((plain + loss(alone)) / 2)
 
 
 def test_jittered_masks_need_a_pass_of_their_own(tiny, module_of):

@@ -62,8 +62,8 @@ class QDMNModule(pl.LightningModule):
                 short training; "encoder" lets it train what `memorize` adds to the query's features (the memory
                 encoder), in a pass of its own; "detached" trains the head alone, on features that need not tell how
                 sure a mask is.
-            quality_jitter: ratio of the masks that are jittered before they are scored (`MaskJitter`), in the pass of
-                their own that "encoder" makes.
+            quality_jitter: ratio of the masks that are jittered (`MaskJitter`) and scored once more, in a pass beside
+                that of the masks as predicted that "encoder" makes; the two losses are averaged. 0: no such pass.
             learning_rate_factors: {part of a parameter's name: factor of its learning rate}. A read whose keys learn as
                 fast as the rest saturates within a hundred steps of a short training (logit deviations above 100).
             quality_start: optimiser step from which the quality loss counts. A network that starts from scratch
@@ -147,12 +147,14 @@ class QDMNModule(pl.LightningModule):
         output = {"loss": base}
         if self.trains_quality:
             if self._score_apart:
-                scores, target = self._scored_apart(frames, truth, batch_idx)
+                scores, target, quality = self._scored_apart(frames, truth, batch)
+                if self._jitter.share:  # as much as the masks' own
+                    quality = (quality + self._scored_apart(frames, truth, batch, self._jitter_of(batch_idx))[2]) / 2
             else:
                 scores, target = torch.stack([frame.quality for frame in frames]), reached
                 if forced is not None:  # what was scored is what was shown
                     target = self.quality_loss.target(torch.stack([frame.shown for frame in frames]), truth)
-            quality = sum(self.quality_loss(*pair, batch.valid) for pair in zip(scores, target, strict=True))
+                quality = self._quality_loss_of(scores, target, batch)
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
             output = {"loss": base + weight * quality, "score": _mean(scores.detach(), batch.valid)}
             shown |= {"quality": quality.detach(), "score": output["score"]}
@@ -169,13 +171,32 @@ class QDMNModule(pl.LightningModule):
         drawn = random.random((batch.frames.shape[1], len(batch.frames))) < chance
         return torch.as_tensor(drawn, device=batch.frames.device)
 
-    def _scored_apart(self, frames: list[SegmentedFrame], truth: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Scores whose gradient does not reach the segmenter, and true IoU of what was scored, jittered in part."""
-        random = np.random.default_rng([torch.initial_seed() % 2**32, batch_idx, self.global_rank])
-        masks = [self._jitter(frame.probabilities.detach(), random) for frame in frames]
+    def _scored_apart(
+        self,
+        frames: list[SegmentedFrame],
+        truth: Tensor,
+        batch: ClipBatch,
+        spoil: Callable[[Tensor], Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores whose gradient does not reach the segmenter, true IoU of what was scored, and the quality loss.
+
+        What is scored are the predicted masks, or what `spoil` makes of them.
+        """
+        masks = [frame.probabilities.detach() for frame in frames]
+        masks = [spoil(mask) for mask in masks] if spoil else masks
         pairs = zip(frames, masks, strict=True)
         scores = [self.model.memorize(frame.query.without_gradient(), mask).quality for frame, mask in pairs]
-        return torch.stack(scores).float(), self.quality_loss.target(torch.stack(masks), truth)
+        scores, target = torch.stack(scores).float(), self.quality_loss.target(torch.stack(masks), truth)
+        return scores, target, self._quality_loss_of(scores, target, batch)
+
+    def _jitter_of(self, batch_idx: int) -> Callable[[Tensor], Tensor]:
+        """What spoils the masks of this batch, the same ones whenever it comes."""
+        random = np.random.default_rng([torch.initial_seed() % 2**32, batch_idx, self.global_rank])
+        return lambda masks: self._jitter(masks, random)
+
+    def _quality_loss_of(self, scores: Tensor, target: Tensor, batch: ClipBatch) -> Tensor:
+        """Summed over frames."""
+        return sum(self.quality_loss(*pair, batch.valid) for pair in zip(scores, target, strict=True))
 
     def _auxiliary(self, frames: list[SegmentedFrame], batch: ClipBatch) -> dict[str, Tensor]:
         """Weighted auxiliary losses by name, summed over frames."""
