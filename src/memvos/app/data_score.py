@@ -9,6 +9,7 @@ from typing import Any
 
 from memvos.app import data
 from memvos.app.arguments import split as split_options
+from memvos.app.arguments import whole_number
 from memvos.app.runs import writable_folder
 from memvos.errors import InputError
 
@@ -24,7 +25,7 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
     split = options.get("split", "test")
     tree = data.videos_of(name, split, overrides)
     equal = options.get("equal", "false").lower() == "true"
-    workers = _number(options["workers"]) if "workers" in options else None
+    workers = whole_number("workers", options["workers"]) if "workers" in options else None
     output = Path(options.get("output", f"{folder.rstrip('/')}_scores"))
     if Path(folder).is_dir():  # or score_folder says so, and nothing is left behind
         writable_folder(output, "output")
@@ -68,9 +69,3 @@ def submission(name: str, source: str, arguments: Sequence[str]) -> int:
     for fault in faults:
         print(f"  {fault}")
     return int(bool(faults))
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise InputError(f"got workers={text}; expected a number of processes")
-    return int(text)
