@@ -1,3 +1,5 @@
+import os
+import signal
 from itertools import pairwise
 
 import albumentations
@@ -62,6 +64,16 @@ def test_workers_do_not_change_the_stream(davis_root):
     alone, two = (list(module(davis_root, num_workers=count).train_dataloader()) for count in (0, 2))
     assert [batch.names for batch in alone] == [batch.names for batch in two]
     assert all((a.frames == b.frames).all() for a, b in zip(alone, two, strict=True))
+
+
+def test_workers_leave_a_ctrl_c_to_the_training_process(davis_root):
+    loader = module(davis_root, num_workers=1, epoch_size=40).train_dataloader()
+    batches = iter(loader)
+    names = [next(batches).names]
+    for worker in loader._iterator._workers:
+        os.kill(worker.pid, signal.SIGINT)
+    names += [batch.names for batch in batches]
+    assert names == [batch.names for batch in module(davis_root, epoch_size=40).train_dataloader()]
 
 
 def test_a_cache_does_not_change_the_stream(davis_root):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Sequence
 
 import cv2
@@ -103,7 +104,7 @@ class ClipDataModule(pl.LightningDataModule):
             collate_fn=ClipBatch.collate,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=one_thread,
+            worker_init_fn=_start_worker,
         )
 
     def _batches_done(self) -> int:
@@ -118,9 +119,17 @@ class ClipDataModule(pl.LightningDataModule):
         self._told = float(fraction)
 
 
-def one_thread(worker: int = 0) -> None:
+def one_thread() -> None:
     """Let OpenCV use one thread in this process: clips are small, and loading processes are many."""
     cv2.setNumThreads(1)
+
+
+def _start_worker(worker: int) -> None:
+    """Prepare a loading process. A terminal's Ctrl-C reaches it too, but the training process still needs its clips:
+    it finishes its step, and then ends its workers.
+    """
+    one_thread()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _planned_batches(trainer: pl.Trainer | None, per_epoch: int) -> int | None:
