@@ -101,14 +101,14 @@ def _oracle(table: Table) -> Iterator[Finding]:
     best = max(oracles, key=lambda interval: interval.mean)
     if gaining:
         text = (
-            f"Yes: a gate that knows the true IoU gains on {gaining} of {len(oracles)} networks (at most "
+            f"Yes: a gate that knows the true IoU gains on {gaining} of {len(oracles)} networks (the most: "
             f"{best.in_points}), so a better quality score can show here."
         )
     else:
         text = (
-            f"Not shown: even a gate that knows the true IoU gains on none of {len(oracles)} networks (at most "
-            f"{best.in_points}). What QAM predicts cannot decide the score here; read its rows as a test of training "
-            "only."
+            f"Not shown: at the same threshold a gate that knows the true IoU gains on none of {len(oracles)} networks "
+            f"(the most: {best.in_points}). That is no upper bound, for a learned gate may reject less; but that what "
+            "QAM predicts can decide the score here has not been shown."
         )
     yield "Can memory quality matter at this scale?", text
 
