@@ -51,8 +51,7 @@ def test_same_seed_frame_and_video_fail_the_same_way(one):
 def test_every_failure_spoils_the_mask_and_stays_a_probability(one, two, kind):
     for clean in (one[0], two[0]):
         for seed in range(20):
-            others = list(range(1, len(clean)))
-            failed = _FAILURES[kind](clean, 0, others, np.random.default_rng(seed))
+            failed = _FAILURES[kind](clean, 0, np.random.default_rng(seed))
             assert failed.shape == clean[0].shape
             assert 0 <= failed.min() <= failed.max() <= 1
             assert iou(failed, clean[0]) < 0.7
@@ -60,7 +59,7 @@ def test_every_failure_spoils_the_mask_and_stays_a_probability(one, two, kind):
 
 def test_shift_is_about_the_objects_size(one):
     for seed in range(20):
-        moved = _FAILURES["shifted"](one[0], 0, [], np.random.default_rng(seed))
+        moved = _FAILURES["shifted"](one[0], 0, np.random.default_rng(seed))
         centre = torch.nonzero(moved > 0.5).float().mean(dim=0)
         distance = (centre - torch.tensor([20.0, 24.0])).norm()
         assert 0.7 * 17 <= distance <= 1.3 * 17  # the disc is 17 pixels wide
@@ -68,24 +67,66 @@ def test_shift_is_about_the_objects_size(one):
 
 def test_swap_takes_another_object_or_a_background_blob_of_the_same_area(one, two):
     random = np.random.default_rng(0)
-    assert torch.equal(_FAILURES["swapped"](two[0], 0, [1], random), two[0, 1])
-    blobs = [_FAILURES["swapped"](one[0], 0, [], np.random.default_rng(seed)) for seed in range(30)]
+    assert torch.equal(_FAILURES["swapped"](two[0], 0, random), two[0, 1])
+    blobs = [_FAILURES["swapped"](one[0], 0, np.random.default_rng(seed)) for seed in range(30)]
     assert max(iou(blob, one[0]) for blob in blobs) < 0.01
     assert max(blob.sum() for blob in blobs) == pytest.approx(one.sum().item(), rel=0.1)
 
 
 def test_half_of_the_mask_is_lost(one):
     for seed in range(20):
-        kept = _FAILURES["half_lost"](one[0], 0, [], np.random.default_rng(seed))
+        kept = _FAILURES["half_lost"](one[0], 0, np.random.default_rng(seed))
         assert kept.sum() / one.sum() == pytest.approx(0.5, abs=0.08)
         assert (kept <= one[0]).all()
 
 
 def test_leak_about_doubles_the_area(one):
     for seed in range(20):
-        grown = _FAILURES["leaked"](one[0], 0, [], np.random.default_rng(seed))
+        grown = _FAILURES["leaked"](one[0], 0, np.random.default_rng(seed))
         assert 1.6 <= (grown > 0.5).sum() / one.sum() <= 2.6
         assert (grown >= one[0]).all()
+
+
+def kind_of(slot, time):
+    """The failure of an object as its own generator draws it."""
+    return KINDS[np.random.default_rng([0, time, 9, slot + 1]).integers(len(KINDS))]
+
+
+def test_how_an_object_fails_does_not_depend_on_whether_another_is_visible():
+    two = torch.stack([disc(6, 6, 2), disc(34, 50, 5)])[None]  # so far apart that no failure of one reaches the other
+    alone = two.clone()
+    alone[0, 0] = 0
+    seen = set()
+    for time in range(40):
+        both, second = (MaskCorruption(1.0)(masks, time, salt=9) for masks in (two, alone))
+        assert not second[0, 0].any()
+        if kind_of(0, time) == "swapped":  # the first object then lies on the second
+            continue
+        if kind_of(1, time) == "swapped":
+            assert torch.equal(both[0, 1] > 0, two[0, 0] > 0)
+            assert second[0, 1].sum() == pytest.approx(two[0, 1].sum().item(), rel=0.1)  # a blob of its own area
+        else:
+            assert torch.equal(both[0, 1], second[0, 1])
+        seen.add(kind_of(1, time))
+    assert seen == set(KINDS)
+
+
+def test_a_swap_has_the_same_partner_whoever_else_is_visible():
+    masks = torch.stack([disc(10, 10, 4), disc(30, 50, 5), disc(36, 12, 6)])
+    fewer = masks.clone()
+    fewer[2] = 0
+    for seed in range(20):
+        all_seen, two_seen = (_FAILURES["swapped"](m, 0, np.random.default_rng(seed)) for m in (masks, fewer))
+        partner = 1 if torch.equal(all_seen, masks[1]) else 2
+        assert torch.equal(all_seen, masks[partner])
+        assert torch.equal(two_seen, masks[1]) == (partner == 1)  # the other is not seen: a blob in its place
+
+
+def test_a_blobs_place_is_a_ratio_of_the_frame_and_the_same_for_another_mask(one):
+    larger = disc(20, 24, 10)[None]
+    for seed in range(20):
+        blobs = [_FAILURES["swapped"](m, 0, np.random.default_rng(seed)) for m in (one[0], larger)]
+        assert iou(*blobs) > 0.3
 
 
 def test_corrupted_objects_never_sum_to_more_than_one(two):

@@ -44,11 +44,15 @@ class MaskCorruption:
     bank, and the experiment isolates the gate.
 
     All visible objects of a corrupted frame fail, each in one of four ways: `shifted` by about its own size; `swapped`
-    with another object, or with a blob of equal area in the background where there is none; `half_lost` along a line
-    through its centre; `leaked` into its surroundings, about doubling its area.
+    with another object, or with a blob of equal area in the background where that one is not to be seen; `half_lost`
+    along a line through its centre; `leaked` into its surroundings, about doubling its area.
 
-    Whether and how frame t is corrupted depends on the seed, t and the video's first mask, and on nothing else: every
-    gate meets the same failures.
+    Equal for every gate, as they depend on nothing but the seed, t and the video's first mask, and on the slot and the
+    number of its objects: whether frame t is corrupted, and, of each object by itself, the kind of its failure, the
+    angle of a shift and its length in sizes of the object, the direction of a loss or a leak, the partner of a swap,
+    and the blob's place as a ratio of the frame. What each gate has of its own is what it predicted, which these are
+    applied to (a shift goes to the side with more room, an object that is not seen does not fail), and which frames
+    are put to it.
 
     Args:
         rate: probability per frame, ratio.
@@ -72,17 +76,21 @@ class MaskCorruption:
             time: the frame's index.
             salt: a number that tells videos apart.
         """
-        random = np.random.default_rng([self.seed, time, salt])
-        if random.random() >= self.rate:
+        if np.random.default_rng([self.seed, time, salt]).random() >= self.rate:
             return None
         clean = probabilities[0]
-        visible = [slot for slot in range(len(clean)) if (clean[slot] > 0.5).any()]
         corrupted = clean.clone()
-        for slot in visible:
-            kind = KINDS[random.integers(len(KINDS))]
-            others = [other for other in visible if other != slot]
-            corrupted[slot] = _FAILURES[kind](clean, slot, others, random)
+        for slot, mask in enumerate(clean):
+            if _visible(mask):
+                # slots from 1 on: NumPy takes a 0 at the end for nothing, and would give the frame's generator again
+                random = np.random.default_rng([self.seed, time, salt, slot + 1])
+                kind = KINDS[random.integers(len(KINDS))]
+                corrupted[slot] = _FAILURES[kind](clean, slot, random)
         return (corrupted / corrupted.sum(dim=0, keepdim=True).clamp(min=1)).unsqueeze(0)
+
+
+def _visible(mask: Tensor) -> bool:
+    return bool((mask > 0.5).any())
 
 
 def _box(mask: Tensor) -> tuple[float, float, float, float]:
@@ -100,7 +108,7 @@ def _moved(mask: Tensor, down: int, right: int) -> Tensor:
     return padded[max(-down, 0) : max(-down, 0) + height, max(-right, 0) : max(-right, 0) + width]
 
 
-def _shifted(clean: Tensor, slot: int, others: list[int], random: np.random.Generator) -> Tensor:
+def _shifted(clean: Tensor, slot: int, random: np.random.Generator) -> Tensor:
     """Move the mask by 0.75 to 1.25 of its size, towards the side with more room."""
     mask = clean[slot]
     y, x, height, width = _box(mask)
@@ -111,22 +119,31 @@ def _shifted(clean: Tensor, slot: int, others: list[int], random: np.random.Gene
     return _moved(mask, round(down), round(right))
 
 
-def _swapped(clean: Tensor, slot: int, others: list[int], random: np.random.Generator) -> Tensor:
+def _swapped(clean: Tensor, slot: int, random: np.random.Generator) -> Tensor:
     """Take another object's mask, or a disc of the same area centred on the background."""
-    if others:
-        return clean[others[random.integers(len(others))]]
+    turn, *place = random.random(3)
+    others = [other for other in range(len(clean)) if other != slot]
+    if others and _visible(partner := clean[others[int(turn * len(others))]]):
+        return partner
     mask = clean[slot]
     radius = max(1.0, float((mask > 0.5).sum()) / np.pi) ** 0.5
-    rows, columns = torch.nonzero(mask < 0.5, as_tuple=True)
-    pick = random.integers(max(1, len(rows)))
-    y, x = (float(axis[pick]) if len(rows) else 0.0 for axis in (rows, columns))
+    y, x = _nearest(mask < 0.5, *(ratio * side for ratio, side in zip(place, mask.shape, strict=True)))
     down = torch.arange(mask.shape[0], device=mask.device)[:, None] - y
     right = torch.arange(mask.shape[1], device=mask.device)[None] - x
     disc = (radius - (down**2 + right**2).sqrt() + 0.5).clamp(0, 1)
     return disc * (mask < 0.5)
 
 
-def _half_lost(clean: Tensor, slot: int, others: list[int], random: np.random.Generator) -> Tensor:
+def _nearest(region: Tensor, y: float, x: float) -> tuple[float, float]:
+    """The pixel of a region (H, W) bool that is nearest to a place; the place itself where the region is empty."""
+    rows, columns = torch.nonzero(region, as_tuple=True)
+    if not len(rows):
+        return y, x
+    pick = ((rows - y) ** 2 + (columns - x) ** 2).argmin()
+    return rows[pick].item(), columns[pick].item()
+
+
+def _half_lost(clean: Tensor, slot: int, random: np.random.Generator) -> Tensor:
     """Keep the part on one side of a line through the centre of mass."""
     mask = clean[slot]
     rows, columns = torch.nonzero(mask > 0.5, as_tuple=True)
@@ -136,7 +153,7 @@ def _half_lost(clean: Tensor, slot: int, others: list[int], random: np.random.Ge
     return mask * (down * np.sin(angle) + right * np.cos(angle) + 0.5).clamp(0, 1)
 
 
-def _leaked(clean: Tensor, slot: int, others: list[int], random: np.random.Generator) -> Tensor:
+def _leaked(clean: Tensor, slot: int, random: np.random.Generator) -> Tensor:
     """Grow into the surroundings, on one side more than on the other, until the area has about doubled."""
     mask = clean[slot]
     wanted = min(2 * int((mask > 0.5).sum()), int(0.9 * mask.numel()))
