@@ -37,6 +37,23 @@ def test_table_3_has_all_rows_with_the_papers_numbers(table3):
     }
 
 
+def test_the_orderings_of_table_3_are_as_printed_and_name_every_row(table3):
+    printed = {row.id: row.printed["J&F"] for row in table3.rows}
+    assert all(printed[better] > printed[worse] for better, worse in table3.orderings)
+    below = {worse for better, worse in table3.orderings if better == "f0"}
+    assert below == {"a1", "a2", "a3", "a4", "a5", "a6", "b3", "c1", "c2", "d1", "d2"}
+    assert [pair for pair in table3.orderings if pair[0] != "f0"] == [("b4", "f0"), ("b3", "b1"), ("b3", "b2")]
+
+
+def test_table_3_says_which_of_its_orderings_hold(table3, tmp_path, result):
+    for row, level in {"f0": 0.6, "a1": 0.5, "b4": 0.55}.items():
+        result(tmp_path / row, row, 0, {(f"clip{c}", "1"): level for c in range(4)})
+    found = dict(build(table3, tmp_path).findings)
+    assert found["Which of the paper's orderings hold?"] == (
+        "Measured: 2. Holds: 1 (F0 full > A1 base). Contradicted: 1 (B4 all past frames > F0 full). Undecided: 0."
+    )
+
+
 def test_rows_that_differ_in_memory_or_proposals_only_share_the_training_of_the_full_model(table3):
     full = table3.row("f0")
     for row in ("b1", "b2", "b3", "b4", "d1", "d2"):

@@ -122,6 +122,26 @@ def test_an_open_pair_leaves_the_papers_order_undecided(findings):
     assert findings({"pem": 0.55}, noise=0.04)["Does the paper's order hold?"].startswith("It is undecided.")
 
 
+ORDERINGS = (("both", "qam"), ("qam", "pem"), ("pem", "baseline"))
+
+
+def test_each_named_ordering_holds_is_contradicted_or_undecided(spec, results, tmp_path):
+    results(spec, tmp_path, LEVELS | {"qam": 0.53, "pem": 0.57, "baseline": 0.57}, noise=0.01)
+    found = dict(build(replace(spec, orderings=ORDERINGS), tmp_path).findings)
+    assert found["Which of the paper's orderings hold?"] == (
+        "Measured: 3. Holds: 1 (QAM + PEM > QAM). Contradicted: 1 (QAM > PEM). Undecided: 1 (PEM > baseline)."
+    )
+
+
+def test_an_ordering_of_a_row_that_was_not_run_is_not_counted(spec, results, tmp_path):
+    results(spec, tmp_path, LEVELS, skip=["pem"], noise=0.01)
+    found = dict(build(replace(spec, orderings=ORDERINGS), tmp_path).findings)
+    assert found["Which of the paper's orderings hold?"].startswith("Measured: 1. Holds: 1 (QAM + PEM > QAM). Contra")
+    results(spec, tmp_path / "none", LEVELS, skip=["pem", "both"], noise=0.01)
+    found = dict(build(replace(spec, orderings=ORDERINGS), tmp_path / "none").findings)
+    assert "Which of the paper's orderings hold?" not in found
+
+
 def test_rows_without_a_common_seed_have_no_order(spec, tmp_path, result):
     for seed, row in enumerate(("baseline", "qam")):
         result(tmp_path / row, row, seed, {("a", "1"): 0.5, ("b", "1"): 0.6})

@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 
 from memvos.report.compare import Interval
-from memvos.report.sections import attributes, comparisons, interval_text, main, provenance, quality, sections, swept
+from memvos.report.sections import (
+    attributes,
+    comparisons,
+    interval_text,
+    main,
+    orderings,
+    provenance,
+    quality,
+    sections,
+    swept,
+)
 from memvos.report.table import build
 
 
@@ -52,6 +62,21 @@ def test_what_did_not_run_says_so(table):
     assert against_base[2:] == ["not run", "–", "–"]
 
 
+def test_an_ordering_shows_verdict_difference_and_that_of_the_paper(spec, tmp_path, result):
+    for row, (first, second) in {"both": (0.6, 0.7), "qam": (0.5, 0.6), "pem": (0.7, 0.5)}.items():
+        result(tmp_path / row, row, 0, {("clip0", "1"): first, ("clip1", "1"): second})
+    pairs = (("both", "qam"), ("qam", "both"), ("both", "pem"), ("pem", "baseline"))
+    grid = orderings(build(replace(spec, orderings=pairs), tmp_path))
+    assert grid.columns == ["", "above", "verdict", "difference [95 %]", "paper"]
+    assert grid.cells == [  # J&F 84.6, 84.3, 83.6 in the paper; the baseline was not run
+        ["QAM + PEM", "QAM", "holds", "+10.0 [+10.0, +10.0]", "+0.3"],
+        ["QAM", "QAM + PEM", "contradicted", "-10.0 [-10.0, -10.0]", "-0.3"],
+        ["QAM + PEM", "PEM", "undecided", "+5.0 [-10.0, +20.0]", "+1.0"],
+    ]
+    spec = replace(spec, rows=tuple(replace(row, printed={}) for row in spec.rows), orderings=pairs)
+    assert [row[-1] for row in orderings(build(spec, tmp_path)).cells] == ["–"] * 3
+
+
 def test_scores_of_the_quality_head_have_their_own_formats(table):
     row = cells(quality(table), "QAM")
     assert (row["Spearman"], row["bias"], row["rejected"]) == ("0.72", "+0.062", "16%")
@@ -84,6 +109,8 @@ def test_sections_that_have_nothing_to_show_are_left_out(spec, tmp_path, table):
     titles = [section.title for section in sections(build(spec, tmp_path / "nothing"))]
     assert titles == [spec.title, "Differences", "Corrupted masks in the memory bank", "Quality scores and memory"]
     assert [section.title for section in sections(table)][-1] == "Provenance"
+    ordered = replace(spec, orderings=(("qam", "baseline"),))
+    assert "The paper's orderings" in [s.title for s in sections(build(ordered, tmp_path))]
     assert "Differences" not in [section.title for section in sections(replace(table, comparisons=()))]
 
 

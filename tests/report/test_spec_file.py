@@ -47,7 +47,11 @@ def test_a_missing_file_is_named(tmp_path):
         ("values: [0, 10, 30, 50]", "values: 10", "entry 'corrupted': expected values as a list of"),
         ("corruption_rate={ratio}", "corruption_rate={rate}", "cannot put 0 into override 'corruption_rate={rate}'"),
         ("paper_data_on: {", "sizes: {", "got a tolerance but no paper_data_on; expected the data sets"),
-        ("schema: 1", "schema: 1\nevaluate_on: [a]", "expected evaluate_on as a mapping of data sets to lists"),
+        ("schema: 1", "schema: 1\nevaluate_on: [a]", r"evaluate_on as a mapping to a list of text, got \['a'\]"),
+        ("schema: 1", "schema: 1\norderings: [qam]", "expected orderings as a list of a list of text, got"),
+        ("schema: 1", "schema: 1\norderings: [[qam]]", r"expected pairs \[BETTER, WORSE\] of two rows, got \[qam\]"),
+        ("schema: 1", "schema: 1\norderings: [[qam, qam]]", r"of two rows, got \[qam, qam\]"),
+        ("schema: 1", "schema: 1\norderings: [[both, mine]]", "orderings: row 'mine' does not exist; there are base"),
     ],
 )
 def test_faults_are_named(tmp_path, old, new, message):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memvos.report.compare import Interval
+from memvos.report.compare import GAINS, LOSES, Interval
 from memvos.report.results import Results
 from memvos.report.spec import Spec
 
@@ -100,6 +100,28 @@ class Comparison:
     first: tuple[str, str | None]
 
 
+HOLDS, CONTRADICTED, OPEN = "holds", "contradicted", "undecided"
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """A row that the paper places above another, or level with it, both of which were run; labels.
+
+    `interval`: the main metric, better minus worse, in points; `printed`: the same of the paper, None where it does not
+    print both.
+    """
+
+    better: str
+    worse: str
+    interval: Interval
+    printed: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Whether all of the interval is on the paper's side, or on the other."""
+        return {GAINS: HOLDS, LOSES: CONTRADICTED}.get(self.interval.verdict, OPEN)
+
+
 @dataclass(frozen=True)
 class QualityBins:
     """One row's predicted scores and true IoU in 20 bins; arrays are (20,), shares sum to 1.
@@ -135,6 +157,7 @@ class Table:
     comparisons: tuple[Comparison, ...]
     swept: tuple[SweptPoint, ...]
     bins: tuple[QualityBins, ...]
+    orderings: tuple[Ordering, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     def line(self, row: str, variant: str | None = None) -> Line:

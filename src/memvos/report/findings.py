@@ -9,7 +9,20 @@ import numpy as np
 
 from memvos.report import sweeps
 from memvos.report.compare import GAINS, LOSES, Interval
-from memvos.report.content import FLOOR, GATE, ORACLE, REFERENCE, ROW, VARIANT, Finding, Line, Table
+from memvos.report.content import (
+    CONTRADICTED,
+    FLOOR,
+    GATE,
+    HOLDS,
+    OPEN,
+    ORACLE,
+    REFERENCE,
+    ROW,
+    VARIANT,
+    Finding,
+    Line,
+    Table,
+)
 from memvos.report.results import MASKS
 
 UNIFORM_READ, DEGENERATE_READ = 0.3, 25.0
@@ -27,6 +40,7 @@ def find(table: Table) -> Iterator[Finding]:
         yield from _scores(line)
     yield from _read(table)
     yield from _order(table)
+    yield from _orderings(table)
     yield from _floors(table)
     if table.spec.course:
         yield from _course(table)
@@ -169,6 +183,17 @@ def _order(table: Table) -> Iterator[Finding]:
         f"It {verdict}. Paper: {paper}. Here: {here}. Pairs of rows that stand as in the paper: {holds} of "
         f"{len(known)}, {sure} of them beyond their interval; reversed beyond it: {against}.",
     )
+
+
+def _orderings(table: Table) -> Iterator[Finding]:
+    """Which of the orderings that the table lists hold; those of rows that were not run are not counted."""
+    if not table.orderings:
+        return
+    told = [f"Measured: {len(table.orderings)}"]
+    for verdict in (HOLDS, CONTRADICTED, OPEN):
+        pairs = [f"{item.better} > {item.worse}" for item in table.orderings if item.verdict == verdict]
+        told.append(f"{verdict.capitalize()}: {len(pairs)}" + (f" ({'; '.join(pairs)})" if pairs else ""))
+    yield "Which of the paper's orderings hold?", f"{'. '.join(told)}."
 
 
 def _floors(table: Table) -> Iterator[Finding]:

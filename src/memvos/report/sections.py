@@ -30,6 +30,8 @@ def sections(table: Table) -> Iterator[Section]:
     yield main(table)
     if table.comparisons:
         yield comparisons(table)
+    if table.orderings:
+        yield orderings(table)
     yield from (swept(table, sweep) for sweep in table.spec.sweeps)
     yield quality(table)
     if any(name in line.quality for line in table.lines for name in RECALLS):
@@ -74,6 +76,16 @@ def comparisons(table: Table) -> Section:
         cells.append([item.label, item.against, verdict, interval_text(found), basis])
     note = "Points of the main metric; 95 % interval by paired bootstrap over seeds and clips."
     return Section("Differences", note, ["", "against", "verdict", "difference [95 %]", "seeds × clips"], cells, 3)
+
+
+def orderings(table: Table) -> Section:
+    """Every ordering of the paper that was measured, whether it holds, and by how much there and here."""
+    cells = [
+        [item.better, item.worse, item.verdict, interval_text(item.interval), _signed(item.printed)]
+        for item in table.orderings
+    ]
+    note = "Points of the main metric; undecided: the 95 % interval holds zero. Rows that were not run are left out."
+    return Section("The paper's orderings", note, ["", "above", "verdict", "difference [95 %]", "paper"], cells, 3)
 
 
 def swept(table: Table, sweep: Sweep) -> Section:

@@ -52,6 +52,7 @@ class Spec:
         evaluate_on: further overrides of all evaluations on a data set, by its name.
         bench: the benchmark that measures the rows in time, where nothing is trained and scored; metrics are then what
             it times, and printed numbers the paper's in its own unit.
+        orderings: pairs of rows, of which the paper says that the first is better than the second, or as good.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Spec:
     lenders: tuple[Row, ...] = ()
     sizes: dict[str, str] = field(default_factory=dict)
     bench: str | None = None
+    orderings: tuple[tuple[str, ...], ...] = ()
 
     def on(self, data: str) -> Spec:
         """The table for one data set, by its name: its numbers as printed, its `evaluate_on`, tolerance if printed."""

@@ -31,12 +31,8 @@ def load_spec(path: str | Path) -> Spec:
     raw = yaml.safe_load(path.read_text())
     if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
         raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
-    on = raw.get("evaluate_on") or {}
-    if not isinstance(on, dict):
-        raise ValueError(f"{path}: expected evaluate_on as a mapping of data sets to lists, got {on!r}")
     for key, kind in KINDS.items():
         raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
-    raw["evaluate_on"] = {data: tuple(given) if isinstance(given, list) else given for data, given in on.items()}
     raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
     spec = _build(Spec, raw, str(path))
     _check(spec, path)
@@ -57,9 +53,16 @@ def _build(kind: type, entry: Any, where: str) -> Any:
                 f"{where}, entry {entry.get('id', '')!r}: expected {key} as {_words(hints[key])}, got {value!r}"
             )
     try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+        return kind(**_frozen(entry))
     except TypeError as error:
         raise ValueError(f"{where}, entry {entry.get('id', '')!r}: {str(error).split('.__init__() ')[-1]}") from error
+
+
+def _frozen(value: Any) -> Any:
+    """Lists of a YAML file as tuples, at any depth."""
+    if isinstance(value, dict):
+        return {key: _frozen(inner) for key, inner in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -128,6 +131,15 @@ def _check(spec: Spec, path: Path) -> None:
             spec.variant(id)
     for sweep in spec.sweeps:
         _check_sweep(spec, sweep, f"{path}: sweep {sweep.id!r}")
+    for pair in spec.orderings:
+        _check_ordering(pair, [row.id for row in spec.rows], f"{path}: orderings")
+
+
+def _check_ordering(pair: tuple[str, ...], known: list[str], where: str) -> None:
+    if len(pair) != 2 or pair[0] == pair[1]:
+        raise ValueError(f"{where}: expected pairs [BETTER, WORSE] of two rows, got [{', '.join(pair)}]")
+    if unknown := [id for id in pair if id not in known]:
+        raise ValueError(f"{where}: row {unknown[0]!r} does not exist; there are {', '.join(known)}")
 
 
 def _check_sweep(spec: Spec, sweep: Sweep, where: str) -> None:

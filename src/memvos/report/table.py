@@ -19,6 +19,7 @@ from memvos.report.content import (
     VARIANT,
     Comparison,
     Line,
+    Ordering,
     Table,
     Value,
 )
@@ -58,6 +59,7 @@ def build(spec_path: str | Path | Spec, results_dir: str | Path) -> Table:
         tuple(_comparisons(spec, results)),
         tuple(points(spec, results)),
         tuple(quality_bins(lines, results)),
+        tuple(_orderings(spec, results)),
     )
     return replace(table, findings=tuple(find(table)))
 
@@ -83,6 +85,17 @@ def _comparisons(spec: Spec, results: Results) -> Iterator[Comparison]:
     for row in spec.rows:
         for floor in spec.floors:
             yield compare(FLOOR, row.label, (row.id, None), floor.label, (floor.id, None))
+
+
+def _orderings(spec: Spec, results: Results) -> Iterator[Ordering]:
+    """The paper's orderings, as far as both rows were run and scored."""
+    metric = spec.main_metric
+    for better, worse in (map(spec.row, pair) for pair in spec.orderings):
+        interval = results.difference((better.id, None), (worse.id, None), metric)
+        both = metric in better.printed and metric in worse.printed
+        printed = better.printed[metric] - worse.printed[metric] if both else None
+        if interval:
+            yield Ordering(better.label, worse.label, interval, printed)
 
 
 def _line(spec: Spec, results: Results, kind: str, row: Row, variant: str | None) -> Line:
