@@ -39,6 +39,16 @@ def test_the_oracle_gate_is_compared_with_a_network_that_stores_every_frame(path
     assert all("memory=every_5" in spec.row(row).evaluate for row in gated), gated
 
 
+NAMES = [f"qdmn_table{n}" for n in (1, 2, 3, 4, 5, 6)] + [f"dmn_aoa_table{n}" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_table_has_floors_and_an_oracle_gate_on_the_row_it_compares_with(name):
+    spec = load_spec(experiments_dir() / f"{name}.yaml")
+    assert [floor.id for floor in spec.floors] == ["copy_first", "matching"]
+    assert spec.oracle(spec.row(spec.base)) == "oracle_gate"
+
+
 @pytest.mark.parametrize("path", sorted(experiments_dir().glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_papers_data_sets_are_known_by_name(path):
     known = {config.stem for config in (conf_dir() / "data").glob("*.yaml")}
