@@ -283,3 +283,14 @@ def test_the_settings_of_youtube_do_not_gate_what_has_no_gate():
     limits = {name: (memory["sigma"], memory["beta"]) for name, memory in memories.items()}
     assert limits == {"weak": (0.75, 10), "weak__no_gate": (None, None), "weak__oracle_gate": (0.75, 10)}
     assert spec.row("strong").printed == {"J_G": 77.5, "F_G": 83.8, "G": 80.7}
+
+
+@pytest.mark.parametrize("table", ["qdmn_table2", "qdmn_table6", "dmn_aoa_table2"])
+def test_youtube_is_evaluated_at_a_short_side_of_480_pixels_and_nothing_else_is(table):
+    spec = load_spec(experiments_dir() / f"{table}.yaml").at("paper")
+    for data in ("youtube2018", "youtube2019", "youtube_held_out"):
+        assert {evaluation.overrides.count("short_side=480") for evaluation in spec.on(data).evaluations()} == {1}
+    for data in ("davis2017", "synthetic"):
+        assert "short_side=480" not in {text for one in spec.on(data).evaluations() for text in one.overrides}
+    evaluation = next(iter(spec.on("youtube_held_out").evaluations()))
+    assert settings(*evaluation.overrides, "data=youtube_held_out", primary="evaluate")["short_side"] == 480
