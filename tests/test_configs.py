@@ -70,7 +70,15 @@ def test_every_scale_builds_its_network_and_training(scale):
 def test_segment_composes_with_every_memory():
     for memory in choices("memory"):
         config = composition.resolved(composition.compose("segment", [f"memory={memory}"]))
-        assert MemoryBank(**config["memory"]).every == config["memory"]["every"]
+        assert MemoryBank(**config["memory"]).options == config["memory"]
+
+
+def test_every_option_of_the_memory_is_a_key_to_override_and_sweep():
+    changed = {"evict": "released", "temporal": "frame", "retry": False, "strict_limit": True, "restart": True}
+    overrides = [f"memory.{key}={str(value).lower()}" for key, value in changed.items()]
+    for memory in ("qdmn", "every_5"):
+        found = settings(f"memory={memory}", *overrides, primary="evaluate")["memory"]
+        assert {key: found[key] for key in changed} == changed
 
 
 @pytest.mark.parametrize("model", [name for name in choices("model") if name != "qam_borrowed"])

@@ -58,6 +58,13 @@ def test_an_unknown_key_is_answered_with_the_known_ones_beside_it():
     )
 
 
+def test_without_a_key_that_is_alike_the_sentence_ends_before_the_known_ones():
+    assert str(unknown_key("model.xyz", CONFIG)) == (
+        "unknown config key 'model.xyz'. Known under 'model': key_channels, width"
+    )
+    assert str(unknown_group("model/xyz", ["prior"])) == "unknown config group 'model/xyz'. Groups in model: prior"
+
+
 def test_a_wrong_parent_is_what_is_named():
     assert "did you mean 'trainer'? Known at the top level: model, seed, trainer" in str(
         unknown_key("trainr.max_steps", CONFIG)

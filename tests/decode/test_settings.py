@@ -1,8 +1,10 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
 from memvos.decode.propagate import Segmenter
-from memvos.decode.settings import bank_options, presets, with_read
+from memvos.decode.settings import _preset, bank_options, presets, with_read
 from memvos.errors import InputError
 from memvos.memory import MemoryBank
 from memvos.model.memory_read import Kernel, MemoryRead, Softmax, TopK
@@ -22,6 +24,41 @@ def test_every_preset_makes_a_bank():
     )
     for name in presets():
         MemoryBank(**bank_options(name))
+
+
+def test_the_paper_is_the_default_and_lists_every_option():
+    assert bank_options("qdmn") == MemoryBank().options
+
+
+def test_a_preset_is_the_papers_but_for_what_it_says():
+    def differing(name):
+        return {key: value for key, value in bank_options(name).items() if value != bank_options("qdmn")[key]}
+
+    assert differing("every_5_no_previous") == {"sigma": None, "beta": None, "keep_previous": False}
+    assert differing("previous") == {"every": None, "sigma": None, "beta": None, "keep_annotated": False}
+    assert differing("qdmn_released_youtube") == {
+        "sigma": 0.75,
+        "beta": 10,
+        "evict": "released",
+        "average": "nonzero",
+        "reference": "first_predicted",
+        "reference_average": "nonzero",
+        "eviction_score": "raw",
+        "restart": True,
+        "degenerate": "reject",
+    }
+
+
+def test_presets_may_be_asked_for_in_several_threads_at_once():
+    _preset.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(bank_options, ["first", "qdmn", "all", "every_5"]))
+    assert [options["every"] for options in found] == [None, 5, 1, 5]
+
+
+def test_the_options_of_a_preset_may_be_changed():
+    bank_options("qdmn")["sigma"] = 0.1
+    assert bank_options("qdmn")["sigma"] == 0.8
 
 
 def test_unknown_preset_lists_the_known_ones(painted):

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
+from memvos.decode.settings import bank_options
 from memvos.memory import MemoryBank
-from memvos.paths import conf_dir
 
 TRACES = Path(__file__).with_name("released_traces.json")
 
 
 def preset(name, **changes):
     """A bank with the options of a preset."""
-    return MemoryBank(**{**yaml.safe_load((conf_dir() / "memory" / f"{name}.yaml").read_text()), **changes})
+    return MemoryBank(**{**bank_options(name), **changes})
 
 
 @pytest.fixture

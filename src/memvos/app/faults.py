@@ -65,7 +65,7 @@ def unknown_key(key: str, config: DictConfig) -> UnknownKey:
         return UnknownKey(key, f"{key!r} gets no new keys from a mapping; add each by itself: +{key}.NAME=VALUE")
     close = difflib.get_close_matches(last, known, n=1)
     place = f"under {'.'.join(path)!r}" if path else "at the top level"
-    hint = f"; did you mean {'.'.join([*path, close[0]])!r}?" if close else ""
+    hint = f"; did you mean {'.'.join([*path, close[0]])!r}?" if close else "."
     return UnknownKey(key, f"unknown config key {key!r}{hint} Known {place}: {_choices(known)}")
 
 
@@ -73,7 +73,7 @@ def unknown_group(key: str, known: Sequence[str]) -> UnknownKey:
     """Name the config groups that do exist beside `key`."""
     parent, _, last = key.rpartition("/")
     close = difflib.get_close_matches(last, known, n=1)
-    hint = f"; did you mean {parent}/{close[0]!s}?" if close else ""
+    hint = f"; did you mean {parent}/{close[0]!s}?" if close else "."
     return UnknownKey(
         key, f"unknown config group {key!r}{hint} Groups in {parent or 'conf'}: {_choices(known) or 'none'}"
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
-
-import yaml
 
 from memvos.errors import InputError, check_number
 from memvos.memory import MemoryBank
+from memvos.model.composition import composed
 from memvos.model.interface import VOSModel
 from memvos.model.memory_read import Kernel, MemoryRead, Softmax, TopK
 from memvos.paths import conf_dir
@@ -33,7 +33,12 @@ def bank_options(memory: str | Mapping[str, Any]) -> dict[str, Any]:
         return dict(memory)
     if not isinstance(memory, str) or memory not in presets():
         raise InputError(f"unknown memory preset {memory!r}; known: {', '.join(presets())}")
-    return yaml.safe_load((conf_dir() / "memory" / f"{memory}.yaml").read_text(encoding="utf-8"))
+    return dict(_preset(memory))
+
+
+@cache
+def _preset(name: str) -> dict[str, Any]:
+    return composed(f"memory/{name}")["memory"]
 
 
 def make_bank(options: Mapping[str, Any]) -> MemoryBank:

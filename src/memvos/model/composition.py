@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -19,6 +20,8 @@ from memvos.model.interface import VOSModel
 from memvos.paths import conf_dir
 
 TRUSTED = "memvos.model."
+_COMPOSING = threading.Lock()
+"""Held while Hydra composes: it has one state for the whole process."""
 
 
 def model_names() -> list[str]:
@@ -49,7 +52,7 @@ def compose(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in parts.items():
         if value not in part_names(key):
             raise InputError(f"unknown {key} {value!r}; known: {', '.join(part_names(key))}")
-    configuration = _hydra(f"model/{name}", [f"model/{key}={value}" for key, value in parts.items()])["model"]
+    configuration = composed(f"model/{name}", [f"model/{key}={value}" for key, value in parts.items()])["model"]
     return _with_values(configuration, {key: value for key, value in options.items() if key not in parts}, name)
 
 
@@ -106,18 +109,22 @@ def _with_values(configuration: dict[str, Any], values: Mapping[str, Any], name:
     return {**configuration, **values}
 
 
-def _hydra(config: str, overrides: list[str]) -> dict[str, Any]:
-    """Compose without disturbing a Hydra application that may be running."""
-    running = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
-            composed = hydra_compose(config, overrides=overrides)
-        return OmegaConf.to_container(composed, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(f"cannot compose {config}: {str(error).splitlines()[0]}") from None
-    finally:
-        GlobalHydra.instance().hydra = running
+def composed(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A file of conf, `group/name`, with all it builds on; a Hydra application that may be running is not disturbed.
+
+    Raises:
+        InputError: if it does not compose.
+    """
+    with _COMPOSING:
+        running = GlobalHydra.instance().hydra
+        GlobalHydra.instance().clear()
+        try:
+            with initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
+                return OmegaConf.to_container(hydra_compose(config, overrides=list(overrides)), resolve=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise InputError(f"cannot compose {config}: {str(error).splitlines()[0]}") from None
+        finally:
+            GlobalHydra.instance().hydra = running
 
 
 def _check_targets(node: Any) -> None:
