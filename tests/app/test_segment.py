@@ -148,6 +148,16 @@ def test_missing_masks_weights_and_inputs_are_told(memvos, clip, home):
         assert (code, told in error) == (2, True), error
 
 
+def test_weights_that_leave_parts_untrained_are_refused_unless_that_is_asked_for(memvos, clip, home):
+    model, configuration = load_model("qdmn_small"), compose("qdmn_small", {})
+    save_model(model, home / "q.ckpt", configuration, [name for name in model.state_dict() if "quality" in name])
+    line = ("segment", clip, "--masks", clip.parent / "first.png", "--out", home / "out", "--weights", home / "q.ckpt")
+    code, _, error = memvos(*line)
+    assert (code, "holds nothing trained for quality" in error) == (2, True), error
+    assert not (home / "out").exists()
+    assert memvos(*line, "untrained=true")[0] == 0
+
+
 def test_options_become_overrides():
     line = ["a b.mp4", "--masks", "first.png", "--out=o", "memory.sigma=0.5", "--overlay"]
     assert translate(line) == [

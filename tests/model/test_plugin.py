@@ -11,6 +11,7 @@ from memvos.model.floors import CopyFirst
 from memvos.model.interface import Memory
 from memvos.model.plugin import BorrowedQAM, QAMPlugin, feature_channels
 from memvos.model.qam import AcceptAll, QualityHead
+from memvos.model.weight_file import read_weights
 
 IMAGE, MASKS = torch.randn(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
 
@@ -146,6 +147,14 @@ def test_a_qdmn_without_qam_lends_nothing(tmp_path, tiny_stcn):
     save_model(build(configuration), tmp_path / "plain.ckpt", configuration)
     with pytest.raises(InputError, match="its QDMN has no QAM to borrow; give one trained with model/quality=qam"):
         BorrowedQAM(tiny_stcn(), tmp_path / "plain.ckpt")
+
+
+def test_a_qdmn_whose_qam_was_never_trained_lends_nothing(tmp_path, tiny_stcn, lender):
+    path, model = lender
+    configuration = read_weights(path).configuration
+    save_model(model, tmp_path / "fresh.ckpt", configuration, ["quality.fc1.weight"])
+    with pytest.raises(InputError, match=r"fresh\.ckpt: holds nothing trained for quality \(1 tensors"):
+        BorrowedQAM(tiny_stcn(), tmp_path / "fresh.ckpt")
 
 
 def test_a_plugin_without_qam_accepts_all(tiny_mivos):

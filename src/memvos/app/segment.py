@@ -135,7 +135,8 @@ def _check(settings: dict[str, Any]) -> None:
     """
     if settings["threads"] is not None:
         check_number("threads", settings["threads"], 1)
-    check_switch("overlay", settings["overlay"])
+    for key in ("overlay", "untrained"):
+        check_switch(key, settings[key])
     target = Path(settings["output_dir"]).resolve()
     for key, what in (("input", "INPUT"), ("masks", "--masks")):
         if "://" not in str(settings[key]) and Path(settings[key]).resolve() == target:
@@ -161,14 +162,15 @@ def build_segmenter(settings: dict[str, Any]) -> Any:
         InputError: if there are no weights, or they do not fit.
     """
     from memvos import Segmenter, load_model
-    from memvos.model.composition import needs_weights
+    from memvos.model.composition import compose, needs_weights
 
-    if settings["weights"] is None and needs_weights(settings["network"]):
+    weights, untrained = settings["weights"], settings["untrained"]
+    if weights is None and not untrained and needs_weights(compose(settings["network"], {})):
         raise InputError(
             f"no weights for {settings['network']}: give --weights FILE, a checkpoint of memvos train or a released "
             "one; --model matching_medium memory=first_previous needs none, and gives rough masks"
         )
-    model = load_model(settings["network"], settings["weights"])
+    model = load_model(settings["network"], weights, untrained=untrained)
     memory, device, precision = (settings[key] for key in ("memory", "device", "precision"))
     return Segmenter(model, memory, device, precision, short_side=settings["short_side"], **chosen_read(settings))
 
