@@ -84,6 +84,7 @@ def test_a_place_within_a_part_leaves_the_rest_of_the_part():
     other = {"read": {"k": 7, "c": 8}, "grid": 5, "quality": {"norm": "group"}}
     assert with_places(one, other, ["read.k"]) == {"read": {"k": 7, "c": 2}, "grid": 4, "quality": None}
     assert with_places(one, other, ["quality.norm", "grid"]) == {**one, "quality": {"norm": "group"}, "grid": 5}
+    assert with_places(one, {"read": {"c": 2}}, ["read.k", "grid"]) == {"read": {"c": 2}, "quality": None}
     assert one["read"]["k"] == 1
 
 

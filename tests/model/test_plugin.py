@@ -130,6 +130,14 @@ def test_a_checkpoint_of_the_network_alone_is_complete_where_qam_is_borrowed(tmp
     assert torch.equal(borrowed.quality.fc1.weight, lender[1].quality.fc1.weight)
 
 
+def test_a_checkpoint_of_the_network_alone_loads_by_the_name_of_the_plugin_on_it(tmp_path, lender):
+    configuration = without_sources(compose("stcn_small", {}))
+    network = build(configuration)
+    save_model(network, tmp_path / "stcn.ckpt", configuration)
+    borrowed = load_model("qam_borrowed", tmp_path / "stcn.ckpt", network=compose("stcn_small", {}), source=lender[0])
+    assert all(torch.equal(value, borrowed.network.state_dict()[key]) for key, value in network.state_dict().items())
+
+
 def test_images_fit_the_network_and_the_lender(tiny_stcn, lender):
     network = tiny_stcn()
     network.pad_to = 12

@@ -83,6 +83,8 @@ def load_configured(
     file = read_weights(weights)
     stored, own = file.configuration, dict(configuration)
     if stored is not None:
+        if "network" in own and stored.get("_target_") == own["network"]["_target_"]:
+            stored = {**own, "network": stored}  # weights of a network alone, for a plugin on it
         if stored.get("_target_") != own["_target_"]:
             raise InputError(
                 f"{weights}: holds a {stored.get('_target_')}, the chosen model is a {own['_target_']}; "

@@ -68,8 +68,12 @@ def with_places(configuration: Mapping[str, Any], other: Mapping[str, Any], plac
     changed = dict(configuration)
     for place in places:
         name, _, rest = place.partition(".")
-        inner = rest and isinstance(changed.get(name), Mapping)
-        changed[name] = with_places(changed[name], other[name], [rest]) if inner else other[name]
+        if name not in other:
+            changed.pop(name, None)
+        elif rest and isinstance(changed.get(name), Mapping):
+            changed[name] = with_places(changed[name], other[name], [rest])
+        else:
+            changed[name] = other[name]
     return changed
 
 
