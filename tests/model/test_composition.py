@@ -40,6 +40,12 @@ def test_only_the_floors_need_no_weights():
     assert free == {"copy_first", "matching_medium"}
 
 
+@pytest.mark.parametrize("configuration", [{}, {"_target_": "no_module.Net"}, {"_target_": "builtins.dict"}])
+def test_a_model_that_is_not_there_is_told(configuration):
+    with pytest.raises(InputError, match=r"cannot find the model .*; expected _target_: module\.Class, of a VOSModel"):
+        needs_weights(configuration)
+
+
 @pytest.mark.parametrize("part", ["prior", "quality", "read", "backbone", "start"])
 def test_every_choice_of_every_part_builds(part):
     assert part_names(part)

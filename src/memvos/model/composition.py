@@ -59,8 +59,19 @@ def part(kind: str, choice: str) -> dict[str, Any]:
 
 
 def needs_weights(configuration: Mapping[str, Any]) -> bool:
-    """Has the model of a configuration to be trained before it is of any use?"""
-    return get_object(configuration["_target_"]).needs_weights
+    """Has the model of a configuration to be trained before it is of any use?
+
+    Raises:
+        InputError: if there is no such model.
+    """
+    target = configuration.get("_target_")
+    try:
+        return get_object(target).needs_weights
+    except (ImportError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"cannot find the model {target!r} ({str(error).splitlines()[0]}); expected _target_: module.Class, of a "
+            "VOSModel where Python finds it (PYTHONPATH)"
+        ) from error
 
 
 def with_places(configuration: Mapping[str, Any], other: Mapping[str, Any], places: Iterable[str]) -> dict[str, Any]:
