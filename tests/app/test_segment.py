@@ -43,22 +43,28 @@ def weights(tmp_path):
 
 def test_every_frame_gets_a_mask_and_a_quality(memvos, clip, weights, home):
     options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--weights", weights, "--overlay")
-    code, output, _ = memvos("segment", clip, *options, "model=qdmn_small")
+    code, output, error = memvos("segment", clip, *options, "model=qdmn_small")
     assert code == 0
     assert "4 masks of objects 7" in output
     assert sorted(path.name for path in (home / "out").glob("*.png")) == [f"{time:05d}.png" for time in range(4)]
     first = np.array(Image.open(home / "out" / "00000.png"))
     assert np.array_equal(first, np.array(Image.open(clip.parent / "first.png")))
     with open(home / "out" / "quality.csv", newline="") as file:
-        assert {line["object"] for line in csv.DictReader(file)} == {"7"}
+        lines = list(csv.DictReader(file))
+    assert {line["object"] for line in lines} == {"7"}
+    assert all(float(line["quality"]) > 0 for line in lines)
+    assert "quality head" not in error
     assert (home / "out" / "overlay.mp4").stat().st_size > 0
 
 
 def test_label_propagation_needs_no_weights(memvos, clip, home):
     options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--model", "matching_small")
-    code, output, _ = memvos("segment", clip, *options, "memory=first_previous")
+    code, output, error = memvos("segment", clip, *options, "memory=first_previous")
     assert code == 0
     assert "4 masks of objects 7" in output
+    assert error.count("note: this network has no quality head (QAM)") == 1
+    with open(home / "out" / "quality.csv", newline="") as file:
+        assert {(line["object"], line["quality"]) for line in csv.DictReader(file)} == {("7", "")}
     last = np.array(Image.open(home / "out" / "00003.png"))
     columns = np.nonzero((last == 7).any(axis=0))[0]
     assert columns.mean() == pytest.approx(27.5, abs=4)  # the square has moved from columns 8–23 to 20–35
@@ -125,10 +131,9 @@ def test_settings_that_cannot_be_are_told_in_one_line(memvos, clip, weights, hom
 
 
 def test_the_limit_of_the_read_can_be_switched_off():
-    settings = {"network": "qdmn_small", "weights": None, "memory": "qdmn", "device": "cpu", "precision": "float32"}
     for top_k, expected in (("own", 50), (None, None), (7, 7)):
         network = load_model("qdmn_small", read="topk")
-        chosen = segment.chosen_read({**settings, "top_k": top_k, "kernel": "own"})
+        chosen = segment.chosen_read({"top_k": top_k, "kernel": "own"})
         assert selected(with_read(network, chosen).read)["top_k"] == expected
 
 

@@ -21,7 +21,7 @@ HELP = """usage: memvos segment INPUT --masks FIRST --out DIR [weights=FILE] [OP
 INPUT is a video file, a folder of images, a camera (/dev/video0) or a stream (rtsp://...).
 FIRST is the mask of the first frame (a PNG whose values are object ids), or a folder of masks named as their frames:
 objects may come in, and be corrected, at any frame. DIR gets one mask per frame and quality.csv, which says for every
-frame and object how good the network believes its mask to be: sort by it to see which frames to check.
+frame and object how good the network, if it has QAM, believes its mask to be: sort by it to see which frames to check.
 
   --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
   --model NAME          a network of conf/model (default qdmn); a checkpoint of memvos brings its own sizes;
@@ -100,6 +100,7 @@ def segment(config: DictConfig) -> None:
 
     from memvos.decode.video import follow, open_frames
     from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
+    from memvos.lit.evaluation import has_quality_head
 
     settings = composition.resolved(config)
     _check(settings)
@@ -114,10 +115,13 @@ def segment(config: DictConfig) -> None:
     folder = writable_folder(settings["output_dir"], "--out")
     if (folder / "quality.csv").is_file():
         _note(f"{folder} holds results of an earlier run; masks of frames that do not come again stay")
+    predicted = has_quality_head(segmenter.model)
+    if not predicted:
+        _note("this network has no quality head (QAM): the column quality of quality.csv stays empty")
     video = video_name(settings["input"])
     with contextlib.ExitStack() as files:
         files.callback(write_given, folder, given)
-        quality = files.enter_context(QualityWriter(folder / "quality.csv"))
+        quality = files.enter_context(QualityWriter(folder / "quality.csv", predicted))
         overlay = (
             files.enter_context(OverlayWriter(folder / "overlay.mp4", frames.rate)) if settings["overlay"] else None
         )
