@@ -77,3 +77,8 @@ def test_a_path_with_quotes_and_spaces_survives_the_override_grammar():
 def test_nothing_of_hydra_is_left_behind(home, arguments, capsys):
     composition.launch("train", [*arguments, f"output_dir={home}"], lambda config: None)
     assert not HydraConfig.initialized()
+
+
+def test_the_places_that_overrides_change_are_named():
+    overrides = ["model=stm", "model.a.b=1", "++model/c='x=y'", "model/x@model.d.e=y", "memory.sigma=0", "~model.f"]
+    assert composition.places(overrides, "model") == ["a.b", "c", "d.e", "f"]

@@ -51,6 +51,15 @@ def test_kept_proposals_are_scored_as_those_of_the_source(memvos, home, results)
     assert scores[0]["provenance"]["fingerprint"] != scores[1]["provenance"]["fingerprint"]
 
 
+def test_proposals_from_files_are_refused_in_several_views_before_anything_is_computed(memvos, home, results):
+    data = tuple(f"data.{one}" for one in CLIPS)
+    code, _, error = memvos("evaluate", *SCORED, *data, *results, "tta={scales: [1.0], flip: true}", "output_dir=e")
+    assert (code, "CocoProposals knows it in one; expected a source that looks at the image" in error) == (2, True), (
+        error
+    )
+    assert not list((home / "e").rglob("*.csv"))
+
+
 def test_kept_proposals_of_other_data_are_refused_before_anything_is_computed(memvos, home, results):
     assert memvos("data", "proposals", "synthetic", "kept", *results, *CLIPS)[0] == 0
     cached = ("model/proposals=cached", "model.proposals.folder=kept")

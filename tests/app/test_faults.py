@@ -6,7 +6,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from memvos.app.faults import explain, unknown_group, unknown_key
+from memvos.app.faults import absent_group, explain, unknown_group, unknown_key
 from memvos.errors import InputError
 
 CONFIG = OmegaConf.create({"model": {"key_channels": 3, "width": 2}, "seed": 0, "trainer": {"max_steps": 1}})
@@ -74,3 +74,15 @@ def test_a_wrong_parent_is_what_is_named():
 def test_an_unknown_group_is_answered_with_the_groups():
     text = str(unknown_group("model/qualty", ["quality", "prior"]))
     assert text.endswith("did you mean model/quality? Groups in model: prior, quality")
+
+
+def test_a_group_that_the_chosen_model_lacks_is_answered_with_its_own_parts():
+    choices = {"model": "stcn", "model/read": "distance", "model/backbone": "resnet50", "data": "synthetic"}
+    text = str(absent_group("model/prior", choices))
+    assert text == "model=stcn has no part 'model/prior'; its own are model/backbone, model/read"
+
+
+def test_a_group_that_lies_deeper_is_named_with_its_place():
+    choices = {"model": "dmn_aoa", "model/alignment@model.matcher.alignment": "adaptive"}
+    text = str(absent_group("model/alignment", choices))
+    assert text.endswith("; did you mean model/alignment@model.matcher.alignment?")

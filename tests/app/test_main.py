@@ -19,6 +19,12 @@ BAD = [
     mistakes("train", "data=nope", contains="no config 'nope' in group 'data'; options are"),
     mistakes("train", "model/quality=qm", contains="options are none, qam"),
     mistakes("train", "model/qualty=qam", contains="did you mean model/quality?"),
+    mistakes(
+        "train", "model=stm", "model/prior=weak", contains="model=stm has no part 'model/prior'; its own are model/b"
+    ),
+    mistakes(
+        "train", "model=dmn_aoa", "model/alignment=none", contains="mean model/alignment@model.matcher.alignment?"
+    ),
     mistakes("train", "trainr.max_steps=2", contains="did you mean 'trainer'?"),
     mistakes("train", "model.key_chanels=3", contains="did you mean 'model.key_channels'?"),
     mistakes("train", "seed", contains="expected key=value"),

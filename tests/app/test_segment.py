@@ -5,15 +5,18 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from memvos import load_model
-from memvos.app import segment
+from memvos.app import composition, segment
 from memvos.app.segment import translate
 from memvos.decode.settings import selected, with_read
 from memvos.errors import InputError
 from memvos.model.checkpoints import save_model
-from memvos.model.composition import compose
+from memvos.model.composition import build, compose, without_sources
+from memvos.model.proposal_cache import look, write_proposals
+from memvos.model.proposals import Proposals
 
 
 @pytest.fixture
@@ -40,22 +43,28 @@ def weights(tmp_path):
 
 def test_every_frame_gets_a_mask_and_a_quality(memvos, clip, weights, home):
     options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--weights", weights, "--overlay")
-    code, output, _ = memvos("segment", clip, *options, "model=qdmn_small")
+    code, output, error = memvos("segment", clip, *options, "model=qdmn_small")
     assert code == 0
     assert "4 masks of objects 7" in output
     assert sorted(path.name for path in (home / "out").glob("*.png")) == [f"{time:05d}.png" for time in range(4)]
     first = np.array(Image.open(home / "out" / "00000.png"))
     assert np.array_equal(first, np.array(Image.open(clip.parent / "first.png")))
     with open(home / "out" / "quality.csv", newline="") as file:
-        assert {line["object"] for line in csv.DictReader(file)} == {"7"}
+        lines = list(csv.DictReader(file))
+    assert {line["object"] for line in lines} == {"7"}
+    assert all(float(line["quality"]) > 0 for line in lines)
+    assert "quality head" not in error
     assert (home / "out" / "overlay.mp4").stat().st_size > 0
 
 
 def test_label_propagation_needs_no_weights(memvos, clip, home):
     options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--model", "matching_small")
-    code, output, _ = memvos("segment", clip, *options, "memory=first_previous")
+    code, output, error = memvos("segment", clip, *options, "memory=first_previous")
     assert code == 0
     assert "4 masks of objects 7" in output
+    assert error.count("note: this network has no quality head (QAM)") == 1
+    with open(home / "out" / "quality.csv", newline="") as file:
+        assert {(line["object"], line["quality"]) for line in csv.DictReader(file)} == {("7", "")}
     last = np.array(Image.open(home / "out" / "00003.png"))
     columns = np.nonzero((last == 7).any(axis=0))[0]
     assert columns.mean() == pytest.approx(27.5, abs=4)  # the square has moved from columns 8–23 to 20–35
@@ -122,11 +131,17 @@ def test_settings_that_cannot_be_are_told_in_one_line(memvos, clip, weights, hom
 
 
 def test_the_limit_of_the_read_can_be_switched_off():
-    settings = {"network": "qdmn_small", "weights": None, "memory": "qdmn", "device": "cpu", "precision": "float32"}
     for top_k, expected in (("own", 50), (None, None), (7, 7)):
         network = load_model("qdmn_small", read="topk")
-        chosen = segment.chosen_read({**settings, "top_k": top_k, "kernel": "own"})
+        chosen = segment.chosen_read({"top_k": top_k, "kernel": "own"})
         assert selected(with_read(network, chosen).read)["top_k"] == expected
+
+
+def test_an_output_that_cannot_be_written_is_told_with_its_option(memvos, clip, weights, home):
+    (home / "file").touch()
+    options = ("--masks", clip.parent / "first.png", "--out", home / "file" / "out", f"weights={weights}")
+    code, _, error = memvos("segment", clip, *options)
+    assert (code, "a file is in the way; choose another --out=FOLDER" in error) == (2, True), error
 
 
 def test_a_mask_of_another_size_is_told(memvos, clip, weights, home):
@@ -140,12 +155,92 @@ def test_missing_masks_weights_and_inputs_are_told(memvos, clip, home):
     first = clip.parent / "first.png"
     for arguments, told in [
         ((clip, "--masks", home / "no.png", "--out", home / "o"), "no mask at"),
-        ((clip, "--masks", first, "--out", home / "o"), "no weights for qdmn: give --weights FILE"),
-        ((clip, "--masks", first, "--out", home / "o", "--model", "no_net"), "unknown model 'no_net'"),
+        ((clip, "--masks", first, "--out", home / "o"), "no weights for QDMN: give --weights FILE"),
+        (
+            (clip, "--masks", first, "--out", home / "o", "--model", "no_net"),
+            "no config 'no_net' in group 'model'; options are ",
+        ),
         ((home / "no.mp4", "--masks", first, "--out", home / "o"), "does not exist; give a video file"),
     ]:
         code, _, error = memvos("segment", *arguments)
         assert (code, told in error) == (2, True), error
+
+
+def test_weights_that_leave_parts_untrained_are_refused_unless_that_is_asked_for(memvos, clip, home):
+    model, configuration = load_model("qdmn_small"), compose("qdmn_small", {})
+    save_model(model, home / "q.ckpt", configuration, [name for name in model.state_dict() if "quality" in name])
+    line = ("segment", clip, "--masks", clip.parent / "first.png", "--out", home / "out", "--weights", home / "q.ckpt")
+    code, _, error = memvos(*line)
+    assert (code, "holds nothing trained for quality" in error) == (2, True), error
+    assert not (home / "out").exists()
+    assert memvos(*line, "untrained=true")[0] == 0
+
+
+@pytest.fixture
+def kept(clip, home):
+    """A folder of proposals of the clip: the square of each frame."""
+    frames, looks = {}, {}
+    for time in range(4):
+        x = 8 + 4 * time
+        frames[f"{time:05d}"] = Proposals.of_image(
+            torch.tensor([[x, 16.0, x + 16, 32.0]]), torch.ones(1, 28, 28), torch.ones(1)
+        )
+        image = torch.from_numpy(np.array(Image.open(clip / f"{time:05d}.png"))).movedim(-1, 0)
+        looks[f"{time:05d}"] = look(image.unsqueeze(0) / 255)[0]
+    (home / "kept").mkdir()
+    write_proposals(home / "kept" / "clip.npz", (48, 64), frames, looks)
+    return home / "kept"
+
+
+def test_dmn_aoa_takes_the_proposals_it_is_told_to_whatever_its_weights_were_trained_with(memvos, clip, kept, home):
+    configuration = without_sources(compose("dmn_aoa_smoke", {}))
+    save_model(build(configuration), home / "w.ckpt", configuration)
+    line = ("segment", clip, "--masks", clip.parent / "first.png", "--out", home / "out", "--weights", home / "w.ckpt")
+    line = (*line, "--model", "dmn_aoa_smoke", "memory=every_5")
+    code, _, error = memvos(*line)
+    assert (code, "has no source of them; choose a source: model/proposals=detector" in error) == (2, True), error
+    code, output, error = memvos(*line, "model/proposals=cached", f"model.proposals.folder={kept}")
+    assert (code, "4 masks of objects 7" in output) == (0, True), error
+    (kept / "clip.npz").rename(kept / "other.npz")
+    code, _, error = memvos(*line, "model/proposals=cached", f"model.proposals.folder={kept}")
+    assert (code, f"frame 00001: no cached proposals at {kept}/clip.npz" in error) == (2, True), error
+
+
+def test_a_checkpoint_of_a_detector_is_handed_to_the_network():
+    overrides = ["model=dmn_aoa_smoke", "model/proposals=detector", "model.proposals.checkpoint=d.ckpt"]
+    settings = composition.resolved(composition.compose("segment", [*overrides, "untrained=true"]))
+    segmenter = segment.build_segmenter(settings, composition.places(overrides, "model"))
+    assert segmenter.model.proposals.checkpoint == "d.ckpt"
+
+
+OWN = """import torch
+
+from memvos.model.floors import CopyFirst
+
+
+class Mine(CopyFirst):
+    needs_weights = True
+
+    def __init__(self, width):
+        super().__init__()
+        self.shade = torch.nn.Parameter(torch.zeros(width))
+"""
+
+
+def test_a_network_of_the_users_own_segments_without_and_with_weights(memvos, clip, home, monkeypatch):
+    (home / "network_of_a_user.py").write_text(OWN)
+    (home / "own" / "model").mkdir(parents=True)
+    (home / "own" / "model" / "mine.yaml").write_text("_target_: network_of_a_user.Mine\nwidth: 3\n")
+    monkeypatch.syspath_prepend(str(home))
+    trained = {"_target_": "network_of_a_user.Mine", "width": 5}
+    save_model(build(trained, [trained["_target_"]]), home / "w.ckpt", trained)
+    line = ("segment", clip, "--masks", clip.parent / "first.png", "--out", home / "out", "memory=first")
+    line = (*line, "--config-dir", home / "own", "--model", "mine")
+    code, _, error = memvos(*line)
+    assert (code, "no weights for Mine: give --weights FILE" in error) == (2, True), error
+    for way in ("untrained=true", "weights=w.ckpt"):
+        code, output, error = memvos(*line, way)
+        assert (code, "4 masks of objects 7" in output) == (0, True), error
 
 
 def test_options_become_overrides():
@@ -156,13 +251,16 @@ def test_options_become_overrides():
 
 
 def test_options_of_hydra_and_paths_with_signs_of_their_own_pass():
-    assert translate(["v.mp4", "--cfg", "job", "weights=epoch=3-step=10.ckpt"]) == [
-        "input='v.mp4'", "--cfg", "job", "weights='epoch=3-step=10.ckpt'"
+    assert translate(["v.mp4", "--cfg", "job", "--config-dir", "own", "weights=epoch=3-step=10.ckpt"]) == [
+        "--cfg", "job", "--config-dir", "own", "input='v.mp4'", "weights='epoch=3-step=10.ckpt'"
     ]  # fmt: skip
 
 
 def test_an_unknown_option_is_refused():
-    with pytest.raises(InputError, match="unknown option --weight; expected --masks, --out, --weights"):
+    with pytest.raises(
+        InputError,
+        match="unknown option --weight; expected --masks, --out, --weights, --model, --overlay, --config-dir",
+    ):
         translate(["v.mp4", "--weight", "w.ckpt"])
 
 

@@ -151,6 +151,17 @@ def test_follow_starts_at_the_first_mask_and_reads_masks_when_their_frame_comes(
     assert asked == [4]
 
 
+def test_the_model_is_told_the_names_of_video_and_frames(painted, paint, monkeypatch):
+    seen, query = [], painted.query
+    monkeypatch.setattr(painted, "query", lambda image, place: seen.append(place.names) or query(image, place))
+    size, box = (16, 16), (4, 12, 4, 12)
+    for video in ("clip", None):
+        segmenter = Segmenter(painted, "first", device="cpu", precision="float32")
+        monkeypatch.setattr(segmenter, "model", painted)
+        list(follow(segmenter, named([paint(size, {0: box})]), {"00000": np.ones(size, np.uint8)}, video))
+    assert seen == [(("clip", "00000"),), ()]
+
+
 def test_masks_for_frames_that_never_come_are_reported(painted, paint):
     mask = np.ones((16, 16), np.uint8)
     segmenter = Segmenter(painted, "first", device="cpu", precision="float32")

@@ -53,6 +53,12 @@ def test_quality_rows_are_there_as_soon_as_a_frame_is(tmp_path):
     ]
 
 
+def test_the_quality_of_a_network_that_predicts_none_stays_empty(tmp_path):
+    with QualityWriter(tmp_path / "quality.csv", predicted=False) as quality:
+        quality.write("clip", "00007", Step(LABELS, {}, {2: 1.0}, True), {2: 0.25})
+    assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "clip,00007,2,,0.2500,1,"
+
+
 @pytest.mark.parametrize(
     ("writer", "name"), [(MaskWriter, ""), (QualityWriter, "quality.csv"), (OverlayWriter, "overlay.mp4")]
 )

@@ -56,11 +56,17 @@ def test_json_holds_null_and_csv_nothing_where_a_value_is_not_defined(tmp_path):
     part = scores_of(quality=[(0.5, None)])
     part.objects[0].present[:] = False
     result = {"schema": 1, **summary_of([part], predicts_quality=False), "odd": math.nan}
-    write_results(tmp_path, result, [part])
+    write_results(tmp_path, result, [part], predicts_quality=True)
     written = json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
     assert written["odd"] is written["scores"]["J_present"] is None
     assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "a,00000,1,0.5,,0,"
     assert ",,," in (tmp_path / "objects.csv").read_text().splitlines()[1]
+
+
+def test_the_quality_of_a_network_that_predicts_none_stays_empty(tmp_path):
+    part = scores_of(quality=[(1.0, 0.25)])
+    write_results(tmp_path, summary_of([part], predicts_quality=False), [part], predicts_quality=False)
+    assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "a,00000,1,,0.25,0,"
 
 
 def test_a_part_belongs_to_its_key(tmp_path):
@@ -90,7 +96,7 @@ def test_a_part_that_another_version_wrote_is_scored_again(tmp_path):
 def test_the_course_of_every_video_is_written(tmp_path):
     course = [FrameCourse(0.5, 1, 2.0, 100.0), FrameCourse(0.25, 2, 4.0, 100.5)]
     parts = [scores_of("a", predicted=1, course=course), scores_of("b", predicted=1)]
-    write_results(tmp_path, summary_of(parts, predicts_quality=False), parts)
+    write_results(tmp_path, summary_of(parts, predicts_quality=False), parts, predicts_quality=False)
     assert (tmp_path / "frames.csv").read_text().splitlines() == [
         "video,frame,seconds,memory_frames,memory_mib,resident_mib",
         "a,0,0.5,1,2,100",

@@ -9,6 +9,7 @@ from memvos.model.checkpoints import (
     import_backbone,
     import_checkpoint,
     load_checkpoint,
+    load_configured,
     load_model,
     load_weights,
     save_model,
@@ -22,14 +23,14 @@ OPTIONS = {
     "backbone": {"_target_": "memvos.model.backbone.ResNet", "_partial_": True, "depth": 18, "width": 4},
 }
 PARTS = {"quality": "qam_released", "aspp_rates": [1, 2, 4]}
+SAVED = {**OPTIONS, **PARTS, "backbone": {**OPTIONS["backbone"], "conv_bias": True}}
 
 
 @pytest.fixture
 def configuration():
     """A narrow network with all parts of the released one, conv biases included."""
     torch.manual_seed(0)
-    options = {**OPTIONS, **PARTS, "backbone": {**OPTIONS["backbone"], "conv_bias": True}}
-    return compose("qdmn_small", options)
+    return compose("qdmn_small", SAVED)
 
 
 @pytest.fixture
@@ -90,7 +91,9 @@ def test_a_checkpoint_may_be_read_in_another_way(tmp_path, model, configuration)
 
 def test_a_checkpoint_of_another_kind_of_model_is_refused_by_name(tmp_path, model, configuration):
     save_model(model, tmp_path / "w.ckpt", {**configuration, "_target_": "memvos.model.other.Other"})
-    with pytest.raises(InputError, match=r"holds a memvos.model.other.Other, 'qdmn_small' is a memvos.model.qdmn.QDMN"):
+    with pytest.raises(
+        InputError, match=r"holds a memvos.model.other.Other, the chosen model is a memvos.model.qdmn.QDMN"
+    ):
         load_model("qdmn_small", tmp_path / "w.ckpt")
 
 
@@ -134,20 +137,63 @@ def test_a_training_starts_it_with_an_orthogonal_channel(single_object, model, c
     torch.testing.assert_close(rows @ rows.T, torch.eye(4), rtol=0, atol=1e-5)
 
 
-def test_mivos_weights_start_a_network_whose_other_parts_stay_fresh(tmp_path, model, configuration):
+@pytest.fixture
+def of_mivos(tmp_path, model):
+    """A checkpoint in MiVOS's layout, which has no ASPP, QAM and PEM."""
     state = {
         MIVOS_RELEASED.released(name): tensor
         for name, tensor in model.state_dict().items()
         if not MIVOS_RELEASED.may_lack(name)
     }
     torch.save(state, tmp_path / "w.pth")
-    loaded, report = reload(configuration, tmp_path / "w.pth")
+    return tmp_path / "w.pth"
+
+
+def test_mivos_weights_start_a_network_whose_other_parts_stay_fresh(of_mivos, model, configuration):
+    loaded, report = reload(configuration, of_mivos)
     assert torch.equal(loaded.decoder.predict.weight, model.decoder.predict.weight)
     assert loaded.query_encoder.trunk.conv1.bias.count_nonzero() == 0
     assert not torch.equal(loaded.aspp.fuse.conv.weight, model.aspp.fuse.conv.weight)
     parts = {name.split(".")[0] for name in report.missing}
     assert parts == {"query_encoder", "memory_encoder", "aspp", "quality", "prior"}
     assert {name.split(".")[-1] for name in report.missing if "memory_encoder" in name} == {"num_batches_tracked"}
+
+
+def test_weights_that_leave_parts_untrained_are_refused_unless_that_is_asked_for(of_mivos, model):
+    with pytest.raises(
+        InputError,
+        match=r"w\.pth: holds nothing trained for aspp, prior, quality \(\d+ tensors: aspp.*\); choose the model that "
+        r"the weights are of \(of a MiVOS checkpoint: mivos\), .* memvos train weights=.*w\.pth",
+    ):
+        load_model("qdmn_small", of_mivos, **SAVED)
+    loaded = load_model("qdmn_small", of_mivos, untrained=True, **SAVED)
+    assert torch.equal(loaded.decoder.predict.weight, model.decoder.predict.weight)
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_parts_that_an_import_left_untrained_are_refused_too(tmp_path, model, configuration, suffix):
+    save_model(model, tmp_path / f"q{suffix}", configuration, ["quality.fc1.weight", "decoder.predict.bias"])
+    with pytest.raises(
+        InputError, match=r"holds nothing trained for decoder, quality \(2 tensors: decoder\.predict\.bias"
+    ):
+        load_model("qdmn", tmp_path / f"q{suffix}")
+    assert equal(load_model("qdmn", tmp_path / f"q{suffix}", untrained=True), model)
+
+
+def test_tensors_that_are_neutral_may_lack(tmp_path, single_object, model):
+    assert load_model("qdmn_small", single_object, **SAVED).memory_encoder.trunk.conv1.weight.shape[1] == 5
+
+
+def test_a_network_of_the_callers_own_comes_back_with_what_was_chosen(tmp_path, model, configuration):
+    save_model(model, tmp_path / "w.ckpt", {**configuration, "prior": {"_target_": "tests.Prior"}})
+    chosen = {**compose("qdmn_small", {"read": "kernel"}), "prior": configuration["prior"]}
+    loaded, _, own = load_configured(chosen, tmp_path / "w.ckpt", ["read.selection", "prior"])
+    assert equal(loaded, model)
+    assert own["read"]["selection"] == chosen["read"]["selection"]
+    with pytest.raises(InputError, match=r"names 'tests\.Prior', and only classes of memvos\.model"):
+        load_configured(chosen, tmp_path / "w.ckpt")
+    with pytest.raises(InputError, match=r"cannot build the model: .*tests"):  # it is made, if there were one
+        load_configured(chosen, tmp_path / "w.ckpt", trusted=["tests.Prior"])
 
 
 def test_parts_that_were_chosen_away_are_reported_and_left_out(tmp_path, model, configuration):

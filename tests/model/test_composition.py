@@ -9,8 +9,9 @@ from memvos.model.composition import (
     compose,
     model_names,
     needs_weights,
+    part,
     part_names,
-    with_options,
+    with_places,
     without_sources,
 )
 from memvos.model.memory_read import Kernel, Softmax
@@ -34,8 +35,15 @@ def test_every_configuration_of_qdmn_builds(name):
 
 
 def test_only_the_floors_need_no_weights():
-    free = {name for name in ("qdmn", "stcn", "qam_plugin", "copy_first", "matching_medium") if not needs_weights(name)}
+    names = ("qdmn", "stcn", "qam_plugin", "copy_first", "matching_medium")
+    free = {name for name in names if not needs_weights(compose(name, {}))}
     assert free == {"copy_first", "matching_medium"}
+
+
+@pytest.mark.parametrize("configuration", [{}, {"_target_": "no_module.Net"}, {"_target_": "builtins.dict"}])
+def test_a_model_that_is_not_there_is_told(configuration):
+    with pytest.raises(InputError, match=r"cannot find the model .*; expected _target_: module\.Class, of a VOSModel"):
+        needs_weights(configuration)
 
 
 @pytest.mark.parametrize("part", ["prior", "quality", "read", "backbone", "start"])
@@ -69,12 +77,25 @@ def test_unknown_choices_and_options_are_refused_with_the_known_ones():
         compose("qdmn", {"colour": 3})
 
 
-def test_options_are_put_into_the_configuration_of_a_checkpoint():
+def test_chosen_places_are_put_into_the_configuration_of_a_checkpoint():
     stored = {**compose("qdmn_small", {"prior": "none"}), "key_channels": 5}
-    model = build(with_options("qdmn_small", stored, {"read": "softmax"}))
+    model = build(with_places(stored, compose("qdmn_small", {"read": "softmax"}), ["read"]))
     assert isinstance(model.read.selection, Softmax)
     assert isinstance(model.prior, NoPrior)
     assert model.query_projection.key.out_channels == 5
+
+
+def test_a_place_within_a_part_leaves_the_rest_of_the_part():
+    one = {"read": {"k": 1, "c": 2}, "grid": 4, "quality": None}
+    other = {"read": {"k": 7, "c": 8}, "grid": 5, "quality": {"norm": "group"}}
+    assert with_places(one, other, ["read.k"]) == {"read": {"k": 7, "c": 2}, "grid": 4, "quality": None}
+    assert with_places(one, other, ["quality.norm", "grid"]) == {**one, "quality": {"norm": "group"}, "grid": 5}
+    assert with_places(one, {"read": {"c": 2}}, ["read.k", "grid"]) == {"read": {"c": 2}, "quality": None}
+    assert one["read"]["k"] == 1
+
+
+def test_a_part_has_the_configuration_of_its_name():
+    assert part("quality", "qam_released") == compose("qdmn", {"quality": "qam_released"})["quality"]
 
 
 def test_a_running_hydra_application_is_not_disturbed():
@@ -107,6 +128,12 @@ def test_a_configuration_without_sources_fetches_and_starts_nothing():
 def test_a_forbidden_class_is_found_inside_lists():
     with pytest.raises(InputError, match=r"the configuration names 'os.system'"):
         build({**compose("qdmn_small", {}), "aspp_rates": [{"_target_": "os.system"}]})
+
+
+def test_a_class_that_the_caller_trusts_is_made():
+    configuration = {**compose("qdmn_small", {}), "prior": {"_target_": "builtins.dict"}}
+    with pytest.raises(InputError, match="cannot build the model: 'dict' object is not callable"):
+        build(configuration, ["builtins.dict"])
 
 
 def test_a_configuration_of_something_else_than_a_model_is_refused():

@@ -11,6 +11,7 @@ from memvos.model.floors import CopyFirst
 from memvos.model.interface import Memory
 from memvos.model.plugin import BorrowedQAM, QAMPlugin, feature_channels
 from memvos.model.qam import AcceptAll, QualityHead
+from memvos.model.weight_file import read_weights
 
 IMAGE, MASKS = torch.randn(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
 
@@ -129,6 +130,14 @@ def test_a_checkpoint_of_the_network_alone_is_complete_where_qam_is_borrowed(tmp
     assert torch.equal(borrowed.quality.fc1.weight, lender[1].quality.fc1.weight)
 
 
+def test_a_checkpoint_of_the_network_alone_loads_by_the_name_of_the_plugin_on_it(tmp_path, lender):
+    configuration = without_sources(compose("stcn_small", {}))
+    network = build(configuration)
+    save_model(network, tmp_path / "stcn.ckpt", configuration)
+    borrowed = load_model("qam_borrowed", tmp_path / "stcn.ckpt", network=compose("stcn_small", {}), source=lender[0])
+    assert all(torch.equal(value, borrowed.network.state_dict()[key]) for key, value in network.state_dict().items())
+
+
 def test_images_fit_the_network_and_the_lender(tiny_stcn, lender):
     network = tiny_stcn()
     network.pad_to = 12
@@ -146,6 +155,14 @@ def test_a_qdmn_without_qam_lends_nothing(tmp_path, tiny_stcn):
     save_model(build(configuration), tmp_path / "plain.ckpt", configuration)
     with pytest.raises(InputError, match="its QDMN has no QAM to borrow; give one trained with model/quality=qam"):
         BorrowedQAM(tiny_stcn(), tmp_path / "plain.ckpt")
+
+
+def test_a_qdmn_whose_qam_was_never_trained_lends_nothing(tmp_path, tiny_stcn, lender):
+    path, model = lender
+    configuration = read_weights(path).configuration
+    save_model(model, tmp_path / "fresh.ckpt", configuration, ["quality.fc1.weight"])
+    with pytest.raises(InputError, match=r"fresh\.ckpt: holds nothing trained for quality \(1 tensors"):
+        BorrowedQAM(tiny_stcn(), tmp_path / "fresh.ckpt")
 
 
 def test_a_plugin_without_qam_accepts_all(tiny_mivos):

@@ -21,7 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from memvos.app.faults import unknown_group, unknown_key
+from memvos.app.faults import absent_group, unknown_group, unknown_key
 from memvos.paths import conf_dir
 
 VERSION_BASE = "1.3"
@@ -107,6 +107,13 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").split("=")[0].split("@")[0]
 
 
+def places(overrides: Sequence[str], part: str) -> list[str]:
+    """Where below `part` overrides change a configuration: model.a.b=1, model/c=x, model/x@model.d=y → a.b, c, d."""
+    keys = [override.lstrip("+~").split("=")[0] for override in overrides]
+    dotted = [key.split("@")[-1].split(":")[-1].replace("/", ".") for key in keys]
+    return [key.removeprefix(f"{part}.") for key in dotted if key.startswith(f"{part}.")]
+
+
 def _compose(config_name: str, overrides: list[str], hydra: bool) -> DictConfig:
     with initialize_config_dir(str(conf_dir()), version_base=VERSION_BASE):
         return hydra_compose(config_name, overrides, return_hydra_config=hydra)
@@ -118,11 +125,14 @@ def _better(error: ConfigCompositionException, config_name: str, overrides: list
     if not match:
         return error
     key = match.group(1)
-    if "/" in key:
-        return unknown_group(key, _groups(key))
     kept = [override for override in overrides if key_of(override) != key]
     try:
-        return unknown_key(key, _compose(config_name, kept, hydra=False))
+        if "/" not in key:
+            return unknown_key(key, _compose(config_name, kept, hydra=False))
+        known = _groups(key)
+        if key.rpartition("/")[2] not in known:
+            return unknown_group(key, known)
+        return absent_group(key, _compose(config_name, kept, hydra=True).hydra.runtime.choices)
     except HydraException:
         return error
 

@@ -54,6 +54,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     if settings["check_data"]:
         raise_data_faults([tree])
     require_truth(settings["gate"], tree)
+    require_sight(settings["tta"], model)
     videos = tree.sequences()
     record = _identify(settings, tree.fingerprint(), weights)
     result = score(
@@ -81,6 +82,20 @@ def require_truth(gate: str, tree: Any) -> None:
         raise InputError(
             f"gate=oracle needs true masks, and data {tree.name} has none after those that are given; take "
             "gate=predicted, or data whose masks you have"
+        )
+
+
+def require_sight(tta: Any, model: Any) -> None:
+    """In several views only proposals of a source that looks at the image lie where the objects are.
+
+    Raises:
+        InputError: if the model's proposals are kept in files, before anything is computed.
+    """
+    source = getattr(model, "proposals", None)
+    if tta is not None and hasattr(source, "check"):  # as `check_source` tells them
+        raise InputError(
+            f"tta shows every frame in several views, and {type(source).__name__} knows it in one; expected a source "
+            "that looks at the image: model/proposals=detector or mask_rcnn, or tta=null"
         )
 
 

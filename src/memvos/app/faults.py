@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
@@ -77,6 +77,17 @@ def unknown_group(key: str, known: Sequence[str]) -> UnknownKey:
     return UnknownKey(
         key, f"unknown config group {key!r}{hint} Groups in {parent or 'conf'}: {_choices(known) or 'none'}"
     )
+
+
+def absent_group(key: str, choices: Mapping[str, str]) -> UnknownKey:
+    """Name the groups that the choice above `key` does have: `key` exists, but this choice has no such part."""
+    parent = key.rpartition("/")[0]
+    own = [group for group in choices if group.startswith(f"{parent}/")]
+    deeper = [group for group in own if group.startswith(f"{key}@")]
+    hint = f"; did you mean {deeper[0]}?" if deeper else ""
+    owner = f"{parent}={choices[parent]}" if parent in choices else parent
+    own_parts = f"its own are {_choices(own)}" if own else "it has none"
+    return UnknownKey(key, f"{owner} has no part {key!r}; {own_parts}{hint}")
 
 
 def _instantiation(error: InstantiationException) -> str | None:

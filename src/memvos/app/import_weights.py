@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from memvos.errors import InputError
 
+if TYPE_CHECKING:
+    from memvos.model.state_files import LoadReport
+
 BACKBONE = "backbone"
 ABOUT = """Convert weights (released .pth, training checkpoints, .safetensors) for the network NAME of conf/model. Every
-tensor is accounted for: matched, renamed, missing, unexpected; what does not fit is an error. With the name "backbone"
+tensor is accounted for: matched, renamed, missing, left out; what does not fit is an error. With the name "backbone"
 only the query encoder's trunk of a memvos checkpoint is kept, in half precision, for model.backbone.weights=FILE."""
 
 
@@ -38,10 +42,18 @@ def run(arguments: list[str]) -> int:
     convert = import_backbone if given.name == BACKBONE else lambda *paths: import_checkpoint(given.name, *paths)
     report = convert(given.source, given.output)
     print(report)
-    for old, new in sorted(report.renamed.items()):
-        print(f"  {old} -> {new}")
+    print("\n".join(account(report)))
     print(f"written: {given.output}")
     return 0
+
+
+def account(report: LoadReport) -> Iterator[str]:
+    """A line per tensor of the weights and of the network: what became of it."""
+    renamed = set(report.renamed.values())
+    yield from (f"  matched: {name}" for name in sorted(set(report.matched) - renamed))
+    yield from (f"  renamed: {old} -> {new}" for old, new in sorted(report.renamed.items()))
+    yield from (f"  missing, as it starts: {name}" for name in sorted(report.missing))
+    yield from (f"  left out: {name}" for name in sorted(report.unexpected))
 
 
 class _Parser(argparse.ArgumentParser):

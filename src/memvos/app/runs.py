@@ -105,17 +105,12 @@ def start_from(model: Any, settings: Mapping[str, Any], training: bool = False) 
     path = settings["weights"]
     if path is None:
         return None
-    from memvos.model.checkpoints import load_weights
-    from memvos.model.layouts import is_neutral
+    from memvos.model.checkpoints import load_weights, require_trained
     from memvos.model.state_files import abridged
 
     report = load_weights(model, path, settings["model"], training)
-    complete = not (training or settings.get("untrained"))
-    if complete and (fresh := [name for name in report.missing if not is_neutral(name)]):
-        raise InputError(
-            f"{path}: holds nothing for {abridged(fresh)}; train those parts first, or choose them away "
-            "(model/quality=none, or the network without its plugin)"
-        )
+    if not (training or settings.get("untrained")):
+        require_trained(report)
     if report.unexpected:
         parts = sorted({name.split(".")[0] for name in report.unexpected})
         print(f"note: {path}: parts that this network lacks are left out: {abridged(parts)}", file=sys.stderr)

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from memvos.app import composition, sweep
-from memvos.app.runs import writable_folder
+from memvos.app import composition, source, sweep
+from memvos.app.runs import build_model, writable_folder
 from memvos.errors import InputError, check_number, check_switch
 
 HELP = """usage: memvos segment INPUT --masks FIRST --out DIR [weights=FILE] [OPTION=VALUE ...]
@@ -20,15 +21,18 @@ HELP = """usage: memvos segment INPUT --masks FIRST --out DIR [weights=FILE] [OP
 INPUT is a video file, a folder of images, a camera (/dev/video0) or a stream (rtsp://...).
 FIRST is the mask of the first frame (a PNG whose values are object ids), or a folder of masks named as their frames:
 objects may come in, and be corrected, at any frame. DIR gets one mask per frame and quality.csv, which says for every
-frame and object how good the network believes its mask to be: sort by it to see which frames to check.
+frame and object how good the network, if it has QAM, believes its mask to be: sort by it to see which frames to check.
 
   --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
   --model NAME          a network of conf/model (default qdmn); a checkpoint of memvos brings its own sizes;
                         matching_medium (with memory=first_previous) needs no weights
+  model/PART=CHOICE     a part of the network, and model.KEY=VALUE a value, as for memvos evaluate; DMN-AOA needs
+                        model/proposals=detector model.proposals.checkpoint=FILE
+  --config-dir FOLDER   configurations of your own, e.g. of a network
   memory=NAME           a preset of conf/memory; memory.sigma=, memory.beta=, memory.every= change it
   device= precision= short_side= top_k= kernel= (null: no limit) threads=
   -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
-OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights", "--model": "network", "model": "network"}
+OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights", "--model": "model"}
 PATHS = ("input", "masks", "output_dir", "weights")
 OF_HYDRA = {
     "--multirun": False,
@@ -37,6 +41,8 @@ OF_HYDRA = {
     "--cfg": True,
     "-c": True,
     "--package": True,
+    "--config-dir": True,
+    "-cd": True,
 }
 """Hydra's own options, and whether a value follows."""
 
@@ -50,14 +56,14 @@ def run(arguments: list[str]) -> int:
 
 
 def translate(arguments: Sequence[str]) -> list[str]:
-    """Turn the friendly options into overrides; Hydra's own options and overrides pass.
+    """Turn the friendly options into overrides; Hydra's own options pass, and so do overrides, which it wants last.
 
     Raises:
         InputError: if an option lacks its value, or there is more than one input.
     """
     is_sweep = bool(set(composition.SWEEP) & set(arguments))
     names = {**OPTIONS, "--out": "hydra.sweep.dir"} if is_sweep else {**OPTIONS, **{key: key for key in PATHS}}
-    overrides, waiting = [], list(arguments)
+    of_hydra, overrides, waiting = [], [], list(arguments)
     while waiting:
         argument = waiting.pop(0)
         option, equals, value = argument.partition("=")
@@ -68,9 +74,9 @@ def translate(arguments: Sequence[str]) -> list[str]:
         elif argument == "--overlay":
             overrides.append("overlay=true")
         elif option in OF_HYDRA:
-            overrides += [argument, *([waiting.pop(0)] if OF_HYDRA[option] and not equals and waiting else [])]
+            of_hydra += [argument, *([waiting.pop(0)] if OF_HYDRA[option] and not equals and waiting else [])]
         elif option.startswith("--"):
-            known = ", ".join(name for name in (*OPTIONS, "--overlay") if name.startswith("--"))
+            known = ", ".join((*OPTIONS, "--overlay", "--config-dir"))
             raise InputError(f"unknown option {option}; expected {known}, or OPTION=VALUE (memvos segment --help)")
         elif argument.startswith(("-", "+", "~")) or _is_override(argument):
             overrides.append(argument)
@@ -78,7 +84,7 @@ def translate(arguments: Sequence[str]) -> list[str]:
             raise InputError(f"expected one input, got a second: {argument}")
         else:
             overrides.append(f"input={composition.quoted(argument)}")
-    return overrides
+    return [*of_hydra, *overrides]
 
 
 def segment(config: DictConfig) -> None:
@@ -94,6 +100,7 @@ def segment(config: DictConfig) -> None:
 
     from memvos.decode.video import follow, open_frames
     from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
+    from memvos.lit.evaluation import has_quality_head
 
     settings = composition.resolved(config)
     _check(settings)
@@ -104,19 +111,22 @@ def segment(config: DictConfig) -> None:
     masks = {
         name: partial(noted, given, name, read) for name, read in read_masks(Path(settings["masks"]), frames).items()
     }
-    segmenter = build_segmenter(settings)
-    folder = writable_folder(settings["output_dir"])
+    segmenter = build_segmenter(settings, composition.places(HydraConfig.get().overrides.task, "model"))
+    folder = writable_folder(settings["output_dir"], "--out")
     if (folder / "quality.csv").is_file():
         _note(f"{folder} holds results of an earlier run; masks of frames that do not come again stay")
+    predicted = has_quality_head(segmenter.model)
+    if not predicted:
+        _note("this network has no quality head (QAM): the column quality of quality.csv stays empty")
     video = video_name(settings["input"])
     with contextlib.ExitStack() as files:
         files.callback(write_given, folder, given)
-        quality = files.enter_context(QualityWriter(folder / "quality.csv"))
+        quality = files.enter_context(QualityWriter(folder / "quality.csv", predicted))
         overlay = (
             files.enter_context(OverlayWriter(folder / "overlay.mp4", frames.rate)) if settings["overlay"] else None
         )
         writer, count = MaskWriter(folder), 0
-        for name, frame, step in follow(segmenter, _shown(frames), masks):
+        for name, frame, step in follow(segmenter, _shown(frames), masks, video):
             writer.write(name, step.labels)
             quality.write(video, name, step)
             if overlay is not None:
@@ -135,7 +145,8 @@ def _check(settings: dict[str, Any]) -> None:
     """
     if settings["threads"] is not None:
         check_number("threads", settings["threads"], 1)
-    check_switch("overlay", settings["overlay"])
+    for key in ("overlay", "untrained"):
+        check_switch(key, settings[key])
     target = Path(settings["output_dir"]).resolve()
     for key, what in (("input", "INPUT"), ("masks", "--masks")):
         if "://" not in str(settings[key]) and Path(settings[key]).resolve() == target:
@@ -154,23 +165,44 @@ def video_name(source: str) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def build_segmenter(settings: dict[str, Any]) -> Any:
+def build_segmenter(settings: dict[str, Any], chosen: Sequence[str] = ()) -> Any:
     """The network with its weights in a stepper.
+
+    Args:
+        settings: the configuration.
+        chosen: places below `model` that the command line changed: there the weights' own configuration gives way.
 
     Raises:
         InputError: if there are no weights, or they do not fit.
     """
-    from memvos import Segmenter, load_model
-    from memvos.model.composition import needs_weights
+    from memvos import Segmenter
+    from memvos.model.checkpoints import load_configured
 
-    if settings["weights"] is None and needs_weights(settings["network"]):
-        raise InputError(
-            f"no weights for {settings['network']}: give --weights FILE, a checkpoint of memvos train or a released "
-            "one; --model matching_medium memory=first_previous needs none, and gives rough masks"
-        )
-    model = load_model(settings["network"], settings["weights"])
+    configuration, weights = settings["model"], settings["weights"]
+    if weights is None:
+        model = untrained_model(configuration, settings["untrained"])
+    else:
+        trusted = set(source.targets(configuration))
+        model = load_configured(configuration, weights, chosen, settings["untrained"], trusted)[0]
     memory, device, precision = (settings[key] for key in ("memory", "device", "precision"))
     return Segmenter(model, memory, device, precision, short_side=settings["short_side"], **chosen_read(settings))
+
+
+def untrained_model(configuration: dict[str, Any], allowed: bool) -> Any:
+    """A network as its configuration starts it.
+
+    Raises:
+        InputError: if it has to be trained before it is of any use, and is not allowed to be as it starts.
+    """
+    from memvos.model.composition import needs_weights
+
+    if needs_weights(configuration) and not allowed:
+        raise InputError(
+            f"no weights for {configuration['_target_'].rpartition('.')[2]}: give --weights FILE, a checkpoint of "
+            "memvos train or a released one (or untrained=true for random ones); --model matching_medium "
+            "memory=first_previous needs none, and gives rough masks"
+        )
+    return build_model(configuration, None)
 
 
 def chosen_read(settings: dict[str, Any]) -> dict[str, Any]:

@@ -141,7 +141,10 @@ def named(frames: Iterable[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def follow(
-    segmenter: Segmenter, frames: Iterable[tuple[str, np.ndarray]], masks: Mapping[str, Any]
+    segmenter: Segmenter,
+    frames: Iterable[tuple[str, np.ndarray]],
+    masks: Mapping[str, Any],
+    video: str | None = None,
 ) -> Iterator[tuple[str, np.ndarray, Step]]:
     """Segment named frames one by one; frames before the first mask are passed over.
 
@@ -149,6 +152,7 @@ def follow(
         segmenter: at the start of a video, or loaded in the middle of one.
         frames: (name, uint8 RGB (H, W, 3)), from `open_frames` or `named`.
         masks: frame name -> masks as for `Segmenter.step`, or a function that reads them when the frame comes.
+        video: name of the video, by which a model looks up what is kept in files; None: it has none.
 
     Yields:
         (name, frame, step).
@@ -162,7 +166,11 @@ def follow(
         if given is None and not segmenter.ids:
             continue
         try:
-            step = segmenter.step(frame, given() if isinstance(given, Callable) else given)
+            step = segmenter.step(
+                frame,
+                given() if isinstance(given, Callable) else given,
+                name=None if video is None else (video, name),
+            )
         except InputError as error:
             raise InputError(f"frame {name}: {error}") from error
         yield name, frame, step

@@ -113,12 +113,14 @@ class QualityWriter:
 
     Args:
         path: of the file; an old one is replaced.
+        predicted: the network predicts quality scores; where it does not, their column stays empty.
 
     Raises:
         InputError: if the file cannot be written.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, predicted: bool = True) -> None:
+        self.predicted = predicted
         _writable(Path(path).parent)
         try:
             self._file = Path(path).open("w", newline="", encoding="utf-8")  # noqa: SIM115 - closed by close()
@@ -138,7 +140,8 @@ class QualityWriter:
         evicted = ";".join(str(time) for time in step.decision.evicted)
         for key, score in step.quality.items():
             true = "" if iou is None or key not in iou else f"{iou[key]:.4f}"
-            self._rows.writerow((video, frame, key, f"{score:.4f}", true, int(step.stored), evicted))
+            shown = f"{score:.4f}" if self.predicted else ""
+            self._rows.writerow((video, frame, key, shown, true, int(step.stored), evicted))
         self._file.flush()
 
     def close(self) -> None:

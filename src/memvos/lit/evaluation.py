@@ -80,9 +80,10 @@ def evaluate(
         bar.update()
     bar.close()
     parts = [done[video.name] for video in videos]
-    result = {"schema": 1, **known, **summary_of(parts, has_quality_head(model), seen), **proof}
+    predicts_quality = has_quality_head(model)
+    result = {"schema": 1, **known, **summary_of(parts, predicts_quality, seen), **proof}
     if folder is not None:
-        write_results(folder, result, parts)
+        write_results(folder, result, parts, predicts_quality)
     return result
 
 

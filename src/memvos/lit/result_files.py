@@ -94,10 +94,11 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoScores]) -> None:
+def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoScores], predicts_quality: bool) -> None:
     """Write the files, result.json last: where it is, the evaluation is complete."""
+    unknown = {} if predicts_quality else {"quality": ""}
     quality = (
-        {**vars(line), "stored": int(line.stored), "evicted": ";".join(map(str, line.evicted))}
+        {**vars(line), "stored": int(line.stored), "evicted": ";".join(map(str, line.evicted)), **unknown}
         for part in parts
         for line in part.quality
     )

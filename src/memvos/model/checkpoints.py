@@ -1,12 +1,13 @@
 """Models by name and weights from files: memvos checkpoints, released checkpoints, and back.
 
-Loading is strict: every tensor of the file and of the network is accounted for in a `LoadReport`, or there is an error.
-Nothing in a file is executed: tensors only, and a configuration may only name classes of `memvos.model`.
+Loading is strict: every tensor of the file and of the network is accounted for in a `LoadReport`, or there is an error,
+and a network is not handed out with parts that were never trained unless that is asked for. Nothing in a file is
+executed: tensors only, and its configuration may only name classes of `memvos.model` and those that the caller names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from memvos.errors import InputError
 from memvos.model.backbone import extend_stem
-from memvos.model.composition import build, compose, with_options, without_sources
+from memvos.model.composition import build, compose, part, with_places, without_sources
 from memvos.model.interface import VOSModel
 from memvos.model.layouts import FOREIGN, Layout, is_neutral
 from memvos.model.state_files import (
@@ -34,45 +35,90 @@ SETTLED = ("activations", "norm", "aspp_rates", "output_stride")
 """Keys of a model's configuration that change no tensor's shape, and yet must stay as they were trained."""
 
 
-def load_model(name: str, weights: str | Path | None = None, **options: Any) -> VOSModel:
+def load_model(name: str, weights: str | Path | None = None, *, untrained: bool = False, **options: Any) -> VOSModel:
     """Return a network in eval mode.
 
     Args:
         name: a configuration in conf/model, e.g. "qdmn".
         weights: a memvos checkpoint (.ckpt, .safetensors), which brings its own configuration, or a released
             checkpoint; None builds the network as its configuration starts it (ImageNet encoders, fresh rest).
+        untrained: take weights even if they leave parts of the network as it started.
         options: changes to the configuration: a part by name (quality="none", prior="strong", read="softmax",
             backbone="resnet18") or a value (key_channels=64).
 
     Raises:
-        InputError: if the name or an option is unknown, or the weights are damaged or of another network.
+        InputError: if the name or an option is unknown, or the weights are damaged, of another network, or lack parts
+            that need training.
         FileNotFoundError: if there is no such weight file.
     """
     if weights is None:
         return build(compose(name, options)).eval()
-    return load_checkpoint(name, weights, options)[0]
+    return load_checkpoint(name, weights, options, untrained)[0]
 
 
 def load_checkpoint(
-    name: str, weights: str | Path, options: Mapping[str, Any] | None = None
+    name: str, weights: str | Path, options: Mapping[str, Any] | None = None, untrained: bool = False
 ) -> tuple[VOSModel, LoadReport, dict[str, Any]]:
     """As `load_model`; returns the network, what was loaded, and the network's configuration as a plain dictionary."""
     options = dict(options or {})
+    return load_configured(compose(name, options), weights, options, untrained)
+
+
+def load_configured(
+    configuration: Mapping[str, Any],
+    weights: str | Path,
+    chosen: Collection[str] = (),
+    untrained: bool = False,
+    trusted: Collection[str] = (),
+) -> tuple[VOSModel, LoadReport, dict[str, Any]]:
+    """As `load_checkpoint`, of a configuration that is composed already.
+
+    Args:
+        configuration: of a network; where the weights bring their own, only what was chosen is taken of it.
+        weights: as for `load_model`.
+        chosen: places of the configuration ("quality", "backbone.output_stride") that win over that of the weights.
+        untrained: as for `load_model`.
+        trusted: classes outside `memvos.model` that may be made.
+    """
     file = read_weights(weights)
-    stored = file.configuration
-    if stored is None:
-        released = "score.fc2.weight" in file.tensors and "quality" not in options
-        configuration = compose(name, {**options, **({"quality": "qam_released"} if released else {})})
-    else:
-        expected = compose(name, {})["_target_"]
-        if stored.get("_target_") != expected:
+    stored, own = file.configuration, dict(configuration)
+    if stored is not None:
+        if "network" in own and stored.get("_target_") == own["network"]["_target_"]:
+            stored = {**own, "network": stored}  # weights of a network alone, for a plugin on it
+        if stored.get("_target_") != own["_target_"]:
             raise InputError(
-                f"{weights}: holds a {stored.get('_target_')}, {name!r} is a {expected}; load it by its own name"
+                f"{weights}: holds a {stored.get('_target_')}, the chosen model is a {own['_target_']}; "
+                "choose the model that it is of"
             )
-        configuration = with_options(name, stored, options)
-    model = build(without_sources(configuration))
-    _check_settings(stored or {}, configuration, file.source)
-    return model.eval(), _fit(model, file), configuration
+        own = with_places(stored, configuration, chosen)
+    elif "score.fc2.weight" in file.tensors and "quality" in own and "quality" not in chosen:
+        own["quality"] = part("quality", "qam_released")
+    model = build(without_sources(own), trusted)
+    _check_settings(stored or {}, own, file.source)
+    report = _fit(model, file)
+    if not untrained:
+        require_trained(report)
+    return model.eval(), report, own
+
+
+def never_trained(report: LoadReport) -> list[str]:
+    """Names of the network's tensors that needed training and had none: what is missing and not neutral."""
+    return [name for name in report.missing if not is_neutral(name)]
+
+
+def require_trained(report: LoadReport) -> None:
+    """Refuse weights that leave parts of a network as it started.
+
+    Raises:
+        InputError: if so, with the parts.
+    """
+    if fresh := never_trained(report):
+        parts = sorted({name.removeprefix(INSIDE).split(".")[0] for name in fresh})
+        raise InputError(
+            f"{report.source}: holds nothing trained for {', '.join(parts)} ({len(fresh)} tensors: {abridged(fresh)}); "
+            "choose the model that the weights are of (of a MiVOS checkpoint: mivos), choose those parts away "
+            f"(model/quality=none), or train them first: memvos train weights={report.source}"
+        )
 
 
 def load_weights(
@@ -124,8 +170,8 @@ def save_model(model: VOSModel, path: str | Path, configuration: Mapping[str, An
 
 def import_checkpoint(name: str, source: str | Path, destination: str | Path) -> LoadReport:
     """Turn a checkpoint of any known kind into another (see `save_model`); returns what was loaded."""
-    model, report, configuration = load_checkpoint(name, source)
-    save_model(model, destination, configuration, [key for key in report.missing if not is_neutral(key)])
+    model, report, configuration = load_checkpoint(name, source, untrained=True)
+    save_model(model, destination, configuration, never_trained(report))
     return report
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -56,29 +56,52 @@ def compose(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return _with_values(configuration, {key: value for key, value in options.items() if key not in parts}, name)
 
 
-def needs_weights(name: str) -> bool:
-    """Has a model of conf/model to be trained before it is of any use?
+def part(kind: str, choice: str) -> dict[str, Any]:
+    """The configuration of one part of a model by the names in conf/model, e.g. "quality", "qam"."""
+    return composed(f"model/{kind}/{choice}")["model"][kind]
+
+
+def needs_weights(configuration: Mapping[str, Any]) -> bool:
+    """Has the model of a configuration to be trained before it is of any use?
 
     Raises:
-        InputError: if the name is unknown.
+        InputError: if there is no such model.
     """
-    return get_object(compose(name, {})["_target_"]).needs_weights
+    target = configuration.get("_target_")
+    try:
+        return get_object(target).needs_weights
+    except (ImportError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"cannot find the model {target!r} ({str(error).splitlines()[0]}); expected _target_: module.Class, of a "
+            "VOSModel where Python finds it (PYTHONPATH)"
+        ) from error
 
 
-def with_options(name: str, configuration: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration from a checkpoint of model `name`, with options put in as in `compose`."""
-    changed = compose(name, options)
-    return {**configuration, **{key: changed[key] for key in options}}
+def with_places(configuration: Mapping[str, Any], other: Mapping[str, Any], places: Iterable[str]) -> dict[str, Any]:
+    """A configuration with these places ("quality", "backbone.output_stride") as another one has them."""
+    changed = dict(configuration)
+    for place in places:
+        name, _, rest = place.partition(".")
+        if name not in other:
+            changed.pop(name, None)
+        elif rest and isinstance(changed.get(name), Mapping):
+            changed[name] = with_places(changed[name], other[name], [rest])
+        else:
+            changed[name] = other[name]
+    return changed
 
 
-def build(configuration: Mapping[str, Any]) -> VOSModel:
+def build(configuration: Mapping[str, Any], trusted: Collection[str] = ()) -> VOSModel:
     """Instantiate a configuration that may come from a file.
 
+    Args:
+        configuration: of a network.
+        trusted: what it may name beside classes of memvos.model.
+
     Raises:
-        InputError: if it names anything but classes of memvos.model, does not describe a model, or a part refuses its
-            values.
+        InputError: if it names anything else, does not describe a model, or a part refuses its values.
     """
-    _check_targets(configuration)
+    _check_targets(configuration, trusted)
     try:
         model = instantiate(dict(configuration), _convert_="all")
     except InstantiationException as error:
@@ -127,19 +150,19 @@ def composed(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
             GlobalHydra.instance().hydra = running
 
 
-def _check_targets(node: Any) -> None:
+def _check_targets(node: Any, trusted: Collection[str]) -> None:
     if isinstance(node, Mapping):
         target = node.get("_target_")
-        if target is not None and not _trusted(target):
+        if target is not None and target not in trusted and not _trusted(target):
             raise InputError(
                 f"the configuration names {target!r}, and only classes of {TRUSTED.rstrip('.')} are made from a file; "
                 "build the model yourself and load the weights into it (memvos.model.load_weights)"
             )
         for value in node.values():
-            _check_targets(value)
+            _check_targets(value, trusted)
     elif isinstance(node, list | tuple):
         for value in node:
-            _check_targets(value)
+            _check_targets(value, trusted)
 
 
 def _trusted(target: Any) -> bool:
