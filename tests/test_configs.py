@@ -256,6 +256,19 @@ def test_teachers_force_in_the_pretraining_of_dmn_aoa_alone():
     assert {forcing(f"stage={stage}") for stage in ("pretrain", "bl30k", "main")} == {0.0}
 
 
+def test_strict_dmn_aoa_has_only_what_the_paper_names():
+    boxes = {"margin": 1.0, "least": 1.0, "trim": 0.0, "shift": 0.0, "scale": [1.0, 1.0]}
+    for scale in SCALES:
+        usual, strict = (
+            settings(f"scale={scale}", f"experiment={name}", "stage=pretrain") for name in ("dmn_aoa", "dmn_aoa_strict")
+        )
+        assert strict["model"] == usual["model"] | boxes
+        assert (strict["lit"]["teacher_forcing"], usual["lit"]["teacher_forcing"]) == (0.0, 0.5)
+        loss = strict["lit"]["auxiliary_loss"]
+        assert (loss["coarse"], loss["match"]) == (0.0, 0.0)
+    assert strict["model"] == settings("model=dmn_aoa_strict")["model"]  # of scale=paper, the last
+
+
 @pytest.mark.parametrize("stage", ["pretrain", "main"])
 def test_every_object_that_a_detector_sees_is_labelled(stage, tmp_path):
     """Objects are chosen in a clip's first frame; one that enters later would count as background."""
