@@ -1,15 +1,19 @@
 """Every shipped configuration composes and builds what it names (data sets: tests/data/test_data_configs.py)."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hydra.errors import InstantiationException
 
 from memvos.app import composition
+from memvos.app.plan import Plan
 from memvos.app.runs import build_model, instantiate
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
 from memvos.paths import conf_dir, experiments_dir
 from memvos.report.overrides import lend, merge
+from memvos.report.spec import Spec
 from memvos.report.spec_file import load_spec
 
 SCALES = ("smoke", "mini", "small", "paper")
@@ -42,7 +46,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 def test_every_group_is_known_to_these_tests():
     tested = {"callbacks", "data", "experiment", "lit", "logger", "losses", "memory", "model", "optimizer", "scale"}
-    tested |= {"stage", "trainer"}
+    tested |= {"stage", "trainer", "video"}
     assert {entry.name for entry in conf_dir().iterdir() if entry.is_dir() and choices(entry.name)} == tested
 
 
@@ -209,6 +213,65 @@ def test_main_training_alone_has_the_rates_of_the_pretraining():
     assert config["lit"]["learning_rate_factors"] == {"trunk": 0.1}  # 1e-5
 
 
+REAL = ("scale=mini", "data=davis2016", "data.root=here", "video=real", "networks.weights=FILE")
+
+
+def on_real_video(table: str) -> Spec:
+    """A table as `memvos reproduce` takes it on real video."""
+    return (
+        load_spec(experiments_dir() / f"{table}.yaml").on("davis2016").at("mini", settings(*REAL)["networks"]["size"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "row"), [("qdmn_table5", "both"), ("qdmn_table3", "stm"), ("qdmn_table3", "stcn_qam")]
+)
+def test_qdmn_on_real_video_has_medium_networks_and_qam_a_grid_of_the_crop(table, row):
+    config = settings(*REAL, *on_real_video(table).row(row).overrides)
+    model = config["model"]
+    inner = model.get("network", model)
+    backbone = inner.get("backbone") or inner["key_backbone"]
+    assert isinstance(network(config), VOSModel)
+    assert (config["scale"], config["data"]["size"], config["optimizer"]["lr"]) == ("mini", 192, 2e-4)
+    assert config["lit"]["learning_rate_factors"] == {"projection.key": 0.3, "quality": 0.3, "trunk": 0.2}
+    assert (backbone["depth"], backbone["width"], backbone["weights"]) == (18, 64, "FILE")
+    assert model.get("grid") == (None if row == "stm" else 12)
+
+
+def test_dmn_aoa_on_real_video_keeps_its_recipe_on_resnet18_and_its_detectors_theirs(tmp_path):
+    given = [*REAL, "model=dmn_aoa_small"]
+    spec = on_real_video("dmn_aoa_table3")
+    spec = replace(spec, rows=(spec.row("f0"),))
+    plan = Plan(spec, tmp_path, tmp_path / "results", dict.fromkeys(("train", "evaluate"), given), lambda *_, **__: "d")
+    jobs = [(job.kind, settings(*job.arguments[1:], primary=job.arguments[0])) for job in plan.build([0])]
+    kinds = ["proposals", "proposals_other", "pretrain", "main", "evaluate"]
+    assert [kind for kind, _ in jobs] == [*kinds, "evaluate", "evaluate"]
+    configs = dict(jobs[:5])
+    for stage in ("pretrain", "main", "evaluate"):
+        model, data = configs[stage]["model"], configs[stage]["data"]["main"]
+        assert (model["channels"], model["grid"], model["backbone"]["weights"]) == (128, 14, "FILE")
+        assert (data["size"], data["frames"], data["max_skip"]) == (192, 4, 5)
+    assert configs["main"]["steps"]["main"] == 500
+    assert configs["main"]["optimizer"]["lr"] == 2e-4
+    for stage, rate in (("proposals", 1e-3), ("proposals_other", 5e-4)):
+        assert configs[stage]["model"]["_target_"].endswith("Detector")
+        assert configs[stage]["optimizer"]["lr"] == rate
+    floors = [config["model"] for _, config in jobs[5:]]
+    assert [model["_target_"].split(".")[-1] for model in floors] == ["CopyFirst", "LabelPropagation"]
+    assert (floors[1]["backbone"]["width"], floors[1]["backbone"]["weights"]) == (64, "FILE")
+
+
+@pytest.mark.parametrize("video", choices("video"))
+def test_every_network_is_trained_on_every_kind_of_video(video):
+    for chosen in (["model=stm_small"], ["model=stm_medium"], ["model=qam_plugin_medium"], ["experiment=dmn_aoa"]):
+        config = settings(f"video={video}", *chosen)
+        assert instantiate({**config["lit"], "model": None}, model=network(config)).configure_optimizers()
+
+
+def test_the_grid_of_qam_is_that_of_the_scales_crop_elsewhere():
+    assert {settings(f"model={name}")["model"]["grid"] for name in ("qdmn_medium", "qam_plugin_medium")} == {11}
+
+
 SHORT = ("smoke", "mini", "small")
 
 
@@ -262,6 +325,19 @@ def test_teachers_force_in_the_pretraining_of_dmn_aoa_alone():
 
     assert [forcing("experiment=dmn_aoa", f"stage={stage}") for stage in ("pretrain", "main")] == [0.5, 0.0]
     assert {forcing(f"stage={stage}") for stage in ("pretrain", "bl30k", "main")} == {0.0}
+
+
+def test_strict_dmn_aoa_has_only_what_the_paper_names():
+    boxes = {"margin": 1.0, "least": 1.0, "trim": 0.0, "shift": 0.0, "scale": [1.0, 1.0]}
+    for scale in SCALES:
+        usual, strict = (
+            settings(f"scale={scale}", f"experiment={name}", "stage=pretrain") for name in ("dmn_aoa", "dmn_aoa_strict")
+        )
+        assert strict["model"] == usual["model"] | boxes
+        assert (strict["lit"]["teacher_forcing"], usual["lit"]["teacher_forcing"]) == (0.0, 0.5)
+        loss = strict["lit"]["auxiliary_loss"]
+        assert (loss["coarse"], loss["match"]) == (0.0, 0.0)
+    assert strict["model"] == settings("model=dmn_aoa_strict")["model"]  # of scale=paper, the last
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "main"])

@@ -92,7 +92,7 @@ def test_a_floor_is_not_told_of_what_its_model_has_not(plan):
 
 
 def test_a_floor_stays_itself_whatever_model_is_chosen(plan):
-    given = ["model=qdmn_medium", "experiment=real_video"]
+    given = ["model=qdmn_medium", "experiment=modern"]
     jobs = {job.name: job for job in build(plan(evaluate=given), ["plain", "copy_first"], [0])}
     assert set(given) <= set(jobs["evaluate plain seed 0"].arguments)
     assert not set(given) & set(jobs["evaluate copy_first seed 0"].arguments)

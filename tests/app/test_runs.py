@@ -18,7 +18,7 @@ from memvos.errors import InputError
 from memvos.model.checkpoints import save_model
 from memvos.model.floors import CopyFirst
 
-DATA = {"name": "mine", "root": "/x", "main": {"_target_": "a"}, "val": {"_target_": "b"}}
+DATA = {"name": "mine", "root": "/x", "main": {"_target_": "a.ClipDataModule"}, "val": {"_target_": "b"}}
 
 
 def test_what_is_built_gets_plain_containers():
@@ -48,19 +48,18 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
 
 
 def test_the_data_in_use_is_that_of_the_stage_or_split():
-    assert data_of({"data": DATA, "stage": "main"}, "stage") == {"_target_": "a"}
+    assert data_of({"data": DATA, "stage": "main"}, "stage") == {"_target_": "a.ClipDataModule"}
     assert data_of({"data": DATA, "split": "val"}, "split") == {"_target_": "b"}
 
 
 def test_a_stage_is_no_split():
-    data = {**DATA, "main": {"_target_": "memvos.data.datamodules.VideoClipDataModule"}}
     with pytest.raises(InputError, match="data mine has no split 'main'; expected one of val"):
-        data_of({"data": data, "split": "main"}, "split")
+        data_of({"data": DATA, "split": "main"}, "split")
 
 
-@pytest.mark.parametrize("name", ["pretrain", "root", "name"])
+@pytest.mark.parametrize("name", ["pretrain", "root", "name", "val"])
 def test_a_stage_the_data_has_not_is_answered_with_those_it_has(name):
-    with pytest.raises(InputError, match=f"data mine has no stage '{name}'; expected one of main, val"):
+    with pytest.raises(InputError, match=f"data mine has no stage '{name}'; expected one of main$"):
         data_of({"data": DATA, "stage": name}, "stage")
 
 
@@ -118,9 +117,25 @@ def test_parts_that_are_left_out_are_told(tmp_path, capsys):
     assert "w.ckpt: parts that this network lacks are left out: prior" in capsys.readouterr().err
 
 
+NUMBERS = {
+    "seed": 0,
+    "threads": 1,
+    "batch_size": 4,
+    "steps": {"pretrain": 2, "main": 2},
+    "batch": {"main": 4},
+    "learning_rate": {"main": 0},
+}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"steps": {"pretrain": "abc"}}, "expected steps.pretrain as a whole number from 1, got 'abc'"),
+        ({"steps": {"main": 0}}, "steps.main as a whole number from 1, got 0"),
+        ({"batch": {"main": 2.5}}, "batch.main as a whole number from 1, got 2.5"),
+        ({"batch_size": "abc"}, "batch_size as a whole number from 1, got 'abc'"),
+        ({"learning_rate": {"main": "fast"}}, "learning_rate.main as a number from 0, got 'fast'"),
+        ({"learning_rate": {"main": -1e-4}}, "learning_rate.main as a number from 0, got -0.0001"),
         ({"seed": -1}, "seed as a whole number from 0, got -1"),
         ({"seed": "abc"}, "seed as a whole number from 0, got 'abc'"),
         ({"threads": 0}, "threads as a whole number from 1, got 0"),
@@ -129,9 +144,9 @@ def test_parts_that_are_left_out_are_told(tmp_path, capsys):
     ],
 )
 def test_numbers_and_switches_that_are_none_are_refused(change, message):
-    check_numbers({"seed": 0, "threads": 1, "resume": True})
+    check_numbers({**NUMBERS, "resume": True})
     with pytest.raises(InputError, match=message):
-        check_numbers({"seed": 0, "threads": 1, **change})
+        check_numbers({**NUMBERS, **change})
 
 
 def test_a_result_says_what_it_is_of():

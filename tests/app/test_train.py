@@ -3,9 +3,11 @@
 import os
 import re
 
+import pytest
 import torch
 
 from memvos.app import provenance, train
+from memvos.errors import InputError
 
 UNSEEN = "callbacks.validation=null"
 QUICK = ("model/quality=none", "model/prior=none", UNSEEN)
@@ -86,3 +88,49 @@ def test_weights_of_another_shape_are_told(memvos, tiny, home):
     assert code == 2
     assert "a/checkpoints/final.ckpt" in error
     assert not (home / "b" / "checkpoints").exists()
+
+
+def test_steps_that_are_no_number_are_told_by_their_key(memvos, tiny):
+    code, _, error = memvos("train", *tiny, *QUICK, "steps.pretrain=abc", "stage=pretrain")
+    assert code == 2
+    assert "expected steps.pretrain as a whole number from 1, got 'abc'" in error
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend to have a number of GPUs; returns the numbers of devices of the trainers that are asked for."""
+    taken = []
+
+    def trainer(**options):
+        taken.append(options["devices"])
+        raise InputError("no training here")
+
+    def of(gpus: int) -> list:
+        monkeypatch.setattr("memvos.lit.training.device_count", lambda accelerator: gpus)
+        monkeypatch.setattr("memvos.lit.make_trainer", trainer, raising=False)
+        return taken
+
+    return of
+
+
+@pytest.mark.parametrize(("gpus", "batch", "most"), [(8, 28, 7), (8, 16, 8), (3, 28, 2), (6, 28, 4), (5, 16, 4)])
+def test_all_devices_are_as_many_as_share_the_batch_evenly_and_a_note_says_so(memvos, tiny, machine, gpus, batch, most):
+    taken = machine(gpus)
+    _, _, error = memvos("train", *tiny, *QUICK, "trainer=ddp", f"batch.main={batch}")
+    assert taken == [most]
+    assert f"note: trainer.devices=auto takes {most} of {gpus} devices, the most that share a global batch" in error
+    assert f"of {batch} evenly" in error
+    assert error.count("note: ") == 1
+
+
+def test_one_device_needs_no_note(memvos, tiny, machine):
+    taken = machine(1)
+    assert "note: " not in memvos("train", *tiny, *QUICK, "trainer=ddp", "batch.main=28")[2]
+    assert taken == ["auto"]
+
+
+def test_a_number_of_devices_that_does_not_share_the_batch_evenly_is_refused(memvos, tiny):
+    ranks = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=3")
+    code, _, error = memvos("train", *tiny, *QUICK, *ranks, "batch.main=28")
+    assert code == 2
+    assert "a global batch of 28 cannot be divided evenly over 3 devices; use one of 1, 2, 4, 7, 14, 28" in error

@@ -1,7 +1,9 @@
 import pickle
+import re
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -93,3 +95,33 @@ def test_the_published_shares_and_curricula(tiny_sets):
     assert len(instantiate(data["main"]).dataset) == 5 * 5 + 4
     bl30k = data_config("+data=bl30k", *(f"data.{override}" for override in tiny_sets.make("bl30k")))
     assert bl30k["bl30k"]["transforms"][0]["scale"] == [0.25, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "option"),
+    [
+        ("paper", "pretrain", "data.static_root=PATH (or STATIC_ROOT)"),
+        ("paper", "youtube", "data.youtube_root=PATH (or YOUTUBE_VOS_ROOT)"),
+        ("dmn_aoa_paper", "pretrain", "data.coco_root=PATH (or COCO_ROOT)"),
+        ("static", "pretrain", "data.root=PATH (or STATIC_ROOT)"),
+        ("coco", "pretrain", "data.root=PATH (or COCO_ROOT)"),
+        ("bl30k", "bl30k", "data.root=PATH (or BL30K_ROOT)"),
+        ("bl30k", "test", "data.root=PATH (or BL30K_ROOT)"),
+        ("davis2016", "train", "data.root=PATH (or DAVIS_ROOT)"),
+        ("davis2017_testdev", "test", "data.root=PATH (or DAVIS_ROOT)"),
+        ("youtube2018", "val", "data.root=PATH (or YOUTUBE_VOS_ROOT)"),
+        ("lvos_v2", "train", "data.root=PATH (or LVOS_ROOT)"),
+        ("lvos_v2", "test", "data.root=PATH (or LVOS_ROOT)"),
+        ("mose", "train", "data.root=PATH (or MOSE_ROOT)"),
+        ("long_videos", "test", "data.root=PATH (or LONG_VIDEOS_ROOT)"),
+        ("folder", "train", "data.root=PATH"),
+        ("images", "train", "data.root=PATH"),
+    ],
+)
+def test_a_root_that_is_not_given_is_asked_for_by_its_own_key_and_variable(name, part, option, monkeypatch):
+    for variable in ("STATIC", "YOUTUBE_VOS", "COCO", "BL30K", "DAVIS", "LVOS", "MOSE", "LONG_VIDEOS"):
+        monkeypatch.delenv(f"{variable}_ROOT", raising=False)
+    config = data_config(f"+data={name}")[part]
+    arguments = {"batch_size": 2} if config["_target_"].endswith("DataModule") else {}
+    with pytest.raises(InstantiationException, match=re.escape(f"set {option}')")):
+        instantiate(config, **arguments)

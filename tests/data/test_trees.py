@@ -57,8 +57,12 @@ def test_attributes_are_kept_by_name(davis_root):
 
 
 def test_no_root_and_a_missing_root_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"got no data root; .*set data\.root=PATH"):
+    with pytest.raises(InputError, match=r"got no data root; .*set data\.root=PATH \(or DAVIS_ROOT\)$"):
         DavisTree(None, "train")
+    with pytest.raises(InputError, match=r"got no data root; .*set data\.root=PATH$"):
+        ImageTree(None)
+    with pytest.raises(InputError, match=r"is not a folder; .*set data\.coco_root=PATH$"):
+        ImageTree(tmp_path / "nowhere", option="data.coco_root=PATH")
     with pytest.raises(InputError, match=r"data root .*/nowhere is not a folder; .*set data\.root=PATH"):
         DavisTree(tmp_path / "nowhere", "train")
 

@@ -1,7 +1,7 @@
 import pytest
 
 from memvos.errors import InputError
-from memvos.lit import BatchSplit, split_batch
+from memvos.lit import BatchSplit, most_devices, split_batch
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,24 @@ def test_devices_that_do_not_divide_the_batch_are_refused():
         split_batch(28, 3)
 
 
-@pytest.mark.parametrize("numbers", [(0, 1, None), (4, 0, None), (4, 1, 0)])
-def test_numbers_below_one_are_refused(numbers):
-    with pytest.raises(InputError, match="of at least 1, got 0"):
+@pytest.mark.parametrize(
+    ("numbers", "name"),
+    [((0, 1, None), "the global batch"), ((4, 0, None), "the number of devices"), ((4, 1, 0), "largest_batch")],
+)
+def test_numbers_below_one_are_refused(numbers, name):
+    with pytest.raises(InputError, match=f"expected {name} as a whole number from 1.*, got 0"):
         split_batch(*numbers)
+
+
+@pytest.mark.parametrize(
+    ("total", "there", "taken"),
+    [(28, 3, 2), (28, 5, 4), (28, 6, 4), (28, 8, 7), (16, 8, 8), (16, 3, 2), (16, 6, 4), (7, 6, 1), (4, 1, 1)],
+)
+def test_as_many_devices_are_taken_as_share_the_batch_evenly(total, there, taken):
+    assert most_devices(total, there) == taken
+    assert split_batch(total, taken).per_device == total // taken
+
+
+def test_the_devices_of_all_nodes_share_the_batch():
+    assert most_devices(28, 8, nodes=2) == 7
+    assert most_devices(28, 8, nodes=3) is None

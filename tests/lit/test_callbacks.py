@@ -14,9 +14,13 @@ from memvos.lit import (
 )
 
 
-def feed(detector, scores):
+def feed(detector, scores, accumulate=1, start=0):
+    """Train on batches of these scores, `accumulate` of them a step, from step `start` on."""
+    trainer = SimpleNamespace(global_step=start)
     for index, score in enumerate(scores):
-        detector.on_train_batch_end(None, None, {"score": torch.tensor(score)}, None, index)
+        detector.on_train_batch_start(trainer, None, None, index)
+        trainer.global_step = start + (index + 1) // accumulate
+        detector.on_train_batch_end(trainer, None, {"score": torch.tensor(score)}, None, index)
 
 
 def test_a_collapsed_head_stops_the_training():
@@ -28,8 +32,21 @@ def test_a_head_that_recovers_in_time_does_not():
     feed(CollapseDetector(), ([0.01] * 499 + [0.06]) * 3)
 
 
+def test_accumulated_batches_are_one_step_with_their_mean_score():
+    feed(CollapseDetector(), [0.01] * 1996, accumulate=4)  # 499 steps
+    with pytest.raises(QualityCollapse, match="for the last 500 steps"):
+        feed(CollapseDetector(), [0.01] * 2000, accumulate=4)
+    with pytest.raises(QualityCollapse, match="for the last 3 steps"):
+        feed(CollapseDetector(patience=3, check_every=1), [0.0, 0.08] * 3, accumulate=2)  # 0.04 a step
+    feed(CollapseDetector(patience=3, check_every=1), [0.0, 0.12] * 9, accumulate=2)  # 0.06 a step
+
+
 def test_a_head_that_is_not_trained_is_not_watched():
-    CollapseDetector(patience=1, check_every=1).on_train_batch_end(None, None, {"loss": torch.zeros(())}, None, 0)
+    detector, trainer = CollapseDetector(patience=1, check_every=1), SimpleNamespace(global_step=0)
+    detector.on_train_batch_start(trainer, None, None, 0)
+    trainer.global_step = 1
+    detector.on_train_batch_end(trainer, None, {"loss": torch.zeros(())}, None, 0)
+    assert detector.state_dict() == {"below": 0}
 
 
 def test_the_count_survives_a_checkpoint():
@@ -38,7 +55,7 @@ def test_the_count_survives_a_checkpoint():
     assert first.state_dict() == {"below": 30}
     second.load_state_dict(first.state_dict())
     with pytest.raises(QualityCollapse):
-        feed(second, [0.0] * 25)
+        feed(second, [0.0] * 20, start=30)
 
 
 @pytest.mark.parametrize(("step", "batch"), [(3, 24), (10, 3)])

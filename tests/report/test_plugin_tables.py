@@ -51,6 +51,11 @@ def test_networks_are_named_by_the_scale(table3, scale, name):
     assert table3.at(scale).row("stcn").overrides == (f"model={name}",)
 
 
+def test_a_size_of_its_own_comes_before_that_of_the_scale(table3):
+    for scale in ("mini", "huge"):
+        assert table3.at(scale, "_medium").row("stcn").overrides == ("model=stcn_medium",)
+
+
 def test_a_scale_without_a_size_is_refused(table3):
     with pytest.raises(InputError, match="qdmn_table3 has no size for scale 'huge'; choose one of smoke, mini, small"):
         table3.at("huge")

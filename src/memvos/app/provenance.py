@@ -26,7 +26,7 @@ FILE = "provenance.json"
 TRAINED_BY = ("stage", "seed", "model", "lit", "trainer", "batch_size", "largest_batch")
 SCORED_BY = ("split", "model", "memory", "previous_mask", "gate", "corruption_rate", "precision", "short_side", "tta")
 """Top-level keys of a configuration that change trained weights, or scores; beside them, the data in use."""
-OF_THE_PLACE = ("val", "test", "num_workers", "workers", "cache", "root", "roots", "official")
+OF_THE_PLACE = ("val", "test", "num_workers", "workers", "cache", "root", "roots", "option", "official")
 """Keys of data that change nothing for the stage or split in use; what lies under a root has its own fingerprint."""
 BOOKKEEPING = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "default_root_dir", "logger")
 """Keys of the trainer that change nothing."""

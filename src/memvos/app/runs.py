@@ -41,13 +41,17 @@ def writable_folder(path: str | Path, option: str = "output_dir") -> Path:
 
 
 def check_numbers(settings: Mapping[str, Any]) -> None:
-    """Refuse a seed, threads, or switches that are none.
+    """Refuse a seed, threads, steps, batches, learning rates or switches that are none.
 
     Raises:
         InputError: if so.
     """
     for key, least in (("seed", 0), ("threads", 1)):
         check_number(key, settings[key], least)
+    for key, least, whole in (("steps", 1, True), ("batch", 1, True), ("learning_rate", 0, False)):
+        for stage, number in settings[key].items():
+            check_number(f"{key}.{stage}", number, least, whole=whole)
+    check_number("batch_size", settings["batch_size"], 1)
     for key in ("resume", "check_data", "untrained", "write_masks"):
         check_switch(key, settings.get(key, False))
 
@@ -62,7 +66,7 @@ def data_of(settings: Mapping[str, Any], part: str) -> Any:
     built = {
         key: str(value["_target_"]) for key, value in data.items() if isinstance(value, dict) and "_target_" in value
     }
-    known = [key for key, target in built.items() if part == "stage" or not target.endswith("DataModule")]
+    known = [key for key, target in built.items() if target.endswith("DataModule") == (part == "stage")]
     if name not in known:
         raise InputError(f"data {data['name']} has no {part} {name!r}; expected one of {', '.join(known)}")
     return data[name]

@@ -45,7 +45,7 @@ def reproduce(options: Options) -> int:
     )
     check_numbers(base)
     scale, data, trained_on = base["scale"], scored["data"]["name"], base["data"]["name"]
-    spec = spec.on(data).at(scale)
+    spec = spec.on(data).at(scale, base.get("networks", {}).get("size"))
     devices = processes.devices() if base["trainer"]["devices"] == 1 else []
     parallel = options.jobs or len(devices) or cores(base["trainer"]["devices"])
     for command, config in zip(COMMANDS, (base, scored), strict=True):

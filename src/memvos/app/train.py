@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,9 @@ def train(config: DictConfig) -> dict[str, Any]:
     seed_everything(settings["seed"], workers=True, verbose=False)
 
     trainer = instantiate(
-        settings["trainer"], logger=instantiate_all(settings["logger"]), callbacks=_callbacks(settings)
+        {**settings["trainer"], "devices": _devices(settings)},
+        logger=instantiate_all(settings["logger"]),
+        callbacks=_callbacks(settings),
     )
     batch = split_batch(settings["batch_size"], trainer.world_size, settings["largest_batch"])
     trainer.accumulate_grad_batches = batch.accumulate
@@ -89,6 +92,26 @@ def instantiate_all(group: dict[str, Any] | None) -> list[Any]:
     """Build every entry of a group (callbacks, loggers); entries set to null are left out."""
     entries = {name: entry for name, entry in (group or {}).items() if entry is not None}
     return list(instantiate(entries).values())  # as one, so that a fault names its entry
+
+
+def _devices(settings: dict[str, Any]) -> Any:
+    """`trainer.devices`; where it is auto, as many of the devices as share the global batch evenly."""
+    from memvos.lit.batch import most_devices
+    from memvos.lit.training import device_count
+
+    trainer, batch = settings["trainer"], settings["batch_size"]
+    if trainer["devices"] != "auto" or (there := device_count(trainer["accelerator"])) < 2:
+        return trainer["devices"]
+    taken = most_devices(batch, there, trainer["num_nodes"])
+    if taken is None:
+        return trainer["devices"]
+    if is_first_rank():
+        print(
+            f"note: trainer.devices=auto takes {taken} of {there} devices, the most that share a global batch of "
+            f"{batch} evenly",
+            file=sys.stderr,
+        )
+    return taken
 
 
 def _callbacks(settings: dict[str, Any]) -> list[Any]:

@@ -14,27 +14,36 @@ class NoRoot(InputError):
     """There is no data to look at, as opposed to data of another layout."""
 
 
-def existing_root(root: str | Path | None) -> Path:
+ROOT_OPTION = "data.root=PATH"
+"""What sets the root of most data sets."""
+
+
+def existing_root(root: str | Path | None, option: str = ROOT_OPTION) -> Path:
     """The root as an absolute path.
+
+    Args:
+        root: the folder of the data set.
+        option: what sets it, for the message: key and environment variable.
 
     Raises:
         NoRoot: (an InputError) if none is given or there is no such folder.
     """
     if root is None or root == "":
-        raise NoRoot("got no data root; expected the folder of the data set; set data.root=PATH (or DAVIS_ROOT)")
+        raise NoRoot(f"got no data root; expected the folder of the data set; set {option}")
     path = Path(root).expanduser().absolute()
     if not path.is_dir():
-        raise NoRoot(f"data root {path} is not a folder; expected the folder of the data set; set data.root=PATH")
+        raise NoRoot(f"data root {path} is not a folder; expected the folder of the data set; set {option}")
     return path
 
 
-def davis_root(root: str | Path | None) -> Path:
-    """The folder that holds ImageSets: the root itself, or the folder DAVIS that the published archives unpack to.
+def davis_root(root: str | Path | None, option: str = ROOT_OPTION) -> Path:
+    """The folder that holds ImageSets: the root itself, or the folder DAVIS that the published archives unpack to;
+    `option` as `existing_root` has it.
 
     Raises:
         NoRoot: (an InputError) if none is given or there is no such folder.
     """
-    path = existing_root(root)
+    path = existing_root(root, option)
     inner = path / "DAVIS"
     return inner if not (path / "ImageSets").is_dir() and (inner / "ImageSets").is_dir() else path
 

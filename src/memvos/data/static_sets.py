@@ -32,15 +32,15 @@ SETS = {
 """Name → set; the small versions of HRSOD and BIG come first, `memvos data prepare` makes them."""
 
 
-def static_set(root: str | Path | None, name: str) -> ImageTree:
-    """One of `SETS` below a root, whichever of its layouts it has.
+def static_set(root: str | Path | None, name: str, option: str = "data.static_root=PATH (or STATIC_ROOT)") -> ImageTree:
+    """One of `SETS` below a root, whichever of its layouts it has; `option` is what sets the root, for the message.
 
     Raises:
         InputError: if the name is unknown or no folder of the set is there.
     """
     if name not in SETS:
         raise InputError(f"got static set {name!r}; expected one of {', '.join(SETS)}, or an ImageTree of your own")
-    known, root = SETS[name], layouts.existing_root(root)
+    known, root = SETS[name], layouts.existing_root(root, option)
     home = next((root / folder for folder in known.folders if (root / folder).is_dir()), None)
     if home is None:
         raise InputError(

@@ -35,6 +35,7 @@ class DavisTree(Tree):
         ignore: Sequence[int] = (),
         attributes: Mapping[str, Sequence[str]] | None = None,
         official: Mapping[str, int] | None = None,
+        option: str = "data.root=PATH (or DAVIS_ROOT)",
     ) -> None:
         """Find the videos of a split.
 
@@ -50,11 +51,12 @@ class DavisTree(Tree):
             ignore: mask values read as background, e.g. [255] for void.
             attributes: attributes of the videos by name.
             official: how many videos and objects the split should have, for `memvos data check`; not with a subset.
+            option: what sets the root, for the message where it is missing: key and environment variable.
 
         Raises:
             InputError: if the root, the split's list or a video's frames are missing, or the split is empty.
         """
-        root = layouts.davis_root(root)
+        root = layouts.davis_root(root, option)
         split_file = layouts.split_file(root, split, year)
         names = layouts.split_names(split_file, subset)
         resolution = resolution or layouts.resolution_with_all(root, names)
@@ -96,6 +98,7 @@ class FolderTree(Tree):
         folder: str = ".",
         official: Mapping[str, int] | None = None,
         without: Sequence[str] | None = None,
+        option: str = layouts.ROOT_OPTION,
     ) -> None:
         """Find the videos.
 
@@ -110,12 +113,13 @@ class FolderTree(Tree):
             folder: where below root to look, e.g. "valid" (MOSE).
             official: how many videos there should be, for `memvos data check`; not with `videos` or `without`.
             without: names to leave out where they are there, those of the test videos when this is what to train on.
+            option: what sets the root, for the message where it is missing: key and environment variable.
 
         Raises:
             InputError: if the root is missing, no frames are found, a name to keep is not there or is to be left out,
                 or no video is left.
         """
-        root = layouts.existing_root(layouts.existing_root(root) / folder)
+        root = layouts.existing_root(layouts.existing_root(root, option) / folder)
         found: dict[str, tuple[Path, Path]] = {}
         for name, folders in layouts.video_folders(root, images, masks):
             if name in found:
@@ -173,6 +177,7 @@ class ImageTree(Tree):
         ignore: Sequence[int] = (),
         unmasked: bool = False,
         official: Mapping[str, int] | None = None,
+        option: str = layouts.ROOT_OPTION,
     ) -> None:
         """Find the pairs.
 
@@ -186,11 +191,12 @@ class ImageTree(Tree):
             ignore: mask values read as background.
             unmasked: images without a mask are left out; otherwise they are an error.
             official: how many images there should be, for `memvos data check`.
+            option: what sets the root, for the message where it is missing: key and environment variable.
 
         Raises:
             InputError: if a folder is missing, or no image has a mask, or (unless `unmasked`) an image has none.
         """
-        root = layouts.existing_root(root)
+        root = layouts.existing_root(root, option)
         for folder in (root / images, root / masks):
             if not folder.is_dir():
                 raise InputError(

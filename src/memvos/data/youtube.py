@@ -50,6 +50,7 @@ class YouTubeTree(Tree):
         official: Mapping[str, int] | None = None,
         unseen: str | None = None,
         without: Sequence[str] | None = None,
+        option: str = "data.root=PATH (or YOUTUBE_VOS_ROOT)",
     ) -> None:
         """Find the videos of a split.
 
@@ -69,12 +70,13 @@ class YouTubeTree(Tree):
             unseen: file below root with the names of the videos of unseen categories, one a line, where meta names no
                 categories (LVOS v2: unseen_videos.txt of its publishers' evaluation); in place of `seen`.
             without: names to leave out where they are there, those of the test videos when this is what to train on.
+            option: what sets the root, for the message where it is missing: key and environment variable.
 
         Raises:
             InputError: if a folder, meta.json, the list of unseen videos or a video is missing, or an argument is none
                 of the above.
         """
-        root = layouts.existing_root(root)
+        root = layouts.existing_root(root, option)
         if variant not in VARIANTS or part not in (None, *PARTS):
             raise InputError(
                 f"got variant={variant!r}, part={part!r}; expected 6fps or all, and train, held_out or null"

@@ -8,6 +8,7 @@ from typing import Any
 
 _HOME = {
     "BatchSplit": "batch",
+    "most_devices": "batch",
     "split_batch": "batch",
     "ChannelsLast": "callbacks",
     "CollapseDetector": "callbacks",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memvos.errors import InputError
+from memvos.errors import InputError, check_number
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,11 @@ def split_batch(total: int, devices: int, largest: int | None = None) -> BatchSp
         largest: most clips that fit on one device at a time; None means any number.
 
     Raises:
-        InputError: if the batch cannot be divided evenly, or a number is below 1.
+        InputError: if the batch cannot be divided evenly, or a number is none from 1.
     """
-    for name, number in (
-        ("global batch", total),
-        ("number of devices", devices),
-        ("largest batch per device", largest),
-    ):
-        if number is not None and number < 1:
-            raise InputError(f"expected a {name} of at least 1, got {number}")
+    check_number("the global batch", total, 1)
+    check_number("the number of devices", devices, 1)
+    check_number("largest_batch", largest, 1, off=True)
     if total % devices:
         fitting = [count for count in range(1, total + 1) if total % count == 0]
         raise InputError(
@@ -42,3 +38,14 @@ def split_batch(total: int, devices: int, largest: int | None = None) -> BatchSp
     share = total // devices
     pieces = next(count for count in range(1, share + 1) if share % count == 0 and share // count <= (largest or share))
     return BatchSplit(share // pieces, pieces)
+
+
+def most_devices(total: int, there: int, nodes: int = 1) -> int | None:
+    """The largest number of the devices of each node that share a global batch evenly; None: no number does.
+
+    Args:
+        total: clips per optimiser step, over all devices.
+        there: number of devices that each node has.
+        nodes: number of nodes.
+    """
+    return next((count for count in range(there, 0, -1) if total % (count * nodes) == 0), None)

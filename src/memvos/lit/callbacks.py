@@ -39,24 +39,37 @@ class CollapseDetector(Callback):
     """
 
     def __init__(self, floor: float = 0.05, patience: int = 500, check_every: int = 25) -> None:
-        """Stop when the mean predicted score of `patience` steps on end was below `floor`; look every `check_every`."""
+        """Stop when the mean predicted score of `patience` optimiser steps on end was below `floor`; look at every
+        `check_every`-th.
+        """
         check_number("patience", patience, 1)
         check_number("check_every", check_every, 1)
         self.floor, self.patience, self.check_every = floor, patience, check_every
         self._below: torch.Tensor | int = 0  # stays on the device between looks
+        self._step = 0  # that the batch in work belongs to
+        self._scores: list[torch.Tensor] = []  # of its batches
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: ClipBatch, batch_idx: int
+    ) -> None:
+        """Note the step that the batch is for."""
+        self._step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: ClipBatch, batch_idx: int
     ) -> None:
-        """Count steps below the floor (batches, where gradients are accumulated).
+        """Count steps below the floor; where gradients are accumulated, a step's score is the mean over its batches.
 
         Raises:
             QualityCollapse: when the patience is over.
         """
-        if "score" not in outputs:
+        if "score" in outputs:
+            self._scores.append(outputs["score"])
+        if trainer.global_step == self._step or not self._scores:
             return
-        self._below = torch.where(outputs["score"] < self.floor, self._below + 1, 0)
-        if (batch_idx + 1) % self.check_every == 0 and int(self._below) >= self.patience:
+        score, self._scores = torch.stack(self._scores).mean(), []
+        self._below = torch.where(score < self.floor, self._below + 1, 0)
+        if trainer.global_step % self.check_every == 0 and int(self._below) >= self.patience:
             raise QualityCollapse(
                 f"the mean predicted quality score was below {self.floor} for the last {int(self._below)} steps: the "
                 "quality head has collapsed; expected scores near the mask IoU. Train again with a normalised head "
@@ -77,7 +90,7 @@ class DivergenceDetector(Callback):
     """Stop a training whose loss has become infinite or NaN; what it would leave is of no use."""
 
     def __init__(self, check_every: int = 25) -> None:
-        """Look at the loss of every n-th batch: a look waits for the device, and NaN stays."""
+        """Look at the loss of every n-th batch, accumulated or not: a look waits for the device, and NaN stays."""
         check_number("check_every", check_every, 1)
         self.check_every = check_every
 

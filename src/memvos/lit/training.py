@@ -23,6 +23,11 @@ NOISE = (".*dataloader is not resumable", ".*does not have many workers", ".*Lea
 LIGHTNING_NAMES = {torch.bfloat16: "bf16-mixed", torch.float32: "32-true"}
 
 
+def device_count(accelerator: str) -> int:
+    """How many devices a trainer with devices=auto takes: all GPUs where it takes any, else one."""
+    return torch.cuda.device_count() if _takes_gpus(accelerator) else 1
+
+
 def make_trainer(precision: str = "auto", accelerator: str = "auto", **options: Any) -> pl.Trainer:
     """A Lightning trainer, without Lightning's own words about devices and modes.
 
@@ -36,14 +41,18 @@ def make_trainer(precision: str = "auto", accelerator: str = "auto", **options: 
     """
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     if precision == "auto":
-        gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
-        precision = LIGHTNING_NAMES[choose_precision("auto", torch.device("cuda" if gpu else "cpu"))]
+        device = torch.device("cuda" if _takes_gpus(accelerator) else "cpu")
+        precision = LIGHTNING_NAMES[choose_precision("auto", device)]
     try:
         return pl.Trainer(precision=precision, accelerator=accelerator, **options)
     except MisconfigurationException as error:
         raise InputError(
             f"trainer: {str(error).splitlines()[0]}; choose another trainer= (auto, cpu, gpu, ddp)"
         ) from error
+
+
+def _takes_gpus(accelerator: str) -> bool:
+    return accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
 
 
 def _check_resumable(path: Path) -> None:

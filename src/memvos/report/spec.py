@@ -108,8 +108,8 @@ class Spec:
         base = row.base or self.base
         return None if base == row.id else self.row(base)
 
-    def at(self, scale: str) -> Spec:
-        """The table at a scale: `{size}` replaced in all overrides.
+    def at(self, scale: str, size: str | None = None) -> Spec:
+        """The table at a scale: `{size}` replaced in all overrides, by `size` or else by what the table has for it.
 
         Raises:
             InputError: if the table has no size for the scale.
@@ -119,11 +119,11 @@ class Spec:
             lists = {name: getattr(entry, name) for name in ("overrides", "evaluate") if hasattr(entry, name)}
             if not any(SIZE in text for part in lists.values() for text in part):
                 return entry
-            if scale not in self.sizes:
+            if size is None and scale not in self.sizes:
                 known = ", ".join(self.sizes) or "none"
                 raise InputError(f"{self.name} has no size for scale {scale!r}; choose one of {known}")
-            size = self.sizes[scale]
-            return replace(entry, **{name: tuple(t.replace(SIZE, size) for t in part) for name, part in lists.items()})
+            put = self.sizes[scale] if size is None else size
+            return replace(entry, **{name: tuple(t.replace(SIZE, put) for t in part) for name, part in lists.items()})
 
         kinds = ("rows", "floors", "lenders", "stages", "variants")
         return replace(self, **{kind: tuple(map(sized, getattr(self, kind))) for kind in kinds})
