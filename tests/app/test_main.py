@@ -35,7 +35,10 @@ BAD = [
     mistakes("train", "batch.main=3", "trainer=cpu", "trainer.devices=2", contains="use one of 1, 3 devices"),
     mistakes("train", "scale=smoke", "weights=/none.ckpt", contains="no weight file /none.ckpt"),
     mistakes(
-        "train", "scale=smoke", "learning_rate.main=-1", contains="expected learning_rate as a number from 0, got -1"
+        "train",
+        "scale=smoke",
+        "learning_rate.main=-1",
+        contains="expected learning_rate.main as a number from 0, got -1",
     ),
     mistakes(
         "train", "scale=smoke", "callbacks.validation.every_steps=0", contains="validation: expected every_steps as a"
