@@ -147,14 +147,17 @@ class QDMNModule(pl.LightningModule):
         output = {"loss": base}
         if self.trains_quality:
             if self._score_apart:
-                scores, target, quality = self._scored_apart(frames, truth, batch)
-                if self._jitter.share:  # as much as the masks' own
-                    quality = (quality + self._scored_apart(frames, truth, batch, self._jitter_of(batch_idx))[2]) / 2
+                masks = [frame.probabilities.detach() for frame in frames]
+                scored = [self._scored_apart(frames, masks, truth)]
+                if self._jitter.share:
+                    scored.append(self._scored_apart(frames, self._jittered(masks, batch_idx), truth))
             else:
-                scores, target = torch.stack([frame.quality for frame in frames]), reached
+                target = reached
                 if forced is not None:  # what was scored is what was shown
                     target = self.quality_loss.target(torch.stack([frame.shown for frame in frames]), truth)
-                quality = self._quality_loss_of(scores, target, batch)
+                scored = [(torch.stack([frame.quality for frame in frames]), target)]
+            quality = sum(self._quality_loss_of(*pair, batch.valid) for pair in scored) / len(scored)
+            scores, target = scored[0]  # of the masks as predicted
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
             output = {"loss": base + weight * quality, "score": _mean(scores.detach(), batch.valid)}
             shown |= {"quality": quality.detach(), "score": output["score"]}
@@ -171,32 +174,20 @@ class QDMNModule(pl.LightningModule):
         drawn = random.random((batch.frames.shape[1], len(batch.frames))) < chance
         return torch.as_tensor(drawn, device=batch.frames.device)
 
-    def _scored_apart(
-        self,
-        frames: list[SegmentedFrame],
-        truth: Tensor,
-        batch: ClipBatch,
-        spoil: Callable[[Tensor], Tensor] | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores whose gradient does not reach the segmenter, true IoU of what was scored, and the quality loss.
-
-        What is scored are the predicted masks, or what `spoil` makes of them.
-        """
-        masks = [frame.probabilities.detach() for frame in frames]
-        masks = [spoil(mask) for mask in masks] if spoil else masks
+    def _scored_apart(self, frames: list[SegmentedFrame], masks: list[Tensor], truth: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of masks for the frames, whose gradient does not reach the segmenter, and the masks' true IoU."""
         pairs = zip(frames, masks, strict=True)
         scores = [self.model.memorize(frame.query.without_gradient(), mask).quality for frame, mask in pairs]
-        scores, target = torch.stack(scores).float(), self.quality_loss.target(torch.stack(masks), truth)
-        return scores, target, self._quality_loss_of(scores, target, batch)
+        return torch.stack(scores).float(), self.quality_loss.target(torch.stack(masks), truth)
 
-    def _jitter_of(self, batch_idx: int) -> Callable[[Tensor], Tensor]:
-        """What spoils the masks of this batch, the same ones whenever it comes."""
+    def _jittered(self, masks: list[Tensor], batch_idx: int) -> list[Tensor]:
+        """The masks of this batch, jittered in the same way whenever it comes."""
         random = np.random.default_rng([torch.initial_seed() % 2**32, batch_idx, self.global_rank])
-        return lambda masks: self._jitter(masks, random)
+        return [self._jitter(mask, random) for mask in masks]
 
-    def _quality_loss_of(self, scores: Tensor, target: Tensor, batch: ClipBatch) -> Tensor:
+    def _quality_loss_of(self, scores: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         """Summed over frames."""
-        return sum(self.quality_loss(*pair, batch.valid) for pair in zip(scores, target, strict=True))
+        return sum(self.quality_loss(*pair, valid) for pair in zip(scores, target, strict=True))
 
     def _auxiliary(self, frames: list[SegmentedFrame], batch: ClipBatch) -> dict[str, Tensor]:
         """Weighted auxiliary losses by name, summed over frames."""
