@@ -78,6 +78,11 @@ def test_evaluations_lie_where_the_report_looks_for_them(plan):
     assert {"plain/seed0", "plain__oracle/seed0"} <= folders
 
 
+def test_runs_are_named_by_row_stage_or_variant_and_seed(plan):
+    names = [next(one for one in job.arguments if one.startswith("run_name=")) for job in build(plan(), ["plain"])]
+    assert names == [f"run_name=plain{part}-0" for part in ("-pretrain", "-main", "", "__oracle")]
+
+
 def test_the_users_overrides_come_after_those_of_the_row(plan):
     job = next(job for job in build(plan(train=["model/prior=none"]), ["other"], [0]) if job.kind == "main")
     assert job.arguments.index("model/prior=none") > job.arguments.index("model/prior=weak")

@@ -1,11 +1,13 @@
 import csv
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from memvos.lit import CsvLogger, wandb_logger
+from memvos.lit.loggers import told
 
 
 def rows(folder):
@@ -49,6 +51,28 @@ def test_wandb_is_offline_unless_a_key_is_set(monkeypatch, tmp_path, settings, o
     assert (name, is_offline, named["group"]) == ("both", offline, "qdmn_table5")
     assert run == wandb_logger(tmp_path / "run")[0][2]  # the same folder, the same run
     assert folder.is_dir()
+
+
+class Recorder:
+    """Stands in for W&B."""
+
+    def __init__(self, *options, **named):
+        self.settings, self.ends = None, []
+        self.experiment = SimpleNamespace(finish=self.ends.append)
+
+    def log_hyperparams(self, settings):
+        self.settings = settings
+
+
+def test_a_run_is_told_its_configuration_and_how_it_ended(monkeypatch, tmp_path):
+    monkeypatch.setattr("memvos.lit.loggers.WandbLogger", Recorder)
+    recorder = Recorder()
+    with told([recorder, CsvLogger(tmp_path)], {"seed": 3, "memory": {"sigma": 0.8}}):
+        assert (recorder.settings, recorder.ends) == ({"seed": 3, "memory": {"sigma": 0.8}}, [])
+    assert recorder.ends == [0]
+    with pytest.raises(KeyboardInterrupt), told([recorder], {}):
+        raise KeyboardInterrupt
+    assert recorder.ends == [0, 1]
 
 
 def test_importing_the_evaluation_does_not_import_lightning():

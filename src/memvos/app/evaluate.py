@@ -14,6 +14,7 @@ from memvos.app.runs import (
     data_of,
     describe,
     instantiate,
+    instantiate_all,
     raise_data_faults,
     start_from,
     writable_folder,
@@ -57,6 +58,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     require_sight(settings["tta"], model)
     videos = tree.sequences()
     record = _identify(settings, tree.fingerprint(), weights)
+    loggers = instantiate_all(settings["logger"])
     result = score(
         model,
         videos,
@@ -68,8 +70,27 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
         progress=sys.stderr.isatty(),
         facts={**describe(settings), "provenance": record},
     )
+    if loggers:
+        _tell(loggers, settings, result)
     print(summary(result, folder))
     return result
+
+
+def _tell(loggers: list[Any], settings: dict[str, Any], result: dict[str, Any]) -> None:
+    from memvos.lit.loggers import told
+
+    with told(loggers, settings):
+        for logger in loggers:
+            logger.log_metrics(metrics_of(result), 0)
+
+
+def metrics_of(result: dict[str, Any]) -> dict[str, float]:
+    """The numbers of result.json for a logger, named as validation names them: test/J&F, test/quality/spearman, ..."""
+    split = result["split"]
+    scores = {f"{split}/{name}": value for name, value in {**result["scores"], **result.get("youtube", {})}.items()}
+    parts = ("quality", "memory", "proposals", "speed")
+    beside = {f"{split}/{part}/{name}": value for part in parts for name, value in (result[part] or {}).items()}
+    return {name: value for name, value in {**scores, **beside}.items() if value is not None}
 
 
 def require_truth(gate: str, tree: Any) -> None:

@@ -142,7 +142,7 @@ class Plan:
         name = same or f"{owner} {stage.id} seed {seed}"
         if same is None:
             weights = [f"weights={composition.quoted(start.weights)}"] if start else []
-            target = [*weights, *_told_of(given), *self._told(mark, folder, "-".join([owner, stage.id, str(seed)]))]
+            target = [*weights, *_told_of(given), *self._told(mark, folder, owner, f"{owner}-{stage.id}-{seed}")]
             done = partial(is_trained, folder, mark)
             needs = tuple(dict.fromkeys(one.job for one in (start, *given.values()) if one))
             self.models |= {} if start else {name: config["model"]}
@@ -185,7 +185,7 @@ class Plan:
         mark = provenance.of_evaluation(config, data, _origin(trained, given))
         folder = evaluation.folder(self.results, seed)
         weights = f"weights={composition.quoted(trained.weights)}" if trained else "untrained=true"
-        target = [weights, *_told_of(given), *self._told(mark, folder, row.id)]
+        target = [weights, *_told_of(given), *self._told(mark, folder, row.id, f"{evaluation.name}-{seed}")]
         name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
         done = partial(is_evaluated, folder, mark, config["write_masks"])
         needs = tuple(dict.fromkeys(one.job for one in (trained, *given.values(), *lenders.values()) if one))
@@ -204,10 +204,10 @@ class Plan:
             return False
         return True
 
-    def _told(self, mark: str, folder: Path, row: str) -> list[str]:
+    def _told(self, mark: str, folder: Path, row: str, name: str) -> list[str]:
         """What the plan knows and a job need not find out."""
-        place = f"output_dir={composition.quoted(folder)}"
-        return [f"table={self.spec.name}", f"row={row}", f"fingerprint='{mark}'", place, "check_data=false"]
+        names = [f"table={self.spec.name}", f"row={row}", f"run_name={name}"]
+        return [*names, f"fingerprint='{mark}'", f"output_dir={composition.quoted(folder)}", "check_data=false"]
 
     def _config(self, primary: str, overrides: Sequence[str]) -> dict[str, Any]:
         key = (primary, *overrides)

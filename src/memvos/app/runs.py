@@ -19,6 +19,12 @@ def instantiate(config: Any, **arguments: Any) -> Any:
     return hydra_instantiate(config, _convert_="all", **arguments)
 
 
+def instantiate_all(group: dict[str, Any] | None) -> list[Any]:
+    """Build every entry of a group (callbacks, loggers); entries set to null are left out."""
+    entries = {name: entry for name, entry in (group or {}).items() if entry is not None}
+    return list(instantiate(entries).values())  # as one, so that a fault names its entry
+
+
 def writable_folder(path: str | Path, option: str = "output_dir") -> Path:
     """Make a folder, which the user names by `option`.
 

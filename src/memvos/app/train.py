@@ -20,6 +20,7 @@ from memvos.app.runs import (
     check_numbers,
     data_of,
     instantiate,
+    instantiate_all,
     is_first_rank,
     raise_data_faults,
     start_from,
@@ -47,6 +48,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     from pytorch_lightning import seed_everything
 
     from memvos.lit.batch import split_batch
+    from memvos.lit.loggers import told
     from memvos.lit.training import fit
 
     settings = composition.resolved(config)
@@ -55,9 +57,10 @@ def train(config: DictConfig) -> dict[str, Any]:
     torch.set_num_threads(settings["threads"])
     seed_everything(settings["seed"], workers=True, verbose=False)
 
+    loggers = instantiate_all(settings["logger"])
     trainer = instantiate(
         {**settings["trainer"], "devices": _devices(settings)},
-        logger=instantiate_all(settings["logger"]),
+        logger=loggers,
         callbacks=_callbacks(settings),
     )
     batch = split_batch(settings["batch_size"], trainer.world_size, settings["largest_batch"])
@@ -74,7 +77,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     if done := _already(folder, record, settings["resume"]):
         return done
     last = folder / "checkpoints" / "last.ckpt"
-    with _told_to_ranks(folder):
+    with _told_to_ranks(folder), told(loggers, settings):
         fit(trainer, module, datamodule, last if settings["resume"] and last.is_file() else None)
     return _finish(folder, record, trainer)
 
@@ -86,12 +89,6 @@ def _told_to_ranks(folder: Path) -> Iterator[None]:
         yield
     finally:
         del os.environ[OUTPUT]
-
-
-def instantiate_all(group: dict[str, Any] | None) -> list[Any]:
-    """Build every entry of a group (callbacks, loggers); entries set to null are left out."""
-    entries = {name: entry for name, entry in (group or {}).items() if entry is not None}
-    return list(instantiate(entries).values())  # as one, so that a fault names its entry
 
 
 def _devices(settings: dict[str, Any]) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import netrc
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,26 @@ class CsvLogger(Logger):
 
     def _writer(self, file: Any) -> csv.DictWriter:
         return csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
+
+
+@contextlib.contextmanager
+def told(loggers: Sequence[Logger], settings: Mapping[str, Any]) -> Iterator[None]:
+    """Tell loggers the whole configuration of a run, and afterwards W&B that it is over, and whether it went well."""
+    for logger in loggers:
+        logger.log_hyperparams(dict(settings))
+    failed = 1
+    try:
+        yield
+        failed = 0
+    finally:
+        for logger in loggers:
+            if isinstance(logger, WandbLogger):
+                _finish(logger, failed)
+
+
+@rank_zero_only
+def _finish(logger: WandbLogger, exit_code: int) -> None:
+    logger.experiment.finish(exit_code)
 
 
 def wandb_logger(
