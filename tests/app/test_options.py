@@ -29,7 +29,7 @@ def test_options_of_the_runner_and_overrides_of_the_jobs_are_kept_apart():
     assert options.overrides == ["scale=mini", "threads=1"]
 
 
-@pytest.mark.parametrize("key", ["seed", "row", "table", "fingerprint"])
+@pytest.mark.parametrize("key", ["seed", "row", "table", "run_name", "fingerprint"])
 def test_what_a_table_sets_by_itself_is_refused(key):
     with pytest.raises(InputError, match=f"{key}= is set by the table itself; choose with seeds=N"):
         Options.parse(["qdmn_table5", f"{key}=1"])

@@ -16,7 +16,7 @@ TRAIN_DATA = ("train_data=", "train_data.", "+train_data.", "++train_data.")
 SEVERAL = "choose with seeds=N and rows=ROW,ROW"
 AS_LISTED = "write the stages of your own into a copy of its .yaml file, and give that in place of NAME"
 REFUSED = {
-    **dict.fromkeys(("seed", "table", "row", "fingerprint"), SEVERAL),
+    **dict.fromkeys(("seed", "table", "row", "run_name", "fingerprint"), SEVERAL),
     **dict.fromkeys(("stage", "untrained"), AS_LISTED),
     "weights": "backbones start from model.backbone.weights=FILE; memvos train weights=FILE starts from a network",
     "resume": "what is done is kept and the rest goes on; output=FOLDER, a new one, starts anew",
