@@ -68,6 +68,19 @@ def test_m_may_stand_anywhere(home):
     assert seen == [1, 2]
 
 
+def test_options_of_hydra_may_stand_anywhere_with_their_values():
+    line = ["seed=1", "--config-dir", "mine", "--cfg=job", "memory=qdmn", "-c", "all", "-h", "--config-name"]
+    options = ["--config-dir", "mine", "--cfg=job", "-c", "all", "-h", "--config-name"]
+    assert composition.split_options(line) == (options, ["seed=1", "memory=qdmn"])
+
+
+def test_ones_own_configurations_may_be_named_last(home):
+    (home / "mine" / "model").mkdir(parents=True)
+    (home / "mine" / "model" / "own.yaml").write_text("color: blue\n")
+    arguments = ["model=own", f"output_dir={home}", "--config-dir", str(home / "mine")]
+    assert composition.launch("train", arguments, lambda config: config.model.color) == "blue"
+
+
 def test_a_path_with_quotes_and_spaces_survives_the_override_grammar():
     path = "/a folder/it's {odd}, [very]=x"
     assert composition.compose("train", [f"output_dir={composition.quoted(path)}"]).output_dir == path

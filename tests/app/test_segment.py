@@ -265,7 +265,7 @@ def test_an_unknown_option_is_refused():
 
 
 def test_a_sweep_puts_its_folders_into_out():
-    assert translate(["v.mp4", "--out", "o", "-m"]) == ["input='v.mp4'", "hydra.sweep.dir='o'", "-m"]
+    assert translate(["v.mp4", "--out", "o", "-m"]) == ["-m", "input='v.mp4'", "hydra.sweep.dir='o'"]
 
 
 def test_a_second_input_is_refused():

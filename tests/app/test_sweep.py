@@ -31,7 +31,7 @@ def test_jobs_find_the_users_own_configurations(memvos, tiny, home):
     (home / "mine" / "model").mkdir(parents=True)
     (home / "mine" / "model" / "own.yaml").write_text("defaults: [copy_first, _self_]\n")
     arguments = ["model=own", "memory=first", "seed=1", "hydra.sweep.dir=sweep"]
-    code, _, error = memvos("evaluate", "--config-dir", "mine", *tiny, *arguments, "-m")
+    code, _, error = memvos("evaluate", *tiny, *arguments, "--config-dir", "mine", "-m")
     assert code == 0, error
     assert (home / "sweep" / "0" / "result.json").is_file()
 

@@ -26,6 +26,13 @@ from memvos.paths import conf_dir
 
 VERSION_BASE = "1.3"
 SWEEP = ("-m", "--multirun")
+OPTIONS = {
+    **dict.fromkeys((*SWEEP, "--run", "-r", "--resolve", "-h", "--help", "--hydra-help", "--version", "-sc"), False),
+    **dict.fromkeys(("-c", "--cfg", "-p", "--package", "-cd", "--config-dir", "-cn", "--config-name"), True),
+    **dict.fromkeys(("-cp", "--config-path", "--experimental-rerun"), True),
+}
+"""Hydra's own options, and whether a value follows. (--info and --shell-completion, whose value may be left out, go to
+Hydra where they stand.)"""
 
 
 def compose(config_name: str, overrides: Sequence[str] = (), hydra: bool = False) -> DictConfig:
@@ -66,12 +73,12 @@ def launch(config_name: str, arguments: Sequence[str], task: Callable[[DictConfi
         return returned[-1]
 
     job.__module__ = task.__module__
-    flags = [argument for argument in arguments if argument in SWEEP]  # Hydra wants them before the overrides
-    sys.argv = [whole[0], *flags, *(argument for argument in arguments if argument not in SWEEP)]
+    options, overrides = split_options(arguments)
+    sys.argv = [whole[0], *options, *overrides]  # the order that Hydra wants
     try:
         hydra_main(version_base=VERSION_BASE, config_path=str(conf_dir()), config_name=config_name)(job)()
     except ConfigCompositionException as error:
-        overrides = [argument for argument in arguments if not argument.startswith("-")]
+        overrides = [override for override in overrides if not override.startswith("-")]
         raise _better(error, config_name, overrides) from error
     except SystemExit as leave:  # after --help and its like
         if leave.code:
@@ -87,6 +94,21 @@ def launch(config_name: str, arguments: Sequence[str], task: Callable[[DictConfi
     if failed:
         raise failed[0]
     return returned[-1] if returned else None
+
+
+def split_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's own options with their values, and everything else, each in its order."""
+    options, others, waiting = [], [], list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        option, equals, _ = argument.partition("=")
+        if option not in OPTIONS:
+            others.append(argument)
+            continue
+        options.append(argument)
+        if OPTIONS[option] and not equals and waiting:
+            options.append(waiting.pop(0))
+    return options, others
 
 
 def quoted(path: str | os.PathLike[str]) -> str:

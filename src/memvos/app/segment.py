@@ -34,17 +34,6 @@ frame and object how good the network, if it has QAM, believes its mask to be: s
   -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
 OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights", "--model": "model"}
 PATHS = ("input", "masks", "output_dir", "weights")
-OF_HYDRA = {
-    "--multirun": False,
-    "--resolve": False,
-    "--hydra-help": False,
-    "--cfg": True,
-    "-c": True,
-    "--package": True,
-    "--config-dir": True,
-    "-cd": True,
-}
-"""Hydra's own options, and whether a value follows."""
 
 
 def run(arguments: list[str]) -> int:
@@ -56,14 +45,15 @@ def run(arguments: list[str]) -> int:
 
 
 def translate(arguments: Sequence[str]) -> list[str]:
-    """Turn the friendly options into overrides; Hydra's own options pass, and so do overrides, which it wants last.
+    """Turn the friendly options into overrides, after Hydra's own options, which pass.
 
     Raises:
         InputError: if an option lacks its value, or there is more than one input.
     """
-    is_sweep = bool(set(composition.SWEEP) & set(arguments))
+    of_hydra, waiting = composition.split_options(arguments)
+    is_sweep = bool(set(composition.SWEEP) & set(of_hydra))
     names = {**OPTIONS, "--out": "hydra.sweep.dir"} if is_sweep else {**OPTIONS, **{key: key for key in PATHS}}
-    of_hydra, overrides, waiting = [], [], list(arguments)
+    overrides: list[str] = []
     while waiting:
         argument = waiting.pop(0)
         option, equals, value = argument.partition("=")
@@ -73,8 +63,6 @@ def translate(arguments: Sequence[str]) -> list[str]:
             overrides.append(f"{names[option]}={composition.quoted(value if equals else waiting.pop(0))}")
         elif argument == "--overlay":
             overrides.append("overlay=true")
-        elif option in OF_HYDRA:
-            of_hydra += [argument, *([waiting.pop(0)] if OF_HYDRA[option] and not equals and waiting else [])]
         elif option.startswith("--"):
             known = ", ".join((*OPTIONS, "--overlay", "--config-dir"))
             raise InputError(f"unknown option {option}; expected {known}, or OPTION=VALUE (memvos segment --help)")
