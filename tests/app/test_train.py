@@ -113,7 +113,7 @@ def machine(monkeypatch):
     return of
 
 
-@pytest.mark.parametrize(("gpus", "batch", "most"), [(8, 28, 7), (8, 16, 8), (3, 28, 2), (6, 28, 4), (5, 16, 4)])
+@pytest.mark.parametrize(("gpus", "batch", "most"), [(8, 28, 7), (3, 28, 2), (6, 28, 4), (5, 16, 4)])
 def test_all_devices_are_as_many_as_share_the_batch_evenly_and_a_note_says_so(memvos, tiny, machine, gpus, batch, most):
     taken = machine(gpus)
     _, _, error = memvos("train", *tiny, *QUICK, "trainer=ddp", f"batch.main={batch}")
@@ -123,10 +123,11 @@ def test_all_devices_are_as_many_as_share_the_batch_evenly_and_a_note_says_so(me
     assert error.count("note: ") == 1
 
 
-def test_one_device_needs_no_note(memvos, tiny, machine):
-    taken = machine(1)
-    assert "note: " not in memvos("train", *tiny, *QUICK, "trainer=ddp", "batch.main=28")[2]
-    assert taken == ["auto"]
+@pytest.mark.parametrize(("gpus", "batch", "devices"), [(1, 28, "auto"), (8, 16, 8), (7, 28, 7)])
+def test_devices_that_are_all_taken_need_no_note(memvos, tiny, machine, gpus, batch, devices):
+    taken = machine(gpus)
+    assert "note: " not in memvos("train", *tiny, *QUICK, "trainer=ddp", f"batch.main={batch}")[2]
+    assert taken == [devices]
 
 
 def test_a_number_of_devices_that_does_not_share_the_batch_evenly_is_refused(memvos, tiny):

@@ -72,7 +72,7 @@ def test_quality_has_a_line_per_object_and_predicted_frame(tiny, make_videos, tm
 
 
 def test_without_a_gate_nothing_is_gated_and_every_fifth_frame_is_stored(tiny, make_videos):
-    result = evaluate(tiny, make_videos(1), "no_gate")
+    result = evaluate(tiny, make_videos(1), "every_5")
     assert result["quality"]["gated_fraction"] == 0.0
     assert result["quality"]["stored_fraction"] == pytest.approx(2 / 11)  # frames 5 and 10 of 11 predicted ones
     # frames 0-11 hold 1, 2, …: annotated, previous, from 5 on a stored one, which is the previous frame itself at 5, 10
@@ -80,7 +80,7 @@ def test_without_a_gate_nothing_is_gated_and_every_fifth_frame_is_stored(tiny, m
 
 
 def test_without_a_quality_head_scores_are_null(tiny_without_qam, make_videos):
-    quality = evaluate(tiny_without_qam, make_videos(1), "no_gate")["quality"]
+    quality = evaluate(tiny_without_qam, make_videos(1), "every_5")["quality"]
     assert [quality[name] for name in ("spearman", "pearson", "ece", "bias", "mean")] == [None] * 5
     assert quality["stored_fraction"] > 0
 
@@ -189,7 +189,7 @@ def test_the_oracle_gate_stores_only_good_frames(tiny, make_videos):
 
 def test_what_the_gate_does_with_corrupted_masks_is_counted_apart(tiny, make_videos):
     videos = make_videos(1)
-    clean, corrupted = (evaluate(tiny, videos, "no_gate", corruption=rate)["quality"] for rate in (0.0, 1.0))
+    clean, corrupted = (evaluate(tiny, videos, "every_5", corruption=rate)["quality"] for rate in (0.0, 1.0))
     assert (clean["gated_clean_fraction"], clean["gated_corrupted_fraction"]) == (0.0, None)
     assert (corrupted["gated_clean_fraction"], corrupted["gated_corrupted_fraction"]) == (None, 0.0)
 

@@ -195,7 +195,6 @@ def test_annotated_frame_is_never_evicted_in_the_default_preset(record):
         ("all", [0, 1, 2, 3, 4, 5, 6]),
         ("every_5", [0, 5, 6]),
         ("every_5_no_previous", [0, 5]),
-        ("no_gate", [0, 5, 6]),
         ("first", [0]),
         ("previous", [6]),
         ("first_previous", [0, 6]),

@@ -102,7 +102,7 @@ def _devices(settings: dict[str, Any]) -> Any:
     taken = most_devices(batch, there, trainer["num_nodes"])
     if taken is None:
         return trainer["devices"]
-    if is_first_rank():
+    if taken < there and is_first_rank():
         print(
             f"note: trainer.devices=auto takes {taken} of {there} devices, the most that share a global batch of "
             f"{batch} evenly",
