@@ -157,3 +157,12 @@ def test_sizes_are_compared_with_the_one_that_is_given_or_with_the_header(tmp_pa
     same_size(np.zeros((6, 8)), image, mask, (6, 8))
     with pytest.raises(InputError, match=r"m\.png is 4×3 pixels, its image .*i\.png 8×6; .*resize the mask"):
         same_size(np.zeros((3, 4)), image, mask, (6, 8))
+
+
+def test_a_mask_that_cannot_be_read_is_told_when_it_is_asked_for(video):
+    made = video({"00000": [1, 0, 0, 0], "00001": [1, 0, 0, 0]})
+    made.mask_paths["00001"].write_bytes(b"half")
+    assert made.object_ids == (1,)
+    for read in (lambda: made.labels(1), made.still(1).labels):
+        with pytest.raises(InputError, match=r"mask .*00001\.png cannot be read \(not an image\); expected a whole"):
+            read()

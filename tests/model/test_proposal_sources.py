@@ -1,4 +1,5 @@
 import pickle
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -6,7 +7,10 @@ import torch
 
 from memvos.data.clip import normalise
 from memvos.errors import InputError
+from memvos.model.backbone import ResNet
+from memvos.model.detector import Detector
 from memvos.model.interface import Place
+from memvos.model.proposal_cache import CachedProposals
 from memvos.model.proposal_sources import (
     DetectorProposals,
     NoProposals,
@@ -66,6 +70,18 @@ def test_a_source_that_can_look_over_videos_does_so_and_others_take_any():
     assert seen == videos
     for source in (NoProposals(), DetectorProposals(OneDisc, "file"), lambda image, place: Proposals.none(), None):
         check_source(source, videos)
+
+
+def test_files_of_other_videos_are_refused_before_anything_is_computed(tmp_path):
+    with pytest.raises(InputError, match=r"no cached proposals at .*dog\.npz"):
+        check_source(CachedProposals(tmp_path), [SimpleNamespace(name="dog", frame_names=("00000",), size=(32, 48))])
+
+
+def test_a_checkpoint_that_does_not_fit_the_detector_is_refused(tmp_path):
+    torch.save({"some.weight": torch.ones(1)}, tmp_path / "other.ckpt")
+    small = partial(Detector, partial(ResNet, 18, width=8), width=16, hidden=16)
+    with pytest.raises(InputError, match=r"other\.ckpt: not weights of this detector: missing detector\."):
+        DetectorProposals(small, tmp_path / "other.ckpt")(IMAGE, Place())
 
 
 def test_a_detector_is_loaded_once_when_the_first_frame_comes_and_anew_in_every_process():
