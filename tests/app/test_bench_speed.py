@@ -4,9 +4,7 @@ import pytest
 
 from memvos.app import bench_common as bench
 from memvos.app import bench_speed
-from memvos.app.bench_tables import reproduce
 from memvos.app.options import spec_path
-from memvos.errors import InputError
 from memvos.report.spec_file import load_spec
 
 
@@ -65,14 +63,7 @@ def test_a_size_is_a_height_and_a_width(memvos):
 
 
 def test_rounds_are_a_positive_number(memvos):
-    for arguments in (("bench", "speed"), ("bench", "modules"), ("reproduce", "dmn_aoa_table4")):
+    for arguments in (("bench", "speed"), ("bench", "modules")):
         code, _, error = memvos(*arguments, "rounds=0")
         assert code == 2
         assert "expected rounds=N with N of at least 1, got rounds=0" in error
-
-
-def test_a_table_with_an_unknown_benchmark_is_refused(spec, tmp_path):
-    from dataclasses import replace
-
-    with pytest.raises(InputError, match="qdmn_speed has bench: weather; expected one of modules, speed"):
-        reproduce(replace(spec, bench="weather"), (), (), tmp_path)

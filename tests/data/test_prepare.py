@@ -1,11 +1,7 @@
-import json
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from memvos.data import prepare
-from memvos.data.coco import draw, instance_masks, rasterise
 from memvos.data.static_sets import static_set
 from memvos.data.youtube import YouTubeTree
 from memvos.errors import InputError
@@ -73,47 +69,3 @@ def test_sources_that_are_not_there_are_named(tmp_path):
         prepare.resized_videos(tmp_path, tmp_path / "small")
     with pytest.raises(InputError, match=r"found no pair \*_im\.jpg and \*_gt\.png below"):
         prepare.small_set(tmp_path, tmp_path / "small", ("_im", "_gt"), 24)
-
-
-def test_instances_become_label_maps_with_small_ones_on_top(tmp_path):
-    large, small = [[0, 0, 8, 0, 8, 6, 0, 6]], [[2, 2, 4, 2, 4, 4, 2, 4]]
-    draw([small, large], (6, 8), tmp_path / "m.png")
-    labels = np.array(Image.open(tmp_path / "m.png"))
-    assert labels.shape == (6, 8)
-    assert (labels == 2).sum() == 4  # pixels 2 and 3 of rows 2 and 3
-    assert labels[2, 2] == labels[3, 3] == 2
-    assert (labels == 1).sum() == 48 - 4
-
-
-def test_run_lengths_go_down_the_columns():
-    mask = rasterise({"counts": [1, 2, 3]}, (3, 2))
-    assert mask.T.ravel().tolist() == [False, True, True, False, False, False]
-
-
-def test_an_instances_file_is_drawn_without_its_crowds(tmp_path):
-    square = [[0, 0, 4, 0, 4, 4, 0, 4]]
-    content = {
-        "images": [{"id": k, "file_name": f"{k}.jpg", "height": 6, "width": 8} for k in (1, 2)],
-        "annotations": [
-            {"image_id": 1, "segmentation": square, "iscrowd": 0},
-            {"image_id": 2, "segmentation": {"counts": [48]}, "iscrowd": 1},
-        ],
-    }
-    file = tmp_path / "instances.json"
-    file.write_text(json.dumps(content))
-    assert prepare.run(instance_masks(file, tmp_path / "masks")) == 1
-    assert (np.array(Image.open(tmp_path / "masks/1.png")) == 1).sum() == 16
-    with pytest.raises(InputError, match=r"found no .*other\.json; expected the instances of COCO"):
-        instance_masks(tmp_path / "other.json", tmp_path)
-    file.write_text("{}")
-    with pytest.raises(InputError, match=r"instances\.json is no instances file of COCO"):
-        instance_masks(file, tmp_path)
-
-
-def test_a_pixel_is_inside_where_its_centre_is():
-    triangle = [[1, 0, 6, 5, 1, 5]]  # the right angle below on the left
-    mask = rasterise(triangle, (6, 8))
-    assert mask.sum(axis=1).tolist() == [0, 1, 2, 3, 4, 0]  # centres on the slope itself are outside
-    assert not mask[:, 0].any()
-    hole = rasterise([[0, 0, 6, 0, 6, 6, 0, 6, 0, 0, 2, 2, 2, 4, 4, 4, 4, 2, 2, 2]], (6, 8))
-    assert hole.sum() == 36 - 4

@@ -71,6 +71,11 @@ def test_proposals_of_other_frames_are_refused(folder, image):
         CachedProposals(folder)(image, shown())
 
 
+def test_without_a_folder_nothing_runs():
+    with pytest.raises(InputError, match="no folder of cached proposals"):
+        CachedProposals()(picture(), shown())
+
+
 def test_what_is_not_there_is_told(folder):
     source = CachedProposals(folder)
     for place, message in (

@@ -1,7 +1,8 @@
-"""Hand-made results of a table."""
+"""Hand-made results of a table; a parser of pages."""
 
 import csv
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +114,32 @@ def results():
 def result():
     """The function that writes one result."""
     return write_result
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and the cells of a page, and checks that tags close in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.cells, self.open = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th", "h1"):
+            self.cells.append(data)
+
+
+@pytest.fixture
+def parsed():
+    """The class that reads a page of HTML."""
+    return Page

@@ -37,7 +37,7 @@ def instance_masks(annotations: Path, target: Path) -> list[Job]:
         ]
     except FileNotFoundError as fault:
         raise InputError(f"found no {annotations}; expected the instances of COCO; unpack its annotations") from fault
-    except (ValueError, KeyError, TypeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise InputError(f"{annotations} is no instances file of COCO ({fault!r}); download it again") from fault
 
 

@@ -54,7 +54,7 @@ def split_file(root: Path, split: str, year: int | None) -> Path:
     Raises:
         InputError: if there is no such file; the splits which do exist are named.
     """
-    lists = sorted((root / "ImageSets").glob("20*/*.txt"))
+    lists = sorted((root / "ImageSets").glob("20[0-9][0-9]/*.txt"))
     found = [path for path in lists if path.stem == split and year in (None, int(path.parent.name))]
     if not found and year in (None, 2016):
         of_2016 = sorted((root / "ImageSets").glob("*p/*.txt"))  # 480p/train.txt: the paths of all images and masks
@@ -87,7 +87,7 @@ def split_names(path: Path, subset: str | None) -> list[str]:
         raise InputError(
             f"split {path} lists {double!r} more than once; expected every video once; remove the repetition"
         )
-    chosen = names if subset is None else names[_slice(subset)]
+    chosen = names if subset is None else names[_slice(str(subset))]
     if not chosen:
         part = "" if subset is None else f" in its part {subset!r}"
         raise InputError(f"split {path} is empty{part} (it lists {len(names)} videos); expected one video name a line")

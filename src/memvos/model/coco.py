@@ -98,13 +98,15 @@ def decode_runs(segmentation: Mapping[str, Any]) -> np.ndarray:
     """A run-length mask of COCO as bool (H, W): runs of zeros and ones in turn, down the columns, zeros first.
 
     Raises:
-        InputError: if the runs do not add up to the mask's size.
+        InputError: if the runs do not add up to the mask's size, or one is negative.
     """
     height, width = segmentation["size"]
     counts = segmentation["counts"]
     runs = _unpack(counts) if isinstance(counts, (str, bytes)) else [int(count) for count in counts]
     if sum(runs) != height * width:
         raise InputError(f"a COCO mask has runs of {sum(runs)} pixels; expected {height}×{width}; export it again")
+    if min(runs, default=0) < 0:
+        raise InputError(f"a COCO mask has a run of {min(runs)} pixels; expected none below 0; export it again")
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
 
@@ -120,7 +122,7 @@ def _unpack(counts: str | bytes) -> list[int]:
             shift += 5
             if not chunk & 0x20:
                 break
-            chunk = next(codes) - 48
+            chunk = next(codes, 48) - 48  # where the string is cut off: its runs will not add up
         if chunk & 0x10:
             value -= 1 << shift
         runs.append(value + runs[-2] if len(runs) > 2 else value)
@@ -134,12 +136,14 @@ def _read(results: Path, images: str | Path | None) -> Results:
     names = None if images is None else _names(Path(images))
     found: Results = {}
     for place, entry in enumerate(entries):
-        if lacking := [key for key in NEEDED if key not in entry]:
+        if lacking := [key for key in NEEDED if not isinstance(entry, Mapping) or key not in entry]:
             raise InputError(
                 f"{results}: result {place} has no {', '.join(lacking)}; expected {', '.join(NEEDED)}; export it again"
             )
         if not isinstance(entry["segmentation"], Mapping):
             raise InputError(f"{results}: result {place} has polygons; expected run-length masks; convert them")
+        if not {"size", "counts"} <= entry["segmentation"].keys():
+            raise InputError(f"{results}: result {place} has a mask without size or counts; export it again")
         path = Path(_name(entry["image_id"], names, results, images))
         found.setdefault((path.parent.name, path.stem), []).append(entry)
     return found

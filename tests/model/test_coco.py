@@ -1,0 +1,183 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from memvos.errors import InputError
+from memvos.model.coco import CocoProposals, decode_runs
+from memvos.model.interface import Place
+
+IMAGE = torch.zeros(1, 3, 32, 48)
+THIRD = Place(3, (("dog", "00003"),))
+
+
+def test_runs_go_down_the_columns():
+    """2 rows, 3 columns: skip one pixel, take two, skip one, take one, skip one."""
+    expected = np.array([[0, 1, 1], [1, 0, 0]], dtype=bool)
+    assert np.array_equal(decode_runs({"size": [2, 3], "counts": [1, 2, 1, 1, 1]}), expected)
+
+
+def test_packed_runs_are_unpacked():
+    """Five bits a character, low ones first, 48 added; from the fourth run on the difference to two runs before."""
+    runs = [49, 10, 20, 10, 11]  # the last two are coded as 10 - 10 = 0 and 11 - 20 = -9
+    mask = decode_runs({"size": [10, 10], "counts": "a1:d00G"})
+    assert np.array_equal(mask, decode_runs({"size": [10, 10], "counts": runs}))
+    assert mask.T.flatten().nonzero()[0].tolist() == [*range(49, 59), *range(79, 89)]
+
+
+def test_runs_that_do_not_add_up_are_refused():
+    with pytest.raises(InputError, match="runs of 3 pixels; expected 2×3"):
+        decode_runs({"size": [2, 3], "counts": [1, 2]})
+
+
+class Dog:
+    """A video, as far as a source looks at it."""
+
+    name, frame_names, size = "dog", ("00000", "00003"), (32, 48)
+
+
+def coco_results(folder, **changes) -> CocoProposals:
+    """A file of one result, a mask of columns 10 to 18."""
+    mask = {"size": [32, 48], "counts": [32 * 10, 32 * 8, 32 * 30]}
+    entry = {"image_id": "dog/00003", "bbox": [10, 0, 8, 32], "score": 0.8, "segmentation": mask, **changes}
+    entry = {key: value for key, value in entry.items() if value is not None}
+    (folder / "results.json").write_text(json.dumps([entry]))
+    return CocoProposals(folder / "results.json")
+
+
+def test_coco_results_are_found_by_frame(tmp_path):
+    mask = {"size": [32, 48], "counts": [32 * 10, 32 * 8, 32 * 30]}  # columns 10 to 18
+    entry = {"image_id": 7, "bbox": [10, 0, 8, 32], "score": 0.8, "segmentation": mask, "category_id": 3}
+    (tmp_path / "results.json").write_text(json.dumps([entry]))
+    (tmp_path / "images.json").write_text(json.dumps({"images": [{"id": 7, "file_name": "dog/00003.jpg"}]}))
+    source = CocoProposals(tmp_path / "results.json", tmp_path / "images.json")
+    found = source(IMAGE, Place(3, (("dog", "00003"),)))
+    assert (found.paste((32, 48), (32, 48))[0, 0] > 0.5).nonzero()[:, 1].unique().tolist() == list(range(10, 18))
+    assert not source(IMAGE, Place(4, (("dog", "00004"),))).valid.any()
+
+
+def test_coco_results_of_other_videos_are_refused_before_anything_is_computed(tmp_path):
+    coco_results(tmp_path).check([Dog()])  # a frame without results has no proposals
+    with pytest.raises(InputError, match="no result of any frame of video 'dog', whose first is '00000'; it names"):
+        coco_results(tmp_path, image_id="cat/00003").check([Dog()])
+
+
+def test_coco_images_are_never_named_by_numbers_alone(tmp_path):
+    source = coco_results(tmp_path, image_id=7)
+    with pytest.raises(InputError, match='image_id 7 does not name a "video/frame"; give the table of the images'):
+        source(IMAGE, Place(3, (("dog", "00003"),)))
+    (tmp_path / "images.json").write_text(json.dumps({"images": [{"id": 8, "file_name": "dog/00003.jpg"}]}))
+    source.images = tmp_path / "images.json"
+    with pytest.raises(InputError, match="image_id 7 is not in "):
+        source.check([Dog()])
+
+
+@pytest.mark.parametrize("key", ["image_id", "bbox", "score", "segmentation"])
+def test_coco_results_without_what_is_needed_are_refused(tmp_path, key):
+    with pytest.raises(InputError, match=f"result 0 has no {key}; expected image_id, bbox, score, segmentation"):
+        coco_results(tmp_path, **{key: None}).check([Dog()])
+
+
+def test_coco_files_of_another_form_are_refused(tmp_path):
+    with pytest.raises(InputError, match="result 0 has polygons; expected run-length masks"):
+        coco_results(tmp_path, segmentation=[[0, 0, 1, 1, 2, 0]]).check([Dog()])
+    source = coco_results(tmp_path)
+    for content, message in (("[]", 'expected {"images"'), ("{", "is no JSON")):
+        (tmp_path / "images.json").write_text(content)
+        source.images = tmp_path / "images.json"
+        with pytest.raises(InputError, match=message):
+            source.check([Dog()])
+
+
+def test_coco_files_that_are_not_there_or_of_another_form_are_refused(tmp_path):
+    place = Place(0, (("dog", "00000"),))
+    with pytest.raises(InputError, match="no file of COCO results is configured; choose a source"):
+        CocoProposals()(IMAGE, place)
+    with pytest.raises(InputError, match="no COCO results at"):
+        CocoProposals(tmp_path / "none.json")(IMAGE, place)
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(InputError, match="expected a list of COCO results, got a dict"):
+        CocoProposals(tmp_path / "other.json")(IMAGE, place)
+    (tmp_path / "results.json").write_text("[]")
+    with pytest.raises(InputError, match="no COCO images table"):
+        CocoProposals(tmp_path / "results.json", tmp_path / "none.json")(IMAGE, place)
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ([2, -1, 5], "has a run of -1 pixels; expected none below 0; export it again"),
+        ("0c", "has runs of 19 pixels; expected 2×3; export it again"),  # 0, and 19 (low five bits) of a cut-off run
+        ("", "has runs of 0 pixels; expected 2×3"),
+    ],
+)
+def test_runs_that_cannot_be_are_refused(counts, told):
+    with pytest.raises(InputError, match=told):
+        decode_runs({"size": [2, 3], "counts": counts})
+
+
+def test_packed_runs_may_be_bytes():
+    assert decode_runs({"size": [2, 2], "counts": b"112"}).tolist() == [[False, False], [True, False]]  # 1, 1, 2
+
+
+def test_a_mask_may_be_full_or_empty():
+    assert decode_runs({"size": [2, 3], "counts": [0, 6]}).all()
+    assert not decode_runs({"size": [2, 3], "counts": [6]}).any()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[7]", "result 0 has no image_id, bbox, score, segmentation; expected image_id, bbox, score, segmentation"),
+        ('["image_id"]', "result 0 has no image_id, bbox"),
+        ('{"annotations": []}', "expected a list of COCO results, got a dict"),
+        ("{", r"results\.json is no JSON \(.*\); expected COCO results"),
+    ],
+)
+def test_results_that_are_none_of_coco_are_refused(tmp_path, content, told):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(InputError, match=told):
+        CocoProposals(tmp_path / "results.json").check([Dog()])
+
+
+def test_a_mask_without_runs_is_refused(tmp_path):
+    with pytest.raises(InputError, match="result 0 has a mask without size or counts; export it again"):
+        coco_results(tmp_path, segmentation={"size": [32, 48]}).check([Dog()])
+
+
+def test_frames_without_names_are_refused(tmp_path):
+    with pytest.raises(InputError, match="this frame has no name; give"):
+        coco_results(tmp_path)(IMAGE, Place(3))
+
+
+def test_boxes_are_corners_in_pixels_of_the_image_that_shows_the_frame(tmp_path):
+    source = coco_results(tmp_path)  # x, y, width, height = 10, 0, 8, 32 of a frame of 48×32
+    assert source(IMAGE, THIRD).boxes.tolist() == [[[10, 0, 18, 32]]]
+    doubled = source(torch.zeros(1, 3, 80, 112), Place(3, THIRD.names, window=(8.0, 4.0, 104.0, 68.0)))
+    assert doubled.boxes.tolist() == [[[2 * 10 + 8, 4, 2 * 18 + 8, 2 * 32 + 4]]]
+    assert doubled.scores[0].tolist() == pytest.approx([0.8])
+    assert source(IMAGE, THIRD).masks.shape == (1, 1, 28, 28)
+
+
+def test_the_best_results_are_kept_at_the_size_that_is_asked_for(tmp_path):
+    coco_results(tmp_path)
+    (entry,) = json.loads((tmp_path / "results.json").read_text())
+    left = {"size": [32, 48], "counts": [0, 32 * 4, 32 * 44]}  # columns 0 to 4
+    entries = [entry, {**entry, "score": 0.7}, {**entry, "score": 0.9, "bbox": [0, 0, 4, 32], "segmentation": left}]
+    (tmp_path / "results.json").write_text(json.dumps(entries))
+
+    def scores(**settings):
+        return CocoProposals(tmp_path / "results.json", **settings)(IMAGE, THIRD).scores[0].tolist()
+
+    assert scores() == pytest.approx([0.9, 0.8])  # of two that are equal the better one
+    assert scores(most=1) == pytest.approx([0.9])
+    assert scores(overlap=None) == pytest.approx([0.9, 0.8, 0.7])
+    assert CocoProposals(tmp_path / "results.json", grid=5)(IMAGE, THIRD).masks.shape == (1, 2, 5, 5)
+
+
+def test_a_file_is_read_once(tmp_path):
+    source = coco_results(tmp_path)
+    source.check([Dog()])
+    (tmp_path / "results.json").unlink()
+    assert source(IMAGE, THIRD).valid.tolist() == [[True]]
