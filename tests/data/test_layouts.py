@@ -269,6 +269,14 @@ def test_videos_are_found_in_every_layout_at_once(fill):
     ]
 
 
+def test_videos_may_lie_beside_the_folder_of_masks(fill):
+    root = fill("a/0.jpg", "480p/b/0.jpg", "A/a/0.png", "A/480p/b/0.png")
+    assert list(layouts.video_folders(root, ".", "A")) == [
+        ("b", (root / "480p/b", root / "A/480p/b")),
+        ("a", (root / "a", root / "A/a")),
+    ]
+
+
 def test_folders_without_frames_are_empty_ones_and_those_that_only_masks_have(fill):
     root = fill("J/a/0.jpg", "J/b/", "J/480p/c/0.jpg", "J/480p/d/", "A/a/0.png", "A/e/0.png", "A/f/")
     assert set(layouts.folders_without_frames(root, "J", "A")) == {root / "J" / name for name in ("b", "480p/d", "e")}

@@ -103,6 +103,12 @@ def test_a_configuration_that_is_none_is_refused(tmp_path, facts):
         read_weights(tmp_path / "net.ckpt")
 
 
+def test_a_list_of_untrained_tensors_that_is_none_is_refused(tmp_path):
+    torch.save({"state_dict": {}, "hyper_parameters": {"model": MODEL, "fresh": 5}}, tmp_path / "net.ckpt")
+    with pytest.raises(InputError, match="expected a list of the tensors that were not trained in it, got '5'; it is"):
+        read_weights(tmp_path / "net.ckpt")
+
+
 @pytest.mark.parametrize("text", ["not json", "[1]"])
 def test_metadata_that_is_no_configuration_is_refused(tmp_path, text):
     save_file(TENSORS, str(tmp_path / "net.safetensors"), {"model": text})

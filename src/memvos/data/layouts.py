@@ -161,13 +161,15 @@ def video_folders(root: Path, images: str, masks: str) -> Iterator[tuple[str, tu
     if list_images(base):
         yield root.name, (base, root / masks)
     for folder in subfolders(base):
+        if folder == root / masks:  # images=".": videos lie beside the folder of masks
+            continue
         if list_images(folder):
             yield folder.name, (folder, root / masks / folder.name)
             continue
         for inner in subfolders(folder):
             if list_images(inner):
                 yield inner.name, (inner, root / masks / folder.name / inner.name)
-    for folder in subfolders(root):
+    for folder in subfolders(root) if base != root else ():
         if list_images(folder / images):
             yield folder.name, (folder / images, folder / masks)
 

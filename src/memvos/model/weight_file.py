@@ -92,8 +92,13 @@ def _facts(metadata: Mapping[str, Any], content: Mapping[str, Any], path: str | 
     facts = content.get("hyper_parameters", facts)
     stored = facts.get("model", {}) if isinstance(facts, dict) else facts
     if not isinstance(stored, dict):
-        raise InputError(
-            f"{path}: expected the configuration of a network in it, got {str(stored)[:40]!r}; it is damaged, or not a "
-            "checkpoint of memvos"
-        )
+        raise _damaged(path, "the configuration of a network", stored)
+    if not isinstance(facts.get("fresh") or [], (list, tuple)):
+        raise _damaged(path, "a list of the tensors that were not trained", facts["fresh"])
     return facts
+
+
+def _damaged(path: str | Path, expected: str, got: Any) -> InputError:
+    return InputError(
+        f"{path}: expected {expected} in it, got {str(got)[:40]!r}; it is damaged, or not a checkpoint of memvos"
+    )

@@ -95,7 +95,7 @@ def replace_files(folder: Path, texts: dict[str, str]) -> list[Path]:
 def _grid(section: Section) -> list[str]:
     align = [":--" if i < section.words else "--:" for i in range(len(section.columns))]
     rows = [[_markdown(cell) or " " for cell in row] for row in [section.columns, *section.cells]]
-    return [section.note, "", *("| " + " | ".join(row) + " |" for row in [rows[0], align, *rows[1:]])]
+    return [_markdown(section.note), "", *("| " + " | ".join(row) + " |" for row in [rows[0], align, *rows[1:]])]
 
 
 def _html_grid(section: Section) -> str:
