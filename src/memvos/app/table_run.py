@@ -17,6 +17,7 @@ from memvos.app.jobs import Outcome, Runner
 from memvos.app.options import Options, spec_path
 from memvos.app.plan import EVALUATE, Plan
 from memvos.app.progress import Display
+from memvos.app.report_run import log_report
 from memvos.app.runs import check_numbers, instantiate, raise_data_faults, writable_folder
 from memvos.errors import InputError
 from memvos.report import render, table
@@ -72,7 +73,7 @@ def reproduce(options: Options) -> int:
         outcome = _run(jobs, parallel, devices)
         for folder in plan.set_aside_stale():
             _say(f"{folder} is of another configuration, code or data, and not counted")
-        return _report(spec, results, output, outcome)
+        return _report(spec, results, output, outcome, overrides["evaluate"])
 
 
 def _load(name: str) -> Spec:
@@ -206,7 +207,7 @@ def _run(jobs: list[Job], parallel: int, devices: Sequence[str]) -> Outcome:
         raise KeyboardInterrupt(f"Nothing done is lost; go on with: {again}") from None
 
 
-def _report(spec: Spec, results: Path, output: Path, outcome: Outcome) -> int:
+def _report(spec: Spec, results: Path, output: Path, outcome: Outcome, overrides: Sequence[str]) -> int:
     made = table.build(spec, results)
     written = render.write(made, output)
     render.write(made, results)
@@ -216,6 +217,7 @@ def _report(spec: Spec, results: Path, output: Path, outcome: Outcome) -> int:
         _say(f"FAILED {name}")
     for miss in made.misses:
         _say(f"outside the tolerance: {miss}")
+    log_report(overrides, spec.name, results, written)
     return 1 if outcome.failed or made.misses else 0
 
 
