@@ -1,5 +1,7 @@
 """Running the command line inside the test process, on a tiny embedded benchmark."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from memvos.app.main import main
@@ -39,3 +41,30 @@ def memvos(home, capsys):
         return code, output.out, output.err
 
     return run
+
+
+@pytest.fixture
+def wandb_runs(monkeypatch):
+    """What stands in for W&B's runs, with everything that is logged to them."""
+    made = []
+
+    class Recorder(SimpleNamespace):
+        def __init__(self, name, folder, run, offline, **named):
+            super().__init__(name=name, folder=folder, **named, tables={}, images={}, ends=[])
+            self.experiment = SimpleNamespace(finish=self.ends.append)
+            made.append(self)
+
+        def log_hyperparams(self, settings):
+            self.settings = settings
+
+        def log_metrics(self, metrics, step):
+            self.metrics = metrics
+
+        def log_table(self, key, columns, data):
+            self.tables[key] = (columns, data)
+
+        def log_image(self, key, images):
+            self.images[key] = images
+
+    monkeypatch.setattr("memvos.lit.loggers.WandbLogger", Recorder)
+    return made

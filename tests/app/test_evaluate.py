@@ -1,7 +1,6 @@
 """`memvos evaluate` on a tiny benchmark: what it writes, and which weights it takes."""
 
 import json
-from types import SimpleNamespace
 
 import torch
 
@@ -31,28 +30,14 @@ def test_an_evaluation_writes_scores_with_their_proof(memvos, tiny, home):
     assert {"objects.csv", "quality.csv"} <= {path.name for path in (home / "e").iterdir()}
 
 
-def test_scores_and_the_configuration_they_belong_to_go_to_wandb(memvos, tiny, home, monkeypatch):
-    runs = []
-
-    class Recorder(SimpleNamespace):
-        def __init__(self, *options, **named):
-            super().__init__(options=options, named=named, experiment=SimpleNamespace(finish=lambda code: None))
-            runs.append(self)
-
-        def log_hyperparams(self, settings):
-            self.settings = settings
-
-        def log_metrics(self, metrics, step):
-            self.metrics = metrics
-
-    monkeypatch.setattr("memvos.lit.loggers.WandbLogger", Recorder)
+def test_scores_and_the_configuration_they_belong_to_go_to_wandb(memvos, tiny, home, wandb_runs):
     names = ("table=qdmn_table5", "row=copy_first", "run_name=copy_first-0")
     floor = ("model=copy_first", "memory=first", "split=val", "logger=wandb", "output_dir=e")
     code, _, error = memvos("evaluate", *tiny, *floor, *names)
     assert code == 0, error
     scores = json.loads((home / "e" / "result.json").read_text())["scores"]
-    (run,) = runs
-    assert (run.options[0], run.named["group"], run.named["job_type"]) == ("copy_first-0", "qdmn_table5", "val")
+    (run,) = wandb_runs
+    assert (run.name, run.group, run.job_type) == ("copy_first-0", "qdmn_table5", "val")
     assert run.settings["memory"]["every"] is None
     assert run.metrics["val/J&F"] == scores["J&F"]
     assert run.metrics["val/speed/fps"] > 0

@@ -1,34 +1,8 @@
 """The report as a run of its own: what a logger that takes tables and pictures gets."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from memvos.app.report_run import log_report
-
-
-@pytest.fixture
-def runs(monkeypatch):
-    """What stands in for W&B's runs."""
-    made = []
-
-    class Recorder(SimpleNamespace):
-        def __init__(self, name, folder, run, offline, **named):
-            super().__init__(name=name, folder=folder, **named, tables={}, images={}, ends=[])
-            self.experiment = SimpleNamespace(finish=self.ends.append)
-            made.append(self)
-
-        def log_hyperparams(self, settings):
-            self.settings = settings
-
-        def log_table(self, key, columns, data):
-            self.tables[key] = (columns, data)
-
-        def log_image(self, key, images):
-            self.images[key] = images
-
-    monkeypatch.setattr("memvos.lit.loggers.WandbLogger", Recorder)
-    return made
 
 
 @pytest.fixture
@@ -40,9 +14,9 @@ def files(tmp_path):
     return [tmp_path / name for name in ("table.csv", "table.md", "table.html", "corrupted.png")]
 
 
-def test_grids_and_figures_are_logged_in_the_group_of_the_table(runs, files, tmp_path):
+def test_grids_and_figures_are_logged_in_the_group_of_the_table(wandb_runs, files, tmp_path):
     log_report(["scale=smoke", "logger=wandb"], "qdmn_table5", tmp_path, files)
-    (run,) = runs
+    (run,) = wandb_runs
     assert (run.name, run.group, run.job_type, run.folder) == ("report", "qdmn_table5", "report", tmp_path)
     assert run.tables == {"report/table": (["row", "J&F"], [["qam", "56.8"], ["both", "50,4"]])}
     assert run.images == {"report/corrupted": [str(tmp_path / "corrupted.png")]}
@@ -51,7 +25,7 @@ def test_grids_and_figures_are_logged_in_the_group_of_the_table(runs, files, tmp
 
 
 @pytest.mark.parametrize("logger", ["none", "csv"])
-def test_without_a_logger_for_tables_nothing_is_written(runs, files, tmp_path, logger):
+def test_without_a_logger_for_tables_nothing_is_written(wandb_runs, files, tmp_path, logger):
     log_report(["scale=smoke", f"logger={logger}"], "qdmn_table5", tmp_path, files)
-    assert not runs
+    assert not wandb_runs
     assert sorted(tmp_path.iterdir()) == sorted(files)

@@ -79,9 +79,10 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
 def _tell(loggers: list[Any], settings: dict[str, Any], result: dict[str, Any]) -> None:
     from memvos.lit.loggers import told
 
+    metrics = metrics_of(result)
     with told(loggers, settings):
         for logger in loggers:
-            logger.log_metrics(metrics_of(result), 0)
+            logger.log_metrics(metrics, 0)
 
 
 def metrics_of(result: dict[str, Any]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The report of a table as a run of its own in W&B: its grids, its figures and the page, in the group of its rows."""
+"""The report of a table as a run of its own in W&B: its grids and its figures, in the group of its rows."""
 
 from __future__ import annotations
 

@@ -73,7 +73,10 @@ def reproduce(options: Options) -> int:
         outcome = _run(jobs, parallel, devices)
         for folder in plan.set_aside_stale():
             _say(f"{folder} is of another configuration, code or data, and not counted")
-        return _report(spec, results, output, outcome, overrides["evaluate"])
+        code, written = _report(spec, results, output, outcome)
+        if scored["logger"]:
+            log_report(overrides["evaluate"], spec.name, results, written)
+        return code
 
 
 def _load(name: str) -> Spec:
@@ -207,7 +210,8 @@ def _run(jobs: list[Job], parallel: int, devices: Sequence[str]) -> Outcome:
         raise KeyboardInterrupt(f"Nothing done is lost; go on with: {again}") from None
 
 
-def _report(spec: Spec, results: Path, output: Path, outcome: Outcome, overrides: Sequence[str]) -> int:
+def _report(spec: Spec, results: Path, output: Path, outcome: Outcome) -> tuple[int, list[Path]]:
+    """Write and print the report; returns the exit code, and the files."""
     made = table.build(spec, results)
     written = render.write(made, output)
     render.write(made, results)
@@ -217,8 +221,7 @@ def _report(spec: Spec, results: Path, output: Path, outcome: Outcome, overrides
         _say(f"FAILED {name}")
     for miss in made.misses:
         _say(f"outside the tolerance: {miss}")
-    log_report(overrides, spec.name, results, written)
-    return 1 if outcome.failed or made.misses else 0
+    return (1 if outcome.failed or made.misses else 0), written
 
 
 def _say(text: str) -> None:
