@@ -31,13 +31,13 @@ def test_an_evaluation_writes_scores_with_their_proof(memvos, tiny, home):
 
 
 def test_scores_and_the_configuration_they_belong_to_go_to_wandb(memvos, tiny, home, wandb_runs):
-    names = ("table=qdmn_table5", "row=copy_first", "run_name=copy_first-0")
+    names = ("table=qdmn_table5", "row=copy_first", "run_name=copy_first")
     floor = ("model=copy_first", "memory=first", "split=val", "logger=wandb", "output_dir=e")
     code, _, error = memvos("evaluate", *tiny, *floor, *names)
     assert code == 0, error
     scores = json.loads((home / "e" / "result.json").read_text())["scores"]
     (run,) = wandb_runs
-    assert (run.name, run.group, run.job_type) == ("copy_first-0", "qdmn_table5", "val")
+    assert (run.name, run.group, run.job_type) == ("copy_first", "qdmn_table5", "val")
     assert run.settings["memory"]["every"] is None
     assert run.metrics["val/J&F"] == scores["J&F"]
     assert run.metrics["val/speed/fps"] > 0

@@ -2,8 +2,9 @@
 
 import pytest
 
-from memvos.app.options import Options, spec_path
+from memvos.app.options import Options, load_table
 from memvos.errors import InputError
+from memvos.paths import experiments_dir
 
 
 @pytest.mark.parametrize("given", [["--config-dir", "mine"], ["--config-dir=mine"]])
@@ -68,10 +69,17 @@ def test_exactly_one_table_is_expected(line):
 
 
 def test_a_specification_is_found_by_name_or_path(tmp_path):
-    assert spec_path("qdmn_table5").name == "qdmn_table5.yaml"
+    assert load_table("qdmn_table5").name == "qdmn_table5"
     mine = tmp_path / "mine.yaml"
-    mine.touch()
-    assert spec_path(str(mine)) == mine
+    mine.write_text((experiments_dir() / "qdmn_table4.yaml").read_text())
+    assert load_table(str(mine)).title == load_table("qdmn_table4").title
+
+
+def test_a_specification_that_is_wrong_is_bad_input(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("name: mine")
+    with pytest.raises(InputError, match=r"mine.yaml"):
+        load_table(str(mine))
 
 
 @pytest.mark.parametrize("option", ["seeds=many", "jobs=0", "jobs=-1"])
@@ -82,4 +90,4 @@ def test_numbers_of_the_runner_are_positive(option):
 
 def test_a_table_that_is_not_there_is_answered_with_those_that_are():
     with pytest.raises(InputError, match=r"no table or figure 'qdmn_table55'; there are .*qdmn_table5, "):
-        spec_path("qdmn_table55")
+        load_table("qdmn_table55")

@@ -78,9 +78,12 @@ def test_evaluations_lie_where_the_report_looks_for_them(plan):
     assert {"plain/seed0", "plain__oracle/seed0"} <= folders
 
 
-def test_runs_are_named_by_row_stage_or_variant_and_seed(plan):
-    names = [next(one for one in job.arguments if one.startswith("run_name=")) for job in build(plan(), ["plain"])]
-    assert names == [f"run_name=plain{part}-0" for part in ("-pretrain", "-main", "", "__oracle")]
+def test_runs_are_named_by_row_and_stage_or_variant_the_same_for_all_seeds(plan):
+    names = [
+        next(one for one in job.arguments if one.startswith("run_name=")) for job in build(plan(), ["plain"], [0, 1])
+    ]
+    assert sorted(set(names)) == [f"run_name=plain{part}" for part in ("", "-main", "-pretrain", "__oracle")]
+    assert len(names) == 2 * len(set(names))
 
 
 def test_the_users_overrides_come_after_those_of_the_row(plan):

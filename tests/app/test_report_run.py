@@ -18,8 +18,8 @@ def test_grids_and_figures_are_logged_in_the_group_of_the_table(wandb_runs, file
     log_report(["scale=smoke", "logger=wandb"], "qdmn_table5", tmp_path, files)
     (run,) = wandb_runs
     assert (run.name, run.group, run.job_type, run.folder) == ("report", "qdmn_table5", "report", tmp_path)
-    assert run.tables == {"report/table": (["row", "J&F"], [["qam", "56.8"], ["both", "50,4"]])}
-    assert run.images == {"report/corrupted": [str(tmp_path / "corrupted.png")]}
+    assert run.tables == {"report/grid/table": (["row", "J&F"], [["qam", "56.8"], ["both", "50,4"]])}
+    assert run.images == {"report/figure/corrupted": [str(tmp_path / "corrupted.png")]}
     assert run.settings["scale"] == "smoke"
     assert run.ends == [0]
 

@@ -60,12 +60,11 @@ def _stream(arguments: Sequence[str]) -> Iterable[str]:
 def _modules(arguments: Sequence[str]) -> Iterable[str]:
     """The modules of the network that the overrides configure, beside the paper's Table 4."""
     from memvos.app import bench_modules
-    from memvos.app.options import spec_path
+    from memvos.app.options import load_table
     from memvos.report import timing
-    from memvos.report.spec_file import load_spec
 
     rounds, overrides = rounds_in(arguments)
-    spec = bench_modules.configured(load_spec(spec_path("dmn_aoa_table4")))
+    spec = bench_modules.configured(load_table("dmn_aoa_table4"))
     return timing.to_text(bench_modules.measure(spec, overrides, rounds)).splitlines()
 
 

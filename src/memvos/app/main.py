@@ -20,6 +20,7 @@ COMMANDS = {
     "reproduce": "train and evaluate every row of a table of a paper, and print it beside the paper's numbers",
     "segment": "segment a video from the mask of its first frame",
     "data": "check, prepare or fetch a data set, score masks of it, or render the embedded benchmark",
+    "dashboard": "save the W&B dashboard of a table, or of a sweep",
     "import": "convert released weights, with a report of what was matched",
     "bench": "measure training and inference speed on this machine",
 }

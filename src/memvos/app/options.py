@@ -10,6 +10,8 @@ from memvos.app.arguments import whole_number
 from memvos.app.composition import key_of
 from memvos.errors import InputError
 from memvos.paths import experiments_dir
+from memvos.report.spec import Spec
+from memvos.report.spec_file import load_spec
 
 CONFIG_DIR = "--config-dir"
 TRAIN_DATA = ("train_data=", "train_data.", "+train_data.", "++train_data.")
@@ -84,15 +86,18 @@ def tables() -> list[str]:
     return sorted(path.stem for path in experiments_dir().glob("*.yaml"))
 
 
-def spec_path(name: str) -> Path:
-    """The file of a table, by its name or path.
+def load_table(name: str) -> Spec:
+    """The specification of a table, by its name or by the path of its file.
 
     Raises:
-        InputError: if there is none, with the names of those there are.
+        InputError: if there is none, with the names of those there are, or if a file of the user's own is wrong.
     """
     for path in (experiments_dir() / f"{name}.yaml", Path(name)):
         if path.is_file():
-            return path
+            try:
+                return load_spec(path)
+            except ValueError as error:
+                raise InputError(str(error)) from error
     raise InputError(f"no table or figure {name!r}; there are {', '.join(tables())} (or give the path of a .yaml file)")
 
 

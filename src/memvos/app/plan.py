@@ -142,7 +142,7 @@ class Plan:
         name = same or f"{owner} {stage.id} seed {seed}"
         if same is None:
             weights = [f"weights={composition.quoted(start.weights)}"] if start else []
-            target = [*weights, *_told_of(given), *self._told(mark, folder, owner, f"{owner}-{stage.id}-{seed}")]
+            target = [*weights, *_told_of(given), *self._told(mark, folder, owner, f"{owner}-{stage.id}")]
             done = partial(is_trained, folder, mark)
             needs = tuple(dict.fromkeys(one.job for one in (start, *given.values()) if one))
             self.models |= {} if start else {name: config["model"]}
@@ -185,7 +185,7 @@ class Plan:
         mark = provenance.of_evaluation(config, data, _origin(trained, given))
         folder = evaluation.folder(self.results, seed)
         weights = f"weights={composition.quoted(trained.weights)}" if trained else "untrained=true"
-        target = [weights, *_told_of(given), *self._told(mark, folder, row.id, f"{evaluation.name}-{seed}")]
+        target = [weights, *_told_of(given), *self._told(mark, folder, row.id, evaluation.name)]
         name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
         done = partial(is_evaluated, folder, mark, config["write_masks"])
         needs = tuple(dict.fromkeys(one.job for one in (trained, *given.values(), *lenders.values()) if one))

@@ -39,10 +39,9 @@ def log_report(overrides: Sequence[str], table: str, folder: Path, files: Sequen
 
 
 def _log(logger: Any, path: Path) -> None:
-    key = f"{NAME}/{path.stem}"
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
             columns, *rows = csv.reader(file)
-        logger.log_table(key, columns, rows)
+        logger.log_table(f"{NAME}/grid/{path.stem}", columns, rows)
     elif path.suffix == ".png":
-        logger.log_image(key, [str(path)])
+        logger.log_image(f"{NAME}/figure/{path.stem}", [str(path)])

@@ -14,7 +14,7 @@ from memvos.app import bench_tables, composition, processes, provenance
 from memvos.app.faults import UnknownKey
 from memvos.app.job import Job
 from memvos.app.jobs import Outcome, Runner
-from memvos.app.options import Options, spec_path
+from memvos.app.options import Options, load_table
 from memvos.app.plan import EVALUATE, Plan
 from memvos.app.progress import Display
 from memvos.app.report_run import log_report
@@ -22,7 +22,6 @@ from memvos.app.runs import check_numbers, instantiate, raise_data_faults, writa
 from memvos.errors import InputError
 from memvos.report import render, table
 from memvos.report.spec import Spec
-from memvos.report.spec_file import load_spec
 
 COMMANDS = ("train", "evaluate")
 
@@ -33,7 +32,7 @@ def reproduce(options: Options) -> int:
     Raises:
         InputError: for bad options, configurations or data, before anything runs.
     """
-    spec = _load(options.name)
+    spec = load_table(options.name)
     if spec.bench is not None:
         if options.train_data:
             raise InputError(f"{spec.name} measures time and trains nothing; leave train_data out")
@@ -77,14 +76,6 @@ def reproduce(options: Options) -> int:
         if scored["logger"]:
             log_report(overrides["evaluate"], spec.name, results, written)
         return code
-
-
-def _load(name: str) -> Spec:
-    """A table's specification; what is wrong in a user's own file is bad input."""
-    try:
-        return load_spec(spec_path(name))
-    except ValueError as error:
-        raise InputError(str(error)) from error
 
 
 def cores(per_job: int | str = 1) -> int:

@@ -113,12 +113,13 @@ def wandb_logger(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    offline = "WANDB_MODE" not in os.environ and not _has_key()
+    offline = "WANDB_MODE" not in os.environ and not has_key()
     run = f"{zlib.crc32(str(folder.resolve()).encode()):08x}"
     return WandbLogger(name, folder, run, offline, project=project, group=group, **options)
 
 
-def _has_key() -> bool:
+def has_key() -> bool:
+    """Is a key set, in $WANDB_API_KEY or ~/.netrc?"""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:

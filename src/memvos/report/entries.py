@@ -118,6 +118,11 @@ class Sweep:
         name = f"{self.id}{'none' if value is None else value}"
         return f"{curve.variant}_{name}" if curve.variant else name
 
+    @property
+    def setting(self) -> str:
+        """Key of the configuration that is swept."""
+        return self.override.partition("=")[0].lstrip("+")
+
     def at(self, value: float | int | None) -> str:
         """The Hydra override that sets this value."""
         return self.override.format(value="null" if value is None else value, ratio=value and value / 100)
