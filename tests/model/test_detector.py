@@ -73,6 +73,18 @@ def test_a_source_loads_its_detector_when_it_is_first_asked(tmp_path):
     assert not source._detector.training
 
 
+def test_a_source_finds_what_its_detector_finds(tmp_path):
+    net, image = small(), torch.rand(2, 3, 64, 64)
+    torch.save(net.state_dict(), tmp_path / "detector.pth")
+    found, expected = (
+        DetectorProposals(small, tmp_path / "detector.pth")(image, NOWHERE),
+        detect(net.eval(), image, NOWHERE),
+    )
+    assert expected.valid.all(dim=1).any()
+    for name in ("boxes", "masks", "scores"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), atol=1e-4, rtol=0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2])
 def test_torchvisions_networks_are_built_and_loaded_without_a_download(tmp_path, version):

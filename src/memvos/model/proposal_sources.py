@@ -11,6 +11,7 @@ from torch import Tensor
 
 from memvos.data.clip import IMAGENET_MEAN, IMAGENET_STD
 from memvos.errors import InputError
+from memvos.model.frozen import for_inference
 from memvos.model.interface import Place
 from memvos.model.proposals import Proposals, ProposalSource, select
 
@@ -89,7 +90,7 @@ class DetectorProposals:
             raise InputError(f"the proposal detector has no checkpoint; {REMEDY}")
         detector = self.make()
         detector.load(self.checkpoint)
-        return detector.eval()
+        return for_inference(detector.to(memory_format=torch.channels_last).eval(), torch.float32)
 
 
 @torch.no_grad()
