@@ -1,4 +1,10 @@
-from memvos.data.sampler import ClipSampler
+import os
+import signal
+
+import pytest
+from torch.utils.data import DataLoader
+
+from memvos.data.sampler import ClipLoader, ClipSampler
 
 
 def sampler(batches=4, batch_size=2, rank=0, ranks=1):
@@ -31,3 +37,34 @@ def test_an_epoch_goes_on_after_the_batches_that_are_done():
     order.set_epoch(1)
     assert [number for number, _ in order] == list(range(14, 22))
     assert next(iter(order))[1] == 7 / 8
+
+
+class Deafness:
+    """A dataset whose items say whether the process that makes them holds interrupts back."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> bool:
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back on Windows")
+def test_loading_processes_never_hear_a_ctrl_c_and_this_one_does():
+    assert next(iter(ClipLoader(Deafness(), batch_size=None, num_workers=1)))
+    assert not Deafness()[0]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back on Windows")
+def test_a_ctrl_c_while_they_start_is_heard_once_they_have(monkeypatch):
+    started = []
+
+    def start(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        started.append(True)
+        return iter(())
+
+    monkeypatch.setattr(DataLoader, "__iter__", start)
+    with pytest.raises(KeyboardInterrupt):
+        iter(ClipLoader(range(1)))
+    assert started

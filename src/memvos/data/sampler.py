@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
@@ -56,7 +59,12 @@ class ClipSampler(DistributedSampler):
 
 
 class ClipLoader(DataLoader):
-    """A `DataLoader` that is resumable, and says so to Lightning by having these two methods."""
+    """A `DataLoader` that is resumable, and says so to Lightning by having `state_dict` and `load_state_dict`."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Start the loading processes. A Ctrl-C meanwhile reaches this process afterwards, and them never."""
+        with _interrupts_held():
+            return super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
         """Nothing to save: `ClipSampler` follows the trainer's count of batches."""
@@ -64,3 +72,16 @@ class ClipLoader(DataLoader):
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Nothing to load."""
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold interrupts back from this thread, and for good from the processes it starts (not on Windows)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
