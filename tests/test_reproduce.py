@@ -170,5 +170,5 @@ def test_a_table_on_data_without_public_masks_is_written_without_scores(work, da
         patch.chdir(work)
         code = main(["reproduce", "tiny.yaml", *floor, *data])
     assert code == 0, error.getvalue()
-    assert "left out, for davis2017 has no true masks that the oracle gate could see: plain__oracle" in error.getvalue()
+    assert "left out, for davis2017 has no true masks that an oracle could see: plain__oracle" in error.getvalue()
     assert "Nothing was scored: davis2017 has no public masks" in " ".join(output.getvalue().split())

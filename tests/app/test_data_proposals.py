@@ -60,6 +60,13 @@ def test_proposals_from_files_are_refused_in_several_views_before_anything_is_co
     assert not list((home / "e").rglob("*.csv"))
 
 
+def test_true_masks_are_proposals_where_they_are_asked_for(memvos, home, results):
+    data = tuple(f"data.{one}" for one in CLIPS)
+    code, _, error = memvos("evaluate", *SCORED, *data, "model/proposals=oracle", "output_dir=ceiling")
+    assert code == 0, error
+    assert json.loads((home / "ceiling" / "result.json").read_text())["proposals"]["recall@0.5"] == 1
+
+
 def test_kept_proposals_of_other_data_are_refused_before_anything_is_computed(memvos, home, results):
     assert memvos("data", "proposals", "synthetic", "kept", *results, *CLIPS)[0] == 0
     cached = ("model/proposals=cached", "model.proposals.folder=kept")

@@ -283,3 +283,48 @@ def test_rows_that_a_detector_of_the_users_own_would_make_equal_are_not_run(matc
     table = matching()
     build(table, ["own", "other", "again"])
     assert not table.repeats
+
+
+@pytest.fixture
+def with_detector(plan):
+    """A plan of a table whose row has a detector trained for it, and a variant with true masks in its place."""
+
+    def make(**overrides) -> Plan:
+        made = plan("detected", **overrides)
+        row = Row("f0", "F0", ("experiment=dmn_aoa", "model/proposals=detector"), (), ("proposals", "main"), ("true",))
+        stages = (
+            Stage("proposals", ("experiment=proposals", "stage=main"), gives="model.proposals.checkpoint"),
+            Stage("main", ("stage=main",)),
+        )
+        variants = (Variant("true", "true masks", ("model/proposals=oracle",)),)
+        made.spec = replace(spec(), base="f0", rows=(row,), floors=(), stages=stages, variants=variants)
+        return made
+
+    return make
+
+
+def test_a_variant_with_true_masks_as_proposals_is_not_told_of_the_detector(with_detector):
+    jobs = {job.name: job for job in build(with_detector(), ["f0"])}
+    told = {name: [one for one in job.arguments if "proposals" in one] for name, job in jobs.items()}
+    checkpoint = jobs["small proposals seed 0"].folder / FINAL
+    assert told["evaluate f0 seed 0"] == ["model/proposals=detector", f"model.proposals.checkpoint='{checkpoint}'"]
+    assert told["evaluate f0 true seed 0"] == ["model/proposals=oracle"]
+    assert jobs["evaluate f0 true seed 0"].needs == ("f0 main seed 0",)
+
+
+def test_a_variant_keeps_the_part_of_the_network_that_it_chooses(with_detector):
+    mine = ["model/proposals=mask_rcnn", "model.proposals.checkpoint=mine.pth", "model.margin=1.5"]
+    jobs = {job.name: job for job in build(with_detector(train=mine, evaluate=mine), ["f0"])}
+    of_model = {
+        name: [one for one in jobs[f"evaluate {name} seed 0"].arguments if one.startswith("model")]
+        for name in ("f0", "f0 true")
+    }
+    assert of_model["f0"] == ["model/proposals=detector", *mine]
+    assert of_model["f0 true"] == ["model/proposals=oracle", "model.margin=1.5"]
+
+
+def test_true_masks_as_proposals_are_left_out_where_there_are_none(with_detector):
+    made = with_detector()
+    made.unscored = lambda config: True
+    made.build([0])
+    assert made.left_out == ["f0__true"]

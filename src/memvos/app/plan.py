@@ -49,10 +49,10 @@ class Plan:
         results: where evaluations go, `<row>[__<variant>]/seed<k>/`.
         overrides: the user's, by the command they are for ("train", "evaluate").
         data_fingerprint: of a resolved data configuration (one stage or split of it).
-        unscored: has the split of a resolved data configuration no masks to score? The oracle gate needs them.
+        unscored: has the split of a resolved data configuration no masks to score? Oracles need them.
         jobs: what has been planned, by name.
         scored: the evaluations by name.
-        left_out: evaluations with the oracle gate on such data.
+        left_out: evaluations with an oracle on such data.
         models: job → configuration of the network, of trainings that start without weights.
         repeats: folder of an evaluation that is not planned → its row, which differs from another by a detector alone,
             in whose place the user's own stands.
@@ -169,7 +169,9 @@ class Plan:
         row = self.spec.row(evaluation.row)
         trained, given = self._train(row, seed)
         lenders = {id: self._train(self.spec.row(id), seed)[0] for id in lent_to(evaluation.overrides)}
-        mine = [override for override in self.overrides["evaluate"] if self._takes(row, override)]
+        mine = [
+            one for one in self.overrides["evaluate"] if self._takes(row, one) and not _of_parts(one, evaluation.own)
+        ]
         marks, paths = (
             [*lend(evaluation.overrides, values), *mine, f"seed={seed}"]
             for values in (
@@ -178,7 +180,8 @@ class Plan:
             )
         )
         config = self._config("evaluate", marks)
-        if config["gate"] == "oracle" and self.unscored(data_of(config, "split")):
+        given = {key: one for key, one in given.items() if _has(config, key)}  # not where proposals are the true masks
+        if _needs_truth(config) and self.unscored(data_of(config, "split")):
             self.left_out.append(evaluation.name)
             return
         data = self.data_fingerprint(data_of(config, "split"))
@@ -220,6 +223,31 @@ def _origin(start: Trained | None, given: Mapping[str, Trained]) -> str | None:
     """Identity of all weights that go into a job; None if there are none."""
     parts = [start.fingerprint] if start else []
     return " ".join([*parts, *(f"{key}={trained.fingerprint}" for key, trained in sorted(given.items()))]) or None
+
+
+def _of_parts(override: str, own: Sequence[str]) -> bool:
+    """Is a user's override for a part of the network that a variant chooses by itself?"""
+    chosen = composition.places(own, "model")
+    return any(
+        place == part or place.startswith(f"{part}.")
+        for place in composition.places([override], "model")
+        for part in chosen
+    )
+
+
+def _has(config: Any, key: str) -> bool:
+    """Is there such a key in a configuration?"""
+    for name in key.split("."):
+        if not isinstance(config, Mapping) or name not in config:
+            return False
+        config = config[name]
+    return True
+
+
+def _needs_truth(config: Mapping[str, Any]) -> bool:
+    """Does an evaluation show true masks to the gate, or as proposals?"""
+    source = config["model"].get("proposals") or {}
+    return config["gate"] == "oracle" or source.get("_target_", "").endswith(".OracleProposals")
 
 
 def _told_of(given: Mapping[str, Trained]) -> list[str]:

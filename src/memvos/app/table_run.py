@@ -66,7 +66,7 @@ def reproduce(options: Options) -> int:
         jobs = plan.wanted(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
         if plan.left_out:
-            _say(f"left out, for {data} has no true masks that the oracle gate could see: {', '.join(plan.left_out)}")
+            _say(f"left out, for {data} has no true masks that an oracle could see: {', '.join(plan.left_out)}")
         _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
         _build_once([plan.models[job.name] for job in jobs if job.name in plan.models and not job.is_done()])
         outcome = _run(jobs, parallel, devices)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import roi_align
 
 from memvos.errors import InputError
 from memvos.model.interface import Place
@@ -87,10 +86,8 @@ class CocoProposals:
         masks = torch.from_numpy(np.stack([decode_runs(entry["segmentation"]) for entry in entries])).float()
         x, y, width, height = torch.tensor([entry["bbox"] for entry in entries]).float().unbind(dim=1)
         boxes = torch.stack([x, y, x + width, y + height], dim=1)
-        rois = [box.unsqueeze(0) for box in boxes]
-        small = roi_align(masks.unsqueeze(1), rois, self.grid, aligned=True).squeeze(1)
         scores = torch.tensor([float(entry["score"]) for entry in entries])
-        chosen = select(Proposals.of_image(boxes, small, scores), self.most, self.overlap)
+        chosen = select(Proposals.cut_out(masks, boxes, scores, self.grid), self.most, self.overlap)
         return placed(chosen, tuple(masks.shape[1:]), image, place)
 
 

@@ -1,4 +1,7 @@
-"""Where proposals come from: nowhere, a detector, any function; files: `proposal_cache.py`, `coco.py`. DMN-AOA §3.1."""
+"""Where proposals come from: nowhere, a detector, any function. DMN-AOA §3.1.
+
+Of files: `proposal_cache.py`, `coco.py`; true masks: `oracle_proposals.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from memvos.model.proposals import Proposals, ProposalSource, select
 
 REMEDY = (
     "choose a source: model/proposals=detector model.proposals.checkpoint=FILE (train one with memvos train "
-    "experiment=proposals), mask_rcnn (torchvision), cached or coco (files); proposals are never made from true masks"
+    "experiment=proposals), mask_rcnn (torchvision), cached or coco (files); true masks, a ceiling: oracle"
 )
 
 
@@ -30,7 +33,7 @@ class Frames(Protocol):
 
 
 def check_source(source: ProposalSource | None, videos: Sequence[Frames]) -> None:
-    """Proposals from files must be those of the videos; detectors, and functions, find some in any.
+    """Proposals from files must be those of the videos, and true masks be there; detectors, and functions, take any.
 
     Raises:
         InputError: if they are not, before anything is computed.

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import nms
+from torchvision.ops import nms, roi_align
 
 from memvos.model.interface import Place
 
@@ -42,6 +42,12 @@ class Proposals:
             raise ValueError(f"expected boxes (K, 4), masks (K, m, m) and scores (K,), got {shapes}")
         valid = torch.ones(1, count, dtype=torch.bool, device=boxes.device)
         return cls(boxes.float().unsqueeze(0), masks.float().unsqueeze(0), scores.float().unsqueeze(0), valid)
+
+    @classmethod
+    def cut_out(cls, masks: Tensor, boxes: Tensor, scores: Tensor, grid: int) -> Proposals:
+        """Proposals of one image from masks of its size: masks (K, H, W) of 0 and 1, boxes (K, 4), scores (K,)."""
+        rois = [box.unsqueeze(0) for box in boxes]
+        return cls.of_image(boxes, roi_align(masks.unsqueeze(1), rois, grid, aligned=True).squeeze(1), scores)
 
     @classmethod
     def none(cls, grid: int = 28, device: torch.device | str = "cpu") -> Proposals:

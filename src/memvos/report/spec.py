@@ -21,12 +21,14 @@ class Evaluation:
         variant: name of the variant, None for the row itself.
         overrides: all Hydra overrides of this evaluation, the later ones win.
         seeds: at most so many seeds, None for as many as the table runs.
+        own: those among the overrides that make it another than the evaluation of the row itself.
     """
 
     row: str
     variant: str | None
     overrides: tuple[str, ...]
     seeds: int | None = None
+    own: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -141,8 +143,8 @@ class Spec:
         for row in self.rows + self.floors:
             yield Evaluation(row.id, None, merge(row.overrides, row.evaluate), row.seeds)
             for variant in row.variants:
-                overrides = merge(row.overrides, row.evaluate, self.variant(variant).evaluate)
-                yield Evaluation(row.id, variant, overrides, row.seeds)
+                own = self.variant(variant).evaluate
+                yield Evaluation(row.id, variant, merge(row.overrides, row.evaluate, own), row.seeds, own)
         for sweep in self.sweeps:
             yield from self._swept(sweep)
 
@@ -152,8 +154,9 @@ class Spec:
             variant = self.variant(curve.variant).evaluate if curve.variant else ()
             for value in sweep.values:
                 if value not in sweep.own:
-                    overrides = merge(row.overrides, row.evaluate, variant, (sweep.at(value),))
-                    yield Evaluation(row.id, sweep.variant(curve, value), overrides, row.seeds)
+                    own = merge(variant, (sweep.at(value),))
+                    overrides = merge(row.overrides, row.evaluate, own)
+                    yield Evaluation(row.id, sweep.variant(curve, value), overrides, row.seeds, own)
 
 
 def _find(entries: tuple, id: str, what: str) -> Any:
