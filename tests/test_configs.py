@@ -245,7 +245,7 @@ def test_dmn_aoa_on_real_video_keeps_its_recipe_on_resnet18_and_its_detectors_th
     plan = Plan(spec, tmp_path, tmp_path / "results", dict.fromkeys(("train", "evaluate"), given), lambda *_, **__: "d")
     jobs = [(job.kind, settings(*job.arguments[1:], primary=job.arguments[0])) for job in plan.build([0])]
     kinds = ["proposals", "proposals_other", "pretrain", "main", "evaluate"]
-    assert [kind for kind, _ in jobs] == [*kinds, *["evaluate"] * 3]  # the row, its oracle gate, two floors
+    assert [kind for kind, _ in jobs] == [*kinds, *["evaluate"] * 4]  # the row, two oracles, two floors
     configs = dict(jobs[:5])
     for stage in ("pretrain", "main", "evaluate"):
         model, data = configs[stage]["model"], configs[stage]["data"]["main"]
@@ -256,7 +256,8 @@ def test_dmn_aoa_on_real_video_keeps_its_recipe_on_resnet18_and_its_detectors_th
     for stage, rate in (("proposals", 1e-3), ("proposals_other", 5e-4)):
         assert configs[stage]["model"]["_target_"].endswith("Detector")
         assert configs[stage]["optimizer"]["lr"] == rate
-    floors = [config["model"] for _, config in jobs[6:]]
+    assert jobs[6][1]["model"]["proposals"]["_target_"].endswith("OracleProposals")
+    floors = [config["model"] for _, config in jobs[7:]]
     assert [model["_target_"].split(".")[-1] for model in floors] == ["CopyFirst", "LabelPropagation"]
     assert (floors[1]["backbone"]["width"], floors[1]["backbone"]["weights"]) == (64, "FILE")
 

@@ -1,17 +1,16 @@
 import pytest
 
 from memvos.app import bench_modules
-from memvos.app.options import spec_path
+from memvos.app.options import load_table
 from memvos.errors import InputError
 from memvos.report import timing
-from memvos.report.spec_file import load_spec
 
 SMALL = ("scale=smoke", "threads=1", "experiment=dmn_aoa")
 
 
 @pytest.fixture(scope="module")
 def table4():
-    return load_spec(spec_path("dmn_aoa_table4"))
+    return load_table("dmn_aoa_table4")
 
 
 def test_every_module_is_timed_and_the_shares_add_up(table4):

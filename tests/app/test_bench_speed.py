@@ -4,13 +4,12 @@ import pytest
 
 from memvos.app import bench_common as bench
 from memvos.app import bench_speed
-from memvos.app.options import spec_path
-from memvos.report.spec_file import load_spec
+from memvos.app.options import load_table
 
 
 @pytest.fixture(scope="module")
 def spec():
-    return load_spec(spec_path("qdmn_speed"))
+    return load_table("qdmn_speed")
 
 
 def test_ratios_are_of_times_taken_side_by_side(monkeypatch, spec):

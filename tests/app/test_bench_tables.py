@@ -5,16 +5,15 @@ import pytest
 
 from memvos.app import bench_modules, bench_tables
 from memvos.app.bench_tables import reproduce
-from memvos.app.options import spec_path
+from memvos.app.options import load_table, tables
 from memvos.errors import InputError
 from memvos.report.sections import Section
-from memvos.report.spec_file import load_spec
 from memvos.report.timing import Timing
 
 
 @pytest.fixture(scope="module")
 def speed():
-    return load_spec(spec_path("qdmn_speed"))
+    return load_table("qdmn_speed")
 
 
 @pytest.fixture
@@ -89,5 +88,5 @@ def test_a_table_is_measured_in_seven_rounds_and_written_below_runs_unless_told_
 
 
 def test_every_table_of_times_names_a_benchmark_that_there_is():
-    tables = [load_spec(path) for path in spec_path("qdmn_speed").parent.glob("*.yaml")]
-    assert {spec.bench for spec in tables} - {None} == set(bench_tables.BENCHES)
+    benches = {load_table(name).bench for name in tables()}
+    assert benches - {None} == set(bench_tables.BENCHES)
