@@ -9,6 +9,7 @@ from typing import Any
 
 from memvos.app import composition
 from memvos.app.runs import instantiate_all
+from memvos.report.content import FIGURES, GRIDS
 
 NAME = "report"
 
@@ -42,6 +43,6 @@ def _log(logger: Any, path: Path) -> None:
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
             columns, *rows = csv.reader(file)
-        logger.log_table(f"{NAME}/grid/{path.stem}", columns, rows)
+        logger.log_table(f"{GRIDS}/{path.stem}", columns, rows)
     elif path.suffix == ".png":
-        logger.log_image(f"{NAME}/figure/{path.stem}", [str(path)])
+        logger.log_image(f"{FIGURES}/{path.stem}", [str(path)])

@@ -13,6 +13,8 @@ from memvos.report.spec import Spec
 NOT_RUN, NOT_SCORED = "not run", "not scored"
 ROW, VARIANT, FLOOR, REFERENCE = "row", "variant", "floor", "reference"
 GATE, ORACLE = "gate", "oracle"
+GRIDS, FIGURES = "report/grid", "report/figure"
+"""Beginnings of the keys under which W&B has the grids and the figures of a report."""
 RECALLS = ("recall@0.5", "recall@0.7")
 """Share of true objects that a proposal covers at a mask IoU of so much, in result.json's `proposals` (DMN-AOA)."""
 

@@ -17,6 +17,7 @@ from wandb_workspaces.reports.v2 import (
 from wandb_workspaces.workspaces import RunsetSettings, Section, Workspace, WorkspaceSettings
 
 from memvos.errors import InputError
+from memvos.report.content import FIGURES, GRIDS
 from memvos.report.entries import MEASURES, Sweep
 from memvos.report.spec import Spec
 
@@ -30,8 +31,8 @@ BESIDE = {
 }
 """What evaluations log beside their scores, as `<split>/NAME`, by section."""
 SPEED = "speed/fps"
-FIGURES = ("table", "differences", "calibration", "distribution", "course")
-"""Pictures of the run `report`, beside one for each sweep."""
+PICTURES = ("table", "differences", "calibration", "distribution", "course")
+"""Figures of a report, beside one for each sweep."""
 MOST_RUNS = 100
 """Shown in a panel."""
 
@@ -83,8 +84,8 @@ def _sweep(sweep: Sweep, split: str, score: str) -> Section:
 def _report(spec: Spec) -> Section:
     """Grids and pictures of the run `report`."""
     sweeps = [sweep.id for sweep in spec.sweeps]
-    grids = (WeavePanelSummaryTable(table_name=f"report/grid/{name}") for name in ("table", *sweeps))
-    pictures = (MediaBrowser(media_keys=[f"report/figure/{name}"]) for name in (*FIGURES, *sweeps))
+    grids = (WeavePanelSummaryTable(table_name=f"{GRIDS}/{name}") for name in ("table", *sweeps))
+    pictures = (MediaBrowser(media_keys=[f"{FIGURES}/{name}"]) for name in (*PICTURES, *sweeps))
     return _section("Report", (*grids, *pictures))
 
 
