@@ -1,5 +1,6 @@
-import os
 import signal
+import threading
+import time
 
 import pytest
 from torch.utils.data import DataLoader
@@ -55,16 +56,32 @@ def test_loading_processes_never_hear_a_ctrl_c_and_this_one_does():
     assert not Deafness()[0]
 
 
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back on Windows")
-def test_a_ctrl_c_while_they_start_is_heard_once_they_have(monkeypatch):
+@pytest.fixture
+def another_thread():
+    """A thread that was there before and does not hold interrupts back."""
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    yield thread
+    over.set()
+    thread.join()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows sends no signal to a thread")
+@pytest.mark.parametrize("to_this_one", [True, False])
+def test_a_ctrl_c_while_they_start_is_heard_once_they_have(monkeypatch, another_thread, to_this_one):
+    heard = threading.main_thread() if to_this_one else another_thread
     started = []
 
     def start(self):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.pthread_kill(heard.ident, signal.SIGINT)
+        time.sleep(0.05)
         started.append(True)
         return iter(())
 
     monkeypatch.setattr(DataLoader, "__iter__", start)
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         iter(ClipLoader(range(1)))
     assert started
+    assert signal.getsignal(signal.SIGINT) is before

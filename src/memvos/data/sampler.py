@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -76,12 +77,25 @@ class ClipLoader(DataLoader):
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold interrupts back from this thread, and for good from the processes it starts (not on Windows)."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Hold interrupts back from this process, and for good from the processes it starts (those not on Windows).
+
+    The mask is what started processes inherit. It is this thread's only: an interrupt that another thread is given
+    would still be raised in the main one, hence the handler.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    held: list[int] = []
+    holds = handler is not None and threading.current_thread() is threading.main_thread()
+    masks = hasattr(signal, "pthread_sigmask")
+    if holds:
+        signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    if masks:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if holds:
+            signal.signal(signal.SIGINT, handler)
+        if held:
+            signal.raise_signal(signal.SIGINT)
