@@ -126,6 +126,9 @@ def test_one_clip_gives_no_interval_and_no_verdict():
 
 def test_an_interval_reads_as_text():
     assert str(Interval(1.26, -0.04, 2.5, 1, 9, 9)) == "+1.3 [+0.0, +2.5]"
+    assert str(Interval(1.26, 0.04, 2.5, 1, 9, 9)) == "+1.3 [+0.04, +2.5]"
+    assert str(Interval(-1.26, -2.5, -0.042, 1, 9, 9)) == "-1.3 [-2.5, -0.04]"
+    assert str(Interval(0.02, 0.01, 0.04, 1, 9, 9)) == "+0.0 [+0.0, +0.0]"
     assert signed(-0.06) == "-0.1"
 
 

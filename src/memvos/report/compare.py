@@ -31,10 +31,12 @@ class Interval:
     objects: int
 
     def __str__(self) -> str:
-        """+1.2 [+0.3, +2.1]."""
+        """+1.2 [+0.3, +2.1]; an end that decides the verdict and rounds to zero has the digit that shows its sign."""
         if math.isnan(self.low):
             return f"{signed(self.mean)} [no interval]"
-        return f"{signed(self.mean)} [{signed(self.low)}, {signed(self.high)}]"
+        decided = self.verdict in (GAINS, LOSES)
+        low, high = (signed(end) if round(end, 1) or not decided else f"{end:+.1g}" for end in (self.low, self.high))
+        return f"{signed(self.mean)} [{low}, {high}]"
 
     @property
     def in_points(self) -> str:
