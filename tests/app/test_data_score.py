@@ -99,3 +99,19 @@ def test_a_prediction_of_the_davis_task_is_scored(memvos, home, davis_root):
     assert code == 0
     assert output.splitlines()[1].startswith("mean")
     assert (home / "scores/objects.csv").is_file()
+
+
+def test_static_images_have_no_videos_to_score(memvos, home, static_root):
+    (home / "masks").mkdir()
+    for line in (("score", "images", home / "masks"), ("proposals", "images", home / "p", "model/proposals=mask_rcnn")):
+        code, _, error = memvos("data", *map(str, line), f"root={static_root}")
+        assert (code, "data images is static images, of which only `memvos evaluate` makes videos" in error) == (
+            2,
+            True,
+        )
+
+
+def test_a_submission_refuses_what_it_has_no_use_for(memvos, home, youtube):
+    (home / "masks").mkdir()
+    code, _, error = memvos("data", "submission", "youtube2019", home / "masks", "send.zip", "equal=true", youtube)
+    assert (code, "unknown config key 'data.equal'" in error) == (2, True), error

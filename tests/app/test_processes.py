@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from memvos.app import processes
+from memvos.app.table_run import only_one
+from memvos.errors import InputError
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forks on Linux only")
 STARTS = [processes.start_fresh, pytest.param(processes.start_fork, marks=on_linux)]
@@ -115,6 +117,8 @@ def test_devices_are_those_that_are_visible(monkeypatch):
     assert processes.devices() == ["2", "5"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert processes.devices() == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,-1,4")
+    assert processes.devices() == ["3"]
 
 
 @on_linux
@@ -140,3 +144,17 @@ def test_a_job_ends_when_its_run_was_killed(home):
             os.kill(job, 0)
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_job_that_outlives_its_run_holds_the_folder(start, program, tmp_path):
+    line = program("import time, pathlib\ndef run(arguments):\n print('runs', flush=True)\n time.sleep(300)")
+    with only_one(tmp_path) as lock:
+        process = start(line, tmp_path / "job.log", held=[lock])
+    appears(tmp_path / "job.log")
+    with pytest.raises(InputError, match="or by a job that a killed run left behind"), only_one(tmp_path):
+        pass
+    processes.interrupt(process)
+    assert ended(process)
+    with only_one(tmp_path):
+        pass

@@ -12,6 +12,7 @@ from memvos import load_model
 from memvos.app import composition, segment
 from memvos.app.segment import translate
 from memvos.decode.settings import selected, with_read
+from memvos.decode.writers import OverlayWriter
 from memvos.errors import InputError
 from memvos.model.checkpoints import save_model
 from memvos.model.composition import build, compose, without_sources
@@ -271,3 +272,53 @@ def test_a_sweep_puts_its_folders_into_out():
 def test_a_second_input_is_refused():
     with pytest.raises(InputError, match=r"expected one input, got a second: b\.mp4"):
         translate(["a.mp4", "b.mp4"])
+
+
+def test_a_network_that_is_not_chosen_is_that_of_the_weights(memvos, clip, home):
+    configuration = compose("stcn_small", {})
+    save_model(build(without_sources(configuration)), home / "w.ckpt", configuration)
+    line = ("segment", clip, "--masks", clip.parent / "first.png", "--out", home / "out", "--weights", home / "w.ckpt")
+    code, output, error = memvos(*line)
+    assert (code, "4 masks of objects 7" in output) == (0, True), error
+    code, _, error = memvos(*line, "--model", "qdmn_small")
+    assert (code, "the chosen model is a memvos.model.qdmn.QDMN; choose the model" in error) == (2, True), error
+
+
+def test_masks_of_a_video_file_are_named_by_number(memvos, home):
+    with OverlayWriter(home / "clip.mp4") as writer:
+        for _ in range(3):
+            writer.write(np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64), np.uint8))
+    (home / "masks").mkdir()
+    mask = np.zeros((48, 64), np.uint8)
+    mask[16:32, 8:24] = 1
+    Image.fromarray(mask).save(home / "masks/0.png")
+    line = ("segment", home / "clip.mp4", "--masks", home / "masks", "--out", home / "out", "--model", "copy_first")
+    code, _, error = memvos(*line)
+    assert (code, "(first: 0.png); frames are named 00000, 00001, …; name masks" in error) == (2, True), error
+    (home / "masks/0.png").rename(home / "masks/00001.png")
+    code, output, error = memvos(*line)
+    assert (code, "2 masks of objects 1" in output) == (0, True), error
+
+
+@pytest.mark.parametrize(
+    ("values", "setting"), [((255, 200, 30, 7), "threshold=true"), ((1, 1, 255, 255), "ignore=[255]")]
+)
+def test_masks_that_are_no_ids_are_read_as_told(memvos, clip, home, values, setting):
+    mask = np.zeros((48, 64), np.uint8)
+    for index, value in enumerate(values):
+        mask[16:32, 8 + 8 * index : 16 + 8 * index] = value
+    Image.fromarray(mask).save(home / "first.png")
+    line = ("segment", clip, "--masks", home / "first.png", "--out", home / "out", "--model", "copy_first")
+    code, _, error = memvos(*line)
+    assert (code, "set ignore=[255] if 255 means void, threshold=true" in error) == (2, True), error
+    code, output, error = memvos(*line, setting)
+    assert (code, "4 masks of objects 1 and" in output) == (0, True), error
+    labels = np.array(Image.open(home / "out/00000.png"))
+    assert labels[16:32, 8:24].all()
+    assert labels.sum() == 16 * 16
+
+
+def test_what_is_ignored_are_values_of_masks(memvos, clip, home):
+    line = ("segment", clip, "--masks", clip.parent / "first.png", "--out", home / "out", "--model", "copy_first")
+    code, _, error = memvos(*line, "ignore=255")
+    assert (code, "expected ignore to be a list of mask values, e.g. [255], got 255" in error) == (2, True), error

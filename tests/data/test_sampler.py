@@ -1,6 +1,7 @@
+import os
+import select
 import signal
 import threading
-import time
 
 import pytest
 from torch.utils.data import DataLoader
@@ -57,6 +58,18 @@ def test_loading_processes_never_hear_a_ctrl_c_and_this_one_does():
 
 
 @pytest.fixture
+def signals():
+    """A file that can be read when this process has noticed a signal."""
+    noticed, bell = os.pipe()
+    os.set_blocking(bell, False)
+    before = signal.set_wakeup_fd(bell)
+    yield noticed
+    signal.set_wakeup_fd(before)
+    os.close(noticed)
+    os.close(bell)
+
+
+@pytest.fixture
 def another_thread():
     """A thread that was there before and does not hold interrupts back."""
     over = threading.Event()
@@ -69,13 +82,13 @@ def another_thread():
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows sends no signal to a thread")
 @pytest.mark.parametrize("to_this_one", [True, False])
-def test_a_ctrl_c_while_they_start_is_heard_once_they_have(monkeypatch, another_thread, to_this_one):
+def test_a_ctrl_c_while_they_start_is_heard_once_they_have(monkeypatch, signals, another_thread, to_this_one):
     heard = threading.main_thread() if to_this_one else another_thread
     started = []
 
     def start(self):
         signal.pthread_kill(heard.ident, signal.SIGINT)
-        time.sleep(0.05)
+        assert to_this_one or select.select([signals], [], [], 60)[0]  # another thread takes it when it runs
         started.append(True)
         return iter(())
 

@@ -144,3 +144,19 @@ def test_what_is_wrong_with_predictions_is_named(tree, predict, davis_root, tmp_
             mask.unlink()
     with pytest.raises(InputError, match="has no ground truth after the first masks"):
         score_folder(DavisTree(davis_root, "train"), folder, 1)
+
+
+def test_predictions_are_ids_even_where_the_truth_has_smoothed_edges(tmp_path):
+    smooth = np.full((40, 40), 0, np.uint8)
+    smooth[10:30, 10:30], smooth[10:30, 8:10], smooth[10:30, 30:32] = 255, 160, 90
+    for t in range(4):
+        for kind, array in (("JPEGImages", np.zeros((40, 40, 3), np.uint8)), ("Annotations", np.roll(smooth, t, 1))):
+            path = tmp_path / "data" / kind / "v" / f"{t:05d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(path)
+    tree = FolderTree(tmp_path / "data", threshold=True)
+    (tmp_path / "masks/v").mkdir(parents=True)
+    for t in range(4):
+        Image.fromarray(np.roll(tree.videos[0].labels(t), 1, 1)).save(tmp_path / f"masks/v/{t:05d}.png")
+    (score,) = score_folder(tree, tmp_path / "masks", 1)
+    assert score.j == pytest.approx([21 / 23] * 2)  # 22 columns wide, one beside

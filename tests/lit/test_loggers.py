@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import wandb
 
 from memvos.lit import CsvLogger, wandb_logger
-from memvos.lit.loggers import told
+from memvos.lit.loggers import has_key, told
 
 
 def rows(folder):
@@ -51,6 +52,18 @@ def test_wandb_is_offline_unless_a_key_is_set(monkeypatch, tmp_path, settings, o
     assert (name, is_offline, named["group"]) == ("both", offline, "qdmn_table5")
     assert run == wandb_logger(tmp_path / "run")[0][2]  # the same folder, the same run
     assert folder.is_dir()
+
+
+@pytest.mark.parametrize(("machine", "server", "found"), [
+    ("api.wandb.ai", None, True), ("api.wandb.ai", "http://own:8080", False), ("own:8080", "http://own:8080", True),
+])  # fmt: skip
+def test_a_key_is_looked_for_under_the_name_of_the_server(monkeypatch, tmp_path, machine, server, found):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "keys"))
+    (tmp_path / "keys").write_text(f"machine {machine}\n  login user\n  password {'0' * 40}\n")
+    default = wandb.Settings().base_url
+    monkeypatch.setattr(wandb, "setup", lambda: SimpleNamespace(settings=SimpleNamespace(base_url=server or default)))
+    assert has_key() == found
 
 
 class Recorder:

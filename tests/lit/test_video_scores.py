@@ -7,7 +7,9 @@ import torch
 from memvos.data.trees import Video
 from memvos.decode.prior import DoubleSoftmaxPrior
 from memvos.errors import InputError
+from memvos.lit import video_scores
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
+from memvos.metrics import SpeedMeter
 
 
 def test_the_protocol_sets_up_the_stepper(tiny):
@@ -59,8 +61,11 @@ def test_every_frame_tells_what_it_took(tiny, make_videos):
 
 def test_watching_the_read_takes_no_time(tiny, make_videos, monkeypatch):
     segmenter = Protocol(device="cpu", precision="float32").segmenter(tiny)
-    slow = Mock(side_effect=lambda *inputs: time.sleep(1) or {"logit_std": 1.0})
+    watched = []
+    slow = Mock(side_effect=lambda *inputs: watched.append(1e6) or {"logit_std": 1.0})  # by this clock
     monkeypatch.setattr(segmenter.model.read, "statistics", slow, raising=False)
+    meter = SpeedMeter(clock=lambda: time.perf_counter() + sum(watched))
+    monkeypatch.setattr(video_scores, "SpeedMeter", lambda _: meter)
     scores = score_video(segmenter, make_videos(1)[0])
-    assert scores.logit_std == 1.0
-    assert scores.seconds < 1
+    assert (scores.logit_std, len(watched) > 0) == (1.0, True)
+    assert scores.seconds < 1e6

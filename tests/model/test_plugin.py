@@ -183,3 +183,19 @@ def test_a_saved_plugin_comes_back_by_name_with_the_network_it_was_on(tmp_path):
     loaded = load_model("qam_plugin", tmp_path / "w.safetensors")
     assert type(loaded.network).__name__ == "STCN"
     assert torch.equal(loaded.quality.fc1.weight, plugin.quality.fc1.weight)
+
+
+class Finds(CopyFirst):
+    """A network that finds something beside its logits, and has proposals."""
+
+    proposals, matcher = "a source", "a matcher"
+
+    def follow(self, query, memory, previous):
+        return self.segment(query, memory, previous), "found"
+
+
+def test_what_the_network_finds_comes_through():
+    plugin = QAMPlugin(Finds(), AcceptAll)
+    record = plugin.memorize(plugin.query(IMAGE), MASKS)
+    assert plugin.follow(plugin.query(IMAGE), Memory.stack([record]), MASKS)[1] == "found"
+    assert (plugin.proposals, plugin.matcher, plugin.read) == ("a source", "a matcher", None)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -210,3 +211,13 @@ def test_a_table_without_results_finds_only_what_is_missing(spec, tmp_path):
     ((heading, text),) = build(spec, tmp_path).findings
     assert heading == "Not run:"
     assert text.startswith("12 of 12 lines were not run: baseline; QAM;")
+
+
+def test_seeds_that_lack_a_gate_do_not_count_for_the_recovery(findings, spec, tmp_path):
+    heading = "Corrupted masks in the memory bank:"
+    assert "recovers 75% [75%, 75%]" in findings(noise=0.0, seeds=2)[heading]
+    shutil.rmtree(tmp_path / "both__oracle_gate_corrupted10/seed1")
+    assert "recovers 75% [75%, 75%]" in dict(build(spec, tmp_path).findings)[heading]
+    shutil.rmtree(tmp_path / "both__oracle_gate_corrupted30/seed0")
+    text = dict(build(spec, tmp_path).findings)[heading]
+    assert text.startswith("No seed has been scored with all gates at all rates (10, 30, 50 %) where the oracle gate")

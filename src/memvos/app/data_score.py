@@ -53,7 +53,7 @@ def submission(name: str, source: str, arguments: Sequence[str]) -> int:
     """Pack a folder of masks for a score server, or look over a packed one; 1 if anything is wrong with it."""
     from memvos.data.submission import pack, validate
 
-    options, overrides = split_options([entry for entry in arguments if "=" in entry], OPTIONS)
+    options, overrides = split_options([entry for entry in arguments if "=" in entry], ("split",))
     targets = [entry for entry in arguments if "=" not in entry]
     if "variant" in data.settings(name, overrides):
         overrides = [*overrides, "variant=6fps"]  # servers score the annotated rate

@@ -246,7 +246,8 @@ def _has(config: Any, key: str) -> bool:
 
 def _needs_truth(config: Mapping[str, Any]) -> bool:
     """Does an evaluation show true masks to the gate, or as proposals?"""
-    source = config["model"].get("proposals") or {}
+    model = config["model"]
+    source = model.get("network", model).get("proposals") or {}
     return config["gate"] == "oracle" or source.get("_target_", "").endswith(".OracleProposals")
 
 

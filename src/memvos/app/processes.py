@@ -14,9 +14,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing import forkserver
+from itertools import takewhile
+from multiprocessing import forkserver, reduction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from memvos.app.main import JOB
 
@@ -49,8 +50,10 @@ class Process(Protocol):
         """Exit code (negative: the signal that ended it), None while it runs."""
 
 
-def start_fresh(arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
-    """Start `python -m memvos ARGUMENTS` in its own session, output to `log`."""
+def start_fresh(
+    arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, held: Sequence[int] = ()
+) -> Process:
+    """Start `python -m memvos ARGUMENTS` in its own session, output to `log`; it holds the open files `held`."""
     with _open(log) as output:
         return subprocess.Popen(
             [sys.executable, "-m", "memvos", *arguments],
@@ -59,7 +62,7 @@ def start_fresh(arguments: Sequence[str], log: Path, environment: Mapping[str, s
             stdin=subprocess.DEVNULL,
             env={**os.environ, **THREADS, JOB: "1", **(environment or {})},
             start_new_session=True,
-            close_fds=False,  # a job holds the lock of its table
+            pass_fds=held,
         )
 
 
@@ -86,19 +89,35 @@ def warm_up() -> None:
         forkserver.ensure_running()
 
 
-def start_fork(arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
-    """Run `memvos ARGUMENTS` in a fork of the server, in its own session, output to `log`."""
+class _Held:
+    """An open file that a fork of the server, which does not have it, is handed for its whole life."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Callable[..., int], tuple[Any]]:
+        return _taken, (reduction.DupFd(self._descriptor),)
+
+
+def _taken(duplicate: Any) -> int:
+    return duplicate.detach()
+
+
+def start_fork(
+    arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, held: Sequence[int] = ()
+) -> Process:
+    """Run `memvos ARGUMENTS` in a fork of the server, in its own session, output to `log`; it holds `held`, too."""
     warm_up()
     told = {**os.environ, JOB: "1", **(environment or {})}
     process = multiprocessing.get_context("forkserver").Process(
-        target=_job, args=(list(arguments), str(log), told, os.getcwd())
+        target=_job, args=(list(arguments), str(log), told, os.getcwd(), [*map(_Held, held)])
     )
     process.start()
     return Fork(process)
 
 
-def _job(arguments: list[str], log: str, environment: dict[str, str], folder: str) -> None:
-    """The whole life of a fork."""
+def _job(arguments: list[str], log: str, environment: dict[str, str], folder: str, held: list[int]) -> None:
+    """The whole life of a fork; the files that it holds are open with it."""
     os.setsid()
     with _open(Path(log)) as output:
         for target in (1, 2):
@@ -134,10 +153,10 @@ def interrupt(process: Process, signal_number: int = signal.SIGINT) -> None:
 
 
 def devices() -> list[str]:
-    """Ids of the CUDA devices jobs are spread over: $CUDA_VISIBLE_DEVICES, or all there are."""
+    """Ids of the CUDA devices jobs are spread over: $CUDA_VISIBLE_DEVICES up to a negative one, or all there are."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [entry for entry in visible.split(",") if entry]
+        return [*takewhile(lambda entry: not entry.startswith("-"), filter(None, visible.split(",")))]
     return [str(index) for index, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
 
 

@@ -24,13 +24,15 @@ objects may come in, and be corrected, at any frame. DIR gets one mask per frame
 frame and object how good the network, if it has QAM, believes its mask to be: sort by it to see which frames to check.
 
   --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
-  --model NAME          a network of conf/model (default qdmn); a checkpoint of memvos brings its own sizes;
-                        matching_medium (with memory=first_previous) needs no weights
+  --model NAME          a network of conf/model; left out, that of the weights, if they are a checkpoint of memvos, or
+                        qdmn; matching_medium (with memory=first_previous) needs no weights
   model/PART=CHOICE     a part of the network, and model.KEY=VALUE a value, as for memvos evaluate; DMN-AOA needs
                         model/proposals=detector model.proposals.checkpoint=FILE
   --config-dir FOLDER   configurations of your own, e.g. of a network
   memory=NAME           a preset of conf/memory; memory.sigma=, memory.beta=, memory.every= change it
-  device= precision= short_side= top_k= kernel= (null: no limit) threads=
+  threshold=true        masks have smoothed edges: grey values of 128 and more are the object
+  ignore=[255]          values of masks that are read as background
+  device= precision= short_side= top_k= kernel= (null: no limit) threads= untrained=true (random weights)
   -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
 OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights", "--model": "model"}
 PATHS = ("input", "masks", "output_dir", "weights")
@@ -97,9 +99,12 @@ def segment(config: DictConfig) -> None:
     frames = open_frames(settings["input"])
     given: dict[str, list[int]] = {}
     masks = {
-        name: partial(noted, given, name, read) for name, read in read_masks(Path(settings["masks"]), frames).items()
+        name: partial(noted, given, name, read)
+        for name, read in read_masks(Path(settings["masks"]), frames, mask_format(settings)).items()
     }
-    segmenter = build_segmenter(settings, composition.places(HydraConfig.get().overrides.task, "model"))
+    overrides = HydraConfig.get().overrides.task
+    is_chosen = any(composition.key_of(override) == "model" for override in overrides)
+    segmenter = build_segmenter(settings, composition.places(overrides, "model"), is_chosen)
     folder = writable_folder(settings["output_dir"], "--out")
     if (folder / "quality.csv").is_file():
         _note(f"{folder} holds results of an earlier run; masks of frames that do not come again stay")
@@ -133,7 +138,7 @@ def _check(settings: dict[str, Any]) -> None:
     """
     if settings["threads"] is not None:
         check_number("threads", settings["threads"], 1)
-    for key in ("overlay", "untrained"):
+    for key in ("overlay", "untrained", "threshold"):
         check_switch(key, settings[key])
     target = Path(settings["output_dir"]).resolve()
     for key, what in (("input", "INPUT"), ("masks", "--masks")):
@@ -153,12 +158,13 @@ def video_name(source: str) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def build_segmenter(settings: dict[str, Any], chosen: Sequence[str] = ()) -> Any:
+def build_segmenter(settings: dict[str, Any], chosen: Sequence[str] = (), is_chosen: bool = True) -> Any:
     """The network with its weights in a stepper.
 
     Args:
         settings: the configuration.
         chosen: places below `model` that the command line changed: there the weights' own configuration gives way.
+        is_chosen: did the command line choose the network? If not, it is that of the weights.
 
     Raises:
         InputError: if there are no weights, or they do not fit.
@@ -171,7 +177,7 @@ def build_segmenter(settings: dict[str, Any], chosen: Sequence[str] = ()) -> Any
         model = untrained_model(configuration, settings["untrained"])
     else:
         trusted = set(source.targets(configuration))
-        model = load_configured(configuration, weights, chosen, settings["untrained"], trusted)[0]
+        model = load_configured(configuration, weights, chosen, settings["untrained"], trusted, not is_chosen)[0]
     memory, device, precision = (settings[key] for key in ("memory", "device", "precision"))
     return Segmenter(model, memory, device, precision, short_side=settings["short_side"], **chosen_read(settings))
 
@@ -198,17 +204,31 @@ def chosen_read(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: settings[key] for key in ("top_k", "kernel") if settings[key] != "own"}
 
 
-def read_masks(path: Path, frames: Any) -> dict[str, Callable[[], Any]]:
+def mask_format(settings: dict[str, Any]) -> Any:
+    """How the values of given masks are read.
+
+    Raises:
+        InputError: if what is to be ignored is no list of values.
+    """
+    from memvos.data.files import MaskFormat
+
+    ignore = settings["ignore"]
+    if not isinstance(ignore, list) or not all(type(value) is int and 0 <= value <= 255 for value in ignore):
+        raise InputError(f"expected ignore to be a list of mask values, e.g. [255], got {ignore!r}")
+    return MaskFormat(threshold=settings["threshold"], ignore=tuple(ignore))
+
+
+def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], Any]]:
     """Frame name → a function that reads its mask; the first is read at once, so that a bad one is found now.
 
     Raises:
         InputError: if there is no mask, the first is no mask, or there is no frame of a mask's name.
     """
-    from memvos.data.files import MASK_SUFFIX, MaskFormat, list_files
+    from memvos.data.files import MASK_SUFFIX, list_files
+    from memvos.decode.video import is_number
 
     if not path.exists():
         raise InputError(f"no mask at {path}; give the mask of the first frame, or a folder of masks")
-    reader = MaskFormat()
     if path.is_dir():
         found = {file.stem: partial(reader.read, file) for file in list_files(path, (MASK_SUFFIX,))}
         if not found:
@@ -218,10 +238,12 @@ def read_masks(path: Path, frames: Any) -> dict[str, Callable[[], Any]]:
         found = {path.stem if path.stem in names else names[0]: partial(reader.read, path)}
     next(iter(found.values()))()
     names = getattr(frames, "names", None)
-    if names is not None and (alone := [name for name in found if name not in set(names)]):
+    known = is_number if names is None else set(names).__contains__
+    if alone := [name for name in found if not known(name)]:
+        expected = "frames are named 00000, 00001, …; " if names is None else ""
         raise InputError(
             f"{len(alone)} masks in {path} have no frame of their name in the video (first: {alone[0]}{MASK_SUFFIX}); "
-            "name masks as their frames"
+            f"{expected}name masks as their frames"
         )
     return found
 

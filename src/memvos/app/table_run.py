@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def reproduce(options: Options) -> int:
     output = writable_folder(options.output or Path("runs") / spec.name)
     trained = "" if trained_on == data else f"-trained_on_{trained_on}"
     results = output / "results" / f"{data}-{scale}{trained}"
-    with only_one(output):
+    with only_one(output) as lock:
         _say(f"{spec.name}: {spec.title}. scale {scale}, data {data}, trained on {trained_on}, results in {results}")
         look = DataLook(base["check_data"])
         plan = Plan(spec, output, results, overrides, look, look.unscored)
@@ -69,7 +70,7 @@ def reproduce(options: Options) -> int:
             _say(f"left out, for {data} has no true masks that an oracle could see: {', '.join(plan.left_out)}")
         _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
         _build_once([plan.models[job.name] for job in jobs if job.name in plan.models and not job.is_done()])
-        outcome = _run(jobs, parallel, devices)
+        outcome = _run(jobs, parallel, devices, lock)
         for folder in plan.set_aside_stale():
             _say(f"{folder} is of another configuration, code or data, and not counted")
         code, written = _report(spec, results, output, outcome)
@@ -122,8 +123,11 @@ def _unknown_in(command: str, overrides: Sequence[str]) -> UnknownKey | None:
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder: two runs in one would write the same files. Jobs left over from a killed run hold it, too.
+def only_one(folder: Path) -> Iterator[int]:
+    """Hold the folder: two runs in one would write the same files.
+
+    Yields:
+        Descriptor of the lock. Jobs that are handed it hold the folder, too, even when this run is killed.
 
     Raises:
         InputError: if another run holds it.
@@ -131,7 +135,6 @@ def only_one(folder: Path) -> Iterator[None]:
     import fcntl
 
     with open(folder / ".lock", "w") as lock:
-        os.set_inheritable(lock.fileno(), True)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -139,7 +142,7 @@ def only_one(folder: Path) -> Iterator[None]:
                 f"{folder} is in use by another run, or by a job that a killed run left behind; "
                 "wait for it, stop it, or give output=FOLDER"
             ) from error
-        yield
+        yield lock.fileno()
 
 
 class DataLook:
@@ -193,9 +196,10 @@ def _seeds_in(results: Path) -> set[int]:
     return {int(name) for name in names if name.isdigit()}
 
 
-def _run(jobs: list[Job], parallel: int, devices: Sequence[str]) -> Outcome:
+def _run(jobs: list[Job], parallel: int, devices: Sequence[str], lock: int) -> Outcome:
     try:
-        return Runner(jobs, parallel, Display(parallel), processes.starter(), devices).run()
+        start = partial(processes.starter(), held=(lock,))
+        return Runner(jobs, parallel, Display(parallel), start, devices).run()
     except KeyboardInterrupt:
         again = shlex.join(["memvos", *sys.argv[1:]])
         raise KeyboardInterrupt(f"Nothing done is lost; go on with: {again}") from None

@@ -127,7 +127,8 @@ class MaskFormat:
             raise MaskFault(
                 "smoothed mask" if len(others) >= SMOOTH_FROM else "255 beside ids",
                 f"mask {path} holds 255 beside {len(others)} other values ({listed}); expected object ids, or 0 and "
-                "255 only; set ignore=[255] if 255 means void, threshold=true if edges are smoothed (128 is the limit)",
+                "255 only; set ignore=[255] if 255 means void, threshold=true if edges are smoothed (128 is the "
+                "limit): so for segment; for train and evaluate data.ignore, data.threshold (not of DAVIS)",
             )
         return (labels > 0).astype(np.uint8)
 

@@ -50,6 +50,8 @@ class YouTubeTree(Tree):
         official: Mapping[str, int] | None = None,
         unseen: str | None = None,
         without: Sequence[str] | None = None,
+        threshold: bool = False,
+        ignore: Sequence[int] = (),
         option: str = "data.root=PATH (or YOUTUBE_VOS_ROOT)",
     ) -> None:
         """Find the videos of a split.
@@ -70,6 +72,8 @@ class YouTubeTree(Tree):
             unseen: file below root with the names of the videos of unseen categories, one a line, where meta names no
                 categories (LVOS v2: unseen_videos.txt of its publishers' evaluation); in place of `seen`.
             without: names to leave out where they are there, those of the test videos when this is what to train on.
+            threshold: grey values of 128 and more are one object.
+            ignore: mask values read as background, e.g. [255] for void.
             option: what sets the root, for the message where it is missing: key and environment variable.
 
         Raises:
@@ -93,7 +97,7 @@ class YouTubeTree(Tree):
         found = [path.name for path in layouts.subfolders(places.frames)]
         names = [name for name in (found if names is None else names) if name not in (without or ())]
         layouts.all_present(places.frames, names, places.meta or places.frames)
-        reading = MaskFormat()
+        reading = MaskFormat(threshold=threshold, ignore=tuple(ignore))
         chosen = [_video(name, places, reading, objects.get(name, {})) for name in names]
         kinds = {video.name: sorted(video.categories.items()) for video in chosen}  # decide over seen and unseen
         settings = f"youtube {variant} {reading} {protocol} {kinds} {known}"

@@ -46,8 +46,15 @@ def cpu_has_fast_bf16() -> bool:
     return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
+def has_fast_bf16(device: torch.device) -> bool:
+    """Does the device multiply bf16 matrices in hardware? GPUs before Ampere only emulate it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and cpu_has_fast_bf16()
+
+
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
-    """`auto` is bf16 where it is fast (CUDA with bf16, CPU with AMX or AVX512-BF16), else float32.
+    """`auto` is bf16 where it is fast (GPU of Ampere or later, CPU with AMX or AVX512-BF16), else float32.
 
     Raises:
         InputError: if the precision is unknown.
@@ -55,8 +62,7 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision not in PRECISIONS:
         raise InputError(f"expected precision to be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if precision == "auto":
-        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_fast_bf16()
-        precision = "bf16" if fast else "float32"
+        precision = "bf16" if has_fast_bf16(device) else "float32"
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 

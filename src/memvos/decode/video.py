@@ -98,7 +98,7 @@ class VideoFile:
                 for frame in container.decode(stream):
                     turns = round(frame.rotation / 90) % 4
                     self.decoded += 1
-                    yield f"{self.decoded - 1:05d}", np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
+                    yield numbered(self.decoded - 1), np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
             except av.error.FFmpegError as error:
                 raise InputError(
                     f"{self.source} cannot be decoded after {self.decoded} frames ({error}); repair it"
@@ -177,6 +177,16 @@ def follow(
     if unused:
         missing = ", ".join(list(unused)[:5]) + (", …" if len(unused) > 5 else "")
         raise InputError(f"masks were given for frames that do not exist: {missing}; name masks as their frames")
+
+
+def numbered(index: int) -> str:
+    """Name of a frame that comes without one: 00000, 00001, …"""
+    return f"{index:05d}"
+
+
+def is_number(name: str) -> bool:
+    """Can a frame that comes without a name get this one?"""
+    return name.isdecimal() and name == numbered(int(name))
 
 
 def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:

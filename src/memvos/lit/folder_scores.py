@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from memvos.data.files import MaskFormat
 from memvos.data.full_video import Truth
 from memvos.data.tree import Tree
 from memvos.data.trees import Video
@@ -139,10 +140,11 @@ def _score(job: _Job) -> list[_Scored]:
     video, first, folder, times = job
     result = []
     objects = tuple(first)
+    predictions = MaskFormat(merge=video.mask_format.merge)  # written as ids, whatever the truth is written as
     for t in times:
         truth = video.labels(t)
         path = folder / f"{video.frame_names[t]}.png"
-        labels = video.mask_format.read(path)
+        labels = predictions.read(path)
         if labels.shape != truth.shape:
             got, want = (f"{shape[1]}×{shape[0]}" for shape in (labels.shape, truth.shape))
             raise InputError(f"{path} is {got} pixels, its frame {want}; expected equal sizes; resize it (nearest)")

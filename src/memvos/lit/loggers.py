@@ -10,9 +10,13 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+CLOUD = "api.wandb.ai"
+"""The public server under the name that keys were saved by before it had another."""
 
 
 class CsvLogger(Logger):
@@ -119,10 +123,15 @@ def wandb_logger(
 
 
 def has_key() -> bool:
-    """Is a key set, in $WANDB_API_KEY or ~/.netrc?"""
+    """Is a key for the chosen server set, in $WANDB_API_KEY or in the netrc file ($NETRC, ~/.netrc)?"""
     if os.environ.get("WANDB_API_KEY"):
         return True
+    import wandb
+
+    server, default = wandb.setup().settings.base_url, wandb.Settings().base_url  # $WANDB_BASE_URL, wandb login --host=
+    hosts = [urlsplit(server).netloc, *([CLOUD] if server == default else ())]
     try:
-        return netrc.netrc().authenticators("api.wandb.ai") is not None
-    except (FileNotFoundError, netrc.NetrcParseError):
+        known = netrc.netrc(os.environ.get("NETRC"))
+    except (OSError, netrc.NetrcParseError):
         return False
+    return any(known.authenticators(host) for host in hosts)

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from memvos.data.full_video import FullVideo, Truth
 from memvos.data.trees import Video
 from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, PredictedQuality, Segmenter, Step
-from memvos.decode.masks import davis_palette
 from memvos.decode.prior import PRIORS
 from memvos.decode.views import MultiViewSegmenter, views
-from memvos.decode.writers import write_given
+from memvos.decode.writers import MaskWriter, write_given
 from memvos.errors import InputError
 from memvos.lit.read_watch import ReadWatch
 from memvos.lit.recall_watch import LEAST, RecallWatch
@@ -211,6 +209,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     result = VideoScores([], frames=len(video))
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
     annotations, given, held = Truth(video), {}, 0
+    masks = None if masks_to is None else MaskWriter(masks_to)
     waiting = set(video.object_ids)
     with ReadWatch(segmenter.model, meter.pause) as watch, RecallWatch(segmenter.model) as proposals:
         for frame in FullVideo(video):
@@ -229,8 +228,8 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
                 given[frame.name] = frame.entering
             else:
                 _note(result, step, truth, video)
-            if masks_to is not None:
-                _write_labels(masks_to / f"{frame.name}.png", step.labels)
+            if masks is not None:
+                masks.write(frame.name, step.labels)
     result.objects, result.seconds, result.memory_frames = scorer.scores(), meter.seconds, held / len(video)
     result.logit_std = watch.mean
     if masks_to is not None:
@@ -255,10 +254,3 @@ def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: Vide
 def _iou(truth: np.ndarray, prediction: np.ndarray) -> float | None:
     union = np.count_nonzero(truth | prediction)
     return np.count_nonzero(truth & prediction) / union if union else None
-
-
-def _write_labels(path: Path, labels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(labels.astype(np.uint8), mode="P")
-    image.putpalette(davis_palette())
-    image.save(path)

@@ -70,6 +70,7 @@ def load_configured(
     chosen: Collection[str] = (),
     untrained: bool = False,
     trusted: Collection[str] = (),
+    any_network: bool = False,
 ) -> tuple[VOSModel, LoadReport, dict[str, Any]]:
     """As `load_checkpoint`, of a configuration that is composed already.
 
@@ -79,18 +80,22 @@ def load_configured(
         chosen: places of the configuration ("quality", "backbone.output_stride") that win over that of the weights.
         untrained: as for `load_model`.
         trusted: classes outside `memvos.model` that may be made.
+        any_network: the network is not chosen: weights that bring their own configuration may be of another one.
     """
     file = read_weights(weights)
     stored, own = file.configuration, dict(configuration)
     if stored is not None:
         if "network" in own and stored.get("_target_") == own["network"]["_target_"]:
             stored = {**own, "network": stored}  # weights of a network alone, for a plugin on it
-        if stored.get("_target_") != own["_target_"]:
+        if stored.get("_target_") == own["_target_"]:
+            own = with_places(stored, configuration, chosen)
+        elif any_network and not chosen:
+            own = stored
+        else:
             raise InputError(
                 f"{weights}: holds a {stored.get('_target_')}, the chosen model is a {own['_target_']}; "
                 "choose the model that it is of"
             )
-        own = with_places(stored, configuration, chosen)
     elif "score.fc2.weight" in file.tensors and "quality" in own and "quality" not in chosen:
         own["quality"] = part("quality", "qam_released")
     model = build(without_sources(own), trusted)

@@ -119,7 +119,8 @@ def _largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if k > scores.shape[-1]:
         raise InputError(
             f"top-k of {k} is larger than the memory of {scores.shape[-1]} positions; "
-            f"set top_k to at most {scores.shape[-1]}, or to null to read all"
+            "read all: top_k=null (segment), model/read=softmax (train, evaluate), or set "
+            f"model.read.selection.k to at most {scores.shape[-1]}"
         )
     return scores.topk(k, dim=-1)
 

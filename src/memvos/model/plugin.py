@@ -14,9 +14,43 @@ from torch import Tensor, nn
 from memvos.errors import InputError
 from memvos.model.checkpoints import load_model
 from memvos.model.interface import Memory, MemoryFrame, Query, VOSModel
+from memvos.model.proposals import ProposalSource
 
 
-class QAMPlugin(VOSModel):
+class _Around(VOSModel):
+    """What a network with something around it has of the network: its features, its read, what it finds."""
+
+    network: VOSModel
+
+    @property
+    def read(self) -> nn.Module | None:
+        """The memory read of the network, where it has one."""
+        return getattr(self.network, "read", None)
+
+    @property
+    def matcher(self) -> nn.Module | None:
+        """What chooses among proposals in the network, where it has that."""
+        return getattr(self.network, "matcher", None)
+
+    @property
+    def proposals(self) -> ProposalSource | None:
+        """Where the network's proposals come from, where it takes any."""
+        return getattr(self.network, "proposals", None)
+
+    def encode(self, image: Tensor) -> Any:
+        """Query features of the network."""
+        return self.network.encode(image)
+
+    def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:
+        """The network's logits (B, N, H, W)."""
+        return self.network.segment(query, memory, previous)
+
+    def follow(self, query: Query, memory: Memory, previous: Tensor) -> tuple[Tensor, Any]:
+        """The network's logits (B, N, H, W), and what else it found that a loss may supervise."""
+        return self.network.follow(query, memory, previous)
+
+
+class QAMPlugin(_Around):
     """A network of any kind, with QAM on its memory feature (Enc_s = Enc_m, Eq. 1); nothing in the network changes.
 
     Args:
@@ -31,26 +65,13 @@ class QAMPlugin(VOSModel):
         self.stride, self.pad_to = network.stride, network.pad_to
         self.quality = quality(channels=feature_channels(network), grid=grid)
 
-    @property
-    def read(self) -> nn.Module | None:
-        """The memory read of the network, where it has one."""
-        return getattr(self.network, "read", None)
-
-    def encode(self, image: Tensor) -> Any:
-        """Query features of the network."""
-        return self.network.encode(image)
-
     def memorize(self, query: Query, masks: Tensor) -> MemoryFrame:
         """The network's record of a frame with its masks (B, N, H, W), with QAM's scores of them."""
         record = self.network.memorize(query, masks)
         return replace(record, quality=self.quality(_feature(record)))
 
-    def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:
-        """The network's logits (B, N, H, W)."""
-        return self.network.segment(query, memory, previous)
 
-
-class BorrowedQAM(VOSModel):
+class BorrowedQAM(_Around):
     """A network trained without QAM, gated by the scores of a trained QDMN: its score encoder and its QAM, as they are.
 
     Args:
@@ -62,7 +83,6 @@ class BorrowedQAM(VOSModel):
     """
 
     settled = ("score_encoder.", "quality.")
-    read, encode, segment = QAMPlugin.read, QAMPlugin.encode, QAMPlugin.segment
 
     def __init__(self, network: VOSModel, source: str | Path | None) -> None:
         super().__init__()

@@ -134,12 +134,21 @@ class Results:
             a = _for_seeds(a, b)
         return paired_bootstrap(a, b) if set(a) & set(b) else None
 
-    def recovered(self, row: str, variants: list[tuple[str | None, str | None, str | None]], measure: str) -> Interval:
-        """Part of what the best gate gains that another gate gains, over all (own, best, none) variants of a row."""
+    def recovered(
+        self, row: str, variants: list[tuple[str | None, str | None, str | None]], measure: str
+    ) -> Interval | None:
+        """Part of what the best gate gains that another gate gains, over all (own, best, none) variants of a row.
+
+        Over the seeds that all of them have; None if there is none.
+        """
+        seeds = set.intersection(*(set(self.of(row, variant)) for entry in variants for variant in entry))
+        if not seeds:
+            return None
         sums: tuple[dict, dict] = ({}, {})
         for *gates, none in variants:
             for total, gate in zip(sums, gates, strict=True):
-                for seed, gains in paired(self.points(row, gate, measure), self.points(row, none, measure)).items():
+                gained = paired(self.points(row, gate, measure), self.points(row, none, measure))
+                for seed, gains in ((seed, gained[seed]) for seed in sorted(seeds)):
                     of_seed = total.setdefault(seed, {})
                     for item, gain in gains.items():
                         of_seed[item] = of_seed.get(item, 0.0) + gain

@@ -64,7 +64,8 @@ def gates(spec: Spec, sweep: Sweep) -> tuple[Curve, Curve, Curve] | None:
 def recovered(table: Table, sweep: Sweep) -> tuple[list[float | int], Interval | None] | None:
     """The values at which all three gates ran, and the part of the oracle's gains that the row's own gate reaches.
 
-    The part, a ratio, is taken over the values where the oracle gains beyond its interval; None where there is none.
+    The part, a ratio, is taken over the values where the oracle gains beyond its interval, and over the seeds that all
+    gates have at all of these; None where there is none.
     None altogether where the sweep does not compare the three gates, or no value has all of them.
     """
     found = gates(table.spec, sweep)
@@ -95,10 +96,12 @@ def _recovery(table: Table, sweep: Sweep) -> Iterator[Finding]:
     values, part = found
     own, oracle, _ = gates(table.spec, sweep)
     gains = {(point.curve, point.value): point.gain for point in table.swept if point.sweep == sweep.id}
-    if part is None:
+    won = ", ".join(str(value) for value in values if gains[oracle.id, value].verdict == GAINS)
+    if not won:
         verdict = "The oracle gate wins nothing back, so the experiment decides nothing"
+    elif part is None:
+        verdict = f"No seed has been scored with all gates at all rates ({won} %) where the oracle gate wins back"
     else:
-        won = ", ".join(str(value) for value in values if gains[oracle.id, value].verdict == GAINS)
         verdict = (
             f"The {own.label} recovers {part.mean:.0%} [{part.low:.0%}, {part.high:.0%}] of what the {oracle.label} "
             f"recovers ({won} % corrupted): {'at least' if part.mean >= 0.5 else 'less than'} half"
