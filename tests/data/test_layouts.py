@@ -225,6 +225,13 @@ def test_a_number_or_a_step_is_no_slice_of_a_split(tmp_path, subset):
         layouts.split_names(tmp_path / "train.txt", subset)
 
 
+def test_of_the_published_resolutions_that_of_the_scores_is_taken(fill):
+    root = fill("JPEGImages/1080p/a/", "JPEGImages/480p/a/", "JPEGImages/240p/a/")
+    assert layouts.resolution_with_all(root, ["a"]) == "480p"
+    root = fill("JPEGImages/1080p/b/")
+    assert layouts.resolution_with_all(root, ["a", "b"]) == "1080p"  # 480p lacks b
+
+
 def test_the_resolution_that_lacks_fewest_videos_is_taken_and_then_the_one_of_most_rows(fill):
     root = fill("JPEGImages/240p/a/", "JPEGImages/240p/b/", "JPEGImages/480p/a/", "JPEGImages/Full-Resolution/a/")
     assert layouts.resolution_with_all(root, ["a", "b"]) == "240p"  # 480p lacks b

@@ -8,7 +8,7 @@ from memvos.app.bench_common import rounds_in, settings_of
 from memvos.errors import InputError
 
 HELP = """usage: memvos bench [scale=SCALE] [rounds=7] [HYDRA OVERRIDES of memvos train ...]
-       memvos bench speed|modules [rounds=7] [HYDRA OVERRIDES ...]
+       memvos bench speed|modules [rounds=7] [HYDRA OVERRIDES ...] [size=HEIGHTxWIDTH, of speed]
        memvos bench stream [frames=10000] [size=240x432] [rounds=15] [HYDRA OVERRIDES of memvos evaluate ...]
        memvos bench metrics [rounds=7]
        memvos bench loader [rounds=7] [videos=FOLDER] [resolution=480p] [stills=FOLDER]

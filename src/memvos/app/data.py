@@ -8,7 +8,7 @@ from typing import Any
 from memvos.errors import InputError
 
 HELP = """usage: memvos data check NAME [root=PATH] [KEY=VALUE ...]
-       memvos data score NAME FOLDER [root=PATH] [split=test] [workers=N] [output=FOLDER] [KEY=VALUE ...]
+       memvos data score NAME FOLDER [root=PATH] [split=test] [workers=N] [output=FOLDER] [equal=true] [KEY=VALUE ...]
        memvos data submission NAME FOLDER FILE.zip | FILE.zip [root=PATH] [split=test] [KEY=VALUE ...]
        memvos data prepare NAME [root=PATH] [workers=N] [short_side=PIXELS] [KEY=VALUE ...]
        memvos data fetch NAME|URL root=PATH [sha256=HASH] [keep=true]

@@ -26,7 +26,10 @@ COMMANDS = {
 }
 MODULES = {"import": "import_weights"}  # `import` cannot be the name of a module
 USAGE = "usage: memvos COMMAND [ARGUMENTS]    (memvos COMMAND --help says more)"
-START = ("  memvos reproduce qdmn_table5 scale=smoke", "  memvos segment clip.mp4 --masks first.png --out out/")
+START = (
+    "  memvos reproduce qdmn_table5 scale=smoke",
+    "  memvos segment clip.mp4 --masks first.png --out out/ --model matching_medium memory=first_previous",
+)
 INTERRUPTED = 130
 JOB = "MEMVOS_JOB"
 """Environment variable that says: this process is a job of a run, which stops it by an interrupt."""

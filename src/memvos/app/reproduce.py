@@ -14,9 +14,11 @@ What is done already is not done again; after Ctrl-C the same command goes on.
 
   scale=   smoke (plumbing), mini (default), small, paper
   data=    synthetic (default, needs nothing), davis2016, ...; data.root=FOLDER says where it is
+  train_data=   other data to train on, and train_data.KEY=VALUE keys of its configuration
   seeds=   how many seeds, 0 to N-1 (default: the table's for the scale)
   jobs=    how many jobs at a time (default: one per CUDA device, or per core)
   rows=    only these, e.g. rows=baseline,qam (floors by their names, too)
+  rounds=  of a table of times: how often everything takes its turn
   output=  where everything goes (default: runs/NAME)
   --config-dir FOLDER   configurations of your own, in a folder of the form of conf/ (models, data sets)
 

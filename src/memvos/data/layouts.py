@@ -16,6 +16,8 @@ class NoRoot(InputError):
 
 ROOT_OPTION = "data.root=PATH"
 """What sets the root of most data sets."""
+PUBLISHED = "480p"
+"""Folder of the resolution at which DAVIS is scored."""
 
 
 def existing_root(root: str | Path | None, option: str = ROOT_OPTION) -> Path:
@@ -95,7 +97,7 @@ def split_names(path: Path, subset: str | None) -> list[str]:
 
 
 def resolution_with_all(root: Path, names: Sequence[str]) -> str:
-    """The resolution folder with the most rows that has frames of every video, or else the one that lacks fewest.
+    """The resolution folder that has frames of every video, or else lacks fewest: 480p, else that with the most rows.
 
     Raises:
         InputError: if JPEGImages has no resolution folder.
@@ -108,7 +110,7 @@ def resolution_with_all(root: Path, names: Sequence[str]) -> str:
         )
     rows = {folder.name: int(folder.name[:-1]) if folder.name[:-1].isdecimal() else 0 for folder in folders}
     missing = {folder.name: sum(not (folder / name).is_dir() for name in names) for folder in folders}
-    return min(rows, key=lambda name: (missing[name], -rows[name]))
+    return min(rows, key=lambda name: (missing[name], name != PUBLISHED, -rows[name]))
 
 
 def all_present(folder: Path, names: Sequence[str], listed_in: Path) -> None:

@@ -42,7 +42,7 @@ class DavisTree(Tree):
         Args:
             root: the folder that holds JPEGImages, Annotations and ImageSets, or the one around it (DAVIS).
             split: name of the list in ImageSets/<year>, without ".txt".
-            resolution: "480p", "240p", ...; None takes the largest one that has every video of the split.
+            resolution: "480p", "240p", ...; None takes 480p, or the largest, that has every video of the split.
             year: 2016 (all objects are one) or 2017; None takes the newest that ImageSets has.
             merge_objects: make all objects one, as year 2016 does by itself.
             late_objects: objects may enter after the first mask.
