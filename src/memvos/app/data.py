@@ -163,12 +163,12 @@ def videos_of(name: str, split: str, overrides: Sequence[str]) -> Any:
     from memvos.app.runs import data_of
 
     found = build(data_of({"data": settings(name, overrides), "split": split}, "split"))
-    if found and found[0].images:
+    if found and not found[0].videos:
         raise InputError(
             f"data {name} is static images, of which only `memvos evaluate` makes videos; expected a data set of "
             "videos (folder, davis2017, ...)"
         )
-    if not found or not found[0].videos:
+    if not found:
         raise InputError(f"data {name} has no videos in {split}; choose another split=")
     return found[0]
 
