@@ -1,11 +1,11 @@
 import csv
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
-import wandb
 
 from memvos.lit import CsvLogger, wandb_logger
 from memvos.lit.loggers import has_key, told
@@ -61,9 +61,24 @@ def test_a_key_is_looked_for_under_the_name_of_the_server(monkeypatch, tmp_path,
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "keys"))
     (tmp_path / "keys").write_text(f"machine {machine}\n  login user\n  password {'0' * 40}\n")
-    default = wandb.Settings().base_url
-    monkeypatch.setattr(wandb, "setup", lambda: SimpleNamespace(settings=SimpleNamespace(base_url=server or default)))
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    if server:
+        monkeypatch.setenv("WANDB_BASE_URL", server)
     assert has_key() == found
+
+
+def test_an_offline_run_needs_no_key(tmp_path):
+    settings = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    script = (
+        "import sys\nfrom memvos.lit.loggers import told, wandb_logger\n"
+        "logger = wandb_logger(sys.argv[1], name='row')\n"
+        "with told([logger], {'seed': 3}):\n logger.log_metrics({'J': 0.5}, 1)\n"
+    )
+    line = [sys.executable, "-c", script, str(tmp_path / "run")]
+    settings |= {"NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)}
+    done = subprocess.run(line, env=settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len([*(tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")]) == 1
 
 
 class Recorder:

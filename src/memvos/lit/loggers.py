@@ -123,13 +123,13 @@ def wandb_logger(
 
 
 def has_key() -> bool:
-    """Is a key for the chosen server set, in $WANDB_API_KEY or in the netrc file ($NETRC, ~/.netrc)?"""
+    """Is a key for the server ($WANDB_BASE_URL) set, in $WANDB_API_KEY or in the netrc file ($NETRC, ~/.netrc)?"""
     if os.environ.get("WANDB_API_KEY"):
         return True
     import wandb
 
-    server, default = wandb.setup().settings.base_url, wandb.Settings().base_url  # $WANDB_BASE_URL, wandb login --host=
-    hosts = [urlsplit(server).netloc, *([CLOUD] if server == default else ())]
+    own = os.environ.get("WANDB_BASE_URL")
+    hosts = [urlsplit(own or wandb.Settings().base_url).netloc, *(() if own else (CLOUD,))]
     try:
         known = netrc.netrc(os.environ.get("NETRC"))
     except (OSError, netrc.NetrcParseError):
