@@ -155,3 +155,10 @@ def test_hidden_files_and_other_suffixes_are_left_out(tmp_path):
     (tmp_path / "deep/c.PNG").touch()
     assert [path.name for path in list_files(tmp_path, (".png",))] == ["a.png", "b.png"]
     assert [path.name for path in list_files(tmp_path, (".png",), deep=True)] == ["a.png", "b.png", "c.PNG"]
+
+
+@pytest.mark.parametrize("ignore", [255, "255", [256], [True], ["255"]])
+def test_what_is_ignored_is_a_list_of_mask_values(ignore):
+    with pytest.raises(InputError, match=r"expected ignore to be a list of mask values, e\.g\. \[255\], got "):
+        MaskFormat(ignore=ignore)
+    assert MaskFormat(ignore=[0, 255]) == MaskFormat(ignore=(0, 255))

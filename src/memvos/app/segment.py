@@ -88,6 +88,7 @@ def segment(config: DictConfig) -> None:
             raise InputError(f"{option} is missing; expected memvos segment INPUT --masks FIRST --out DIR")
     import torch
 
+    from memvos.data.files import MaskFormat
     from memvos.decode.video import follow, open_frames
     from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
     from memvos.lit.evaluation import has_quality_head
@@ -98,10 +99,9 @@ def segment(config: DictConfig) -> None:
         torch.set_num_threads(settings["threads"])
     frames = open_frames(settings["input"])
     given: dict[str, list[int]] = {}
-    masks = {
-        name: partial(noted, given, name, read)
-        for name, read in read_masks(Path(settings["masks"]), frames, mask_format(settings)).items()
-    }
+    reader = MaskFormat(threshold=settings["threshold"], ignore=settings["ignore"])
+    found = read_masks(Path(settings["masks"]), frames, reader)
+    masks = {name: partial(noted, given, name, read) for name, read in found.items()}
     overrides = HydraConfig.get().overrides.task
     is_chosen = any(composition.key_of(override) == "model" for override in overrides)
     segmenter = build_segmenter(settings, composition.places(overrides, "model"), is_chosen)
@@ -202,20 +202,6 @@ def untrained_model(configuration: dict[str, Any], allowed: bool) -> Any:
 def chosen_read(settings: dict[str, Any]) -> dict[str, Any]:
     """The changes to the network's memory read: what is not its own."""
     return {key: settings[key] for key in ("top_k", "kernel") if settings[key] != "own"}
-
-
-def mask_format(settings: dict[str, Any]) -> Any:
-    """How the values of given masks are read.
-
-    Raises:
-        InputError: if what is to be ignored is no list of values.
-    """
-    from memvos.data.files import MaskFormat
-
-    ignore = settings["ignore"]
-    if not isinstance(ignore, list) or not all(type(value) is int and 0 <= value <= 255 for value in ignore):
-        raise InputError(f"expected ignore to be a list of mask values, e.g. [255], got {ignore!r}")
-    return MaskFormat(threshold=settings["threshold"], ignore=tuple(ignore))
 
 
 def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], Any]]:

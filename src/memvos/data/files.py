@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -96,12 +97,21 @@ class MaskFormat:
     Attributes:
         merge: all objects become one, id 1 (the DAVIS 2016 task on any annotation).
         threshold: grey values of 128 and more are one object, id 1 (anti-aliased saliency masks).
-        ignore: values read as background (255 where a data set uses it as "void").
+        ignore: values read as background (255 where a data set uses it as "void"); any sequence, kept as a tuple.
+
+    Raises:
+        InputError: if what is to be ignored is no list of mask values.
     """
 
     merge: bool = False
     threshold: bool = False
-    ignore: tuple[int, ...] = ()
+    ignore: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        listed = isinstance(self.ignore, Sequence) and not isinstance(self.ignore, str)
+        if not listed or not all(type(value) is int and 0 <= value <= 255 for value in self.ignore):
+            raise InputError(f"expected ignore to be a list of mask values, e.g. [255], got {self.ignore!r}")
+        object.__setattr__(self, "ignore", tuple(self.ignore))
 
     def read(self, path: Path) -> np.ndarray:
         """Decode a mask file to a label map, uint8 (H, W), 0 = background.

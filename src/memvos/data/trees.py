@@ -63,7 +63,7 @@ class DavisTree(Tree):
         frames, masks = root / "JPEGImages" / resolution, root / "Annotations" / resolution
         layouts.all_present(frames, names, split_file)
         merge = merge_objects or layouts.is_of_2016(split_file)
-        reading = MaskFormat(merge=merge, threshold=threshold, ignore=tuple(ignore))
+        reading = MaskFormat(merge=merge, threshold=threshold, ignore=ignore)
         videos = [
             layouts.folder_video(
                 name, frames / name, masks / name, reading, (attributes or {}).get(name, ()), late_objects
@@ -136,7 +136,7 @@ class FolderTree(Tree):
             )
         videos, without = ([names] if isinstance(names, str) else names for names in (videos, without))
         names = _chosen(root, list(found), videos, without or ())
-        reading = MaskFormat(merge=merge_objects, threshold=threshold, ignore=tuple(ignore))
+        reading = MaskFormat(merge=merge_objects, threshold=threshold, ignore=ignore)
         chosen = [layouts.folder_video(n, *found[n], reading, late_objects=True) for n in names]
         self.without_frames = list(layouts.folders_without_frames(root, images, masks))
         whole = videos is None and not without
@@ -215,7 +215,7 @@ class ImageTree(Tree):
                 f"{root}: got {got}; expected {masks}/<name>{mask_ending}.png for every "
                 f"{images}/<name>{image_ending}.jpg; add the masks or move the images away"
             )
-        reading = MaskFormat(threshold=threshold, ignore=tuple(ignore))
+        reading = MaskFormat(threshold=threshold, ignore=ignore)
         pairs = [StaticImage(stem, path, labels[stem], reading) for stem, path in pictures.items()]
         super().__init__(root.name, root, images=pairs, settings=f"images {reading}", official=official)
 

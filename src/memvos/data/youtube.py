@@ -97,7 +97,7 @@ class YouTubeTree(Tree):
         found = [path.name for path in layouts.subfolders(places.frames)]
         names = [name for name in (found if names is None else names) if name not in (without or ())]
         layouts.all_present(places.frames, names, places.meta or places.frames)
-        reading = MaskFormat(threshold=threshold, ignore=tuple(ignore))
+        reading = MaskFormat(threshold=threshold, ignore=ignore)
         chosen = [_video(name, places, reading, objects.get(name, {})) for name in names]
         kinds = {video.name: sorted(video.categories.items()) for video in chosen}  # decide over seen and unseen
         settings = f"youtube {variant} {reading} {protocol} {kinds} {known}"

@@ -137,7 +137,7 @@ def open_frames(source: str | Path) -> ImageFolder | VideoFile:
 
 def named(frames: Iterable[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """Name the frames of any live source by their index, as `VideoFile` does."""
-    return ((f"{index:05d}", frame) for index, frame in enumerate(frames))
+    return ((numbered(index), frame) for index, frame in enumerate(frames))
 
 
 def follow(

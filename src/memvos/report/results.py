@@ -148,9 +148,9 @@ class Results:
         for *gates, none in variants:
             for total, gate in zip(sums, gates, strict=True):
                 gained = paired(self.points(row, gate, measure), self.points(row, none, measure))
-                for seed, gains in ((seed, gained[seed]) for seed in sorted(seeds)):
+                for seed in sorted(seeds):
                     of_seed = total.setdefault(seed, {})
-                    for item, gain in gains.items():
+                    for item, gain in gained[seed].items():
                         of_seed[item] = of_seed.get(item, 0.0) + gain
         return recovery(*sums)
 
