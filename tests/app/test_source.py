@@ -3,11 +3,6 @@
 from memvos.app import source
 
 
-def test_targets_are_found_at_any_depth():
-    config = {"_target_": "a.B", "parts": [{"_target_": "c.D", "inner": {"_target_": "e.F"}}], "size": 3}
-    assert list(source.targets(config)) == ["a.B", "c.D", "e.F"]
-
-
 def test_a_re_exported_class_is_found_where_it_is_written():
     assert source.home_of("memvos.losses.QualityLoss") == "memvos.losses.quality"
     assert source.home_of("torch.optim.Adam") is None

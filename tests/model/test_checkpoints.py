@@ -195,6 +195,60 @@ def test_a_network_of_the_callers_own_comes_back_with_what_was_chosen(tmp_path, 
         load_configured(chosen, tmp_path / "w.ckpt", trusted=["tests.Prior"])
 
 
+def test_the_name_decides_how_weights_of_stm_kmn_and_mivos_are_read(tmp_path):
+    options = {key: value for key, value in OPTIONS.items() if key not in ("aspp_width", "grid")}
+    stored = compose("stm_small", options)
+    save_model(build(stored), tmp_path / "stm.ckpt", stored)
+    for name, kind in (("stm", "Softmax"), ("kmn_small", "Kernel"), ("mivos", "TopK")):
+        loaded, _, own = load_checkpoint(name, tmp_path / "stm.ckpt")
+        assert type(loaded.read.selection).__name__ == kind
+        assert own["key_channels"] == 4
+        import_checkpoint(name, tmp_path / "stm.ckpt", tmp_path / f"{name}.ckpt")
+        assert type(load_model(name, tmp_path / f"{name}.ckpt").read.selection).__name__ == kind
+    assert type(load_model("stm", tmp_path / "stm.ckpt", read="kernel").read.selection).__name__ == "Kernel"
+
+
+def test_a_read_of_the_same_kind_is_that_of_the_weights(tmp_path):
+    options = {key: value for key, value in OPTIONS.items() if key not in ("aspp_width", "grid")}
+    stored = compose("mivos_small", options)
+    save_model(build(stored), tmp_path / "mivos.ckpt", stored)
+    assert load_model("mivos", tmp_path / "mivos.ckpt").read.selection.k == 20
+
+
+def test_a_network_that_was_not_chosen_is_read_as_its_weights_say(tmp_path):
+    options = {key: value for key, value in OPTIONS.items() if key not in ("aspp_width", "grid")}
+    stored = compose("kmn_small", options)
+    save_model(build(stored), tmp_path / "kmn.ckpt", stored)
+    for default in ("qdmn", "stm"):
+        loaded, _, own = load_configured(compose(default, {}), tmp_path / "kmn.ckpt", any_network=True)
+        assert type(loaded.read.selection).__name__ == "Kernel"
+        assert own == stored
+
+
+@pytest.mark.parametrize(
+    ("option", "change", "told"),
+    [
+        (
+            "template",
+            {"whole_frames": True},
+            "model.template.whole_frames=False, the network has True",
+        ),
+        ("refine", {"shared_skip": False}, "model.refine.shared_skip=True, the network has False"),
+        (
+            "matcher",
+            {"alignment": {"_target_": "memvos.model.aoa.NoAlignment"}},
+            r"alignment\._target_=.*Adaptive",
+        ),
+    ],
+)
+def test_settings_without_tensors_stay_as_they_were_trained(tmp_path, option, change, told):
+    stored = compose("dmn_aoa_smoke", {})
+    save_model(build(stored), tmp_path / "w.ckpt", stored)
+    changed = {**stored, option: {**stored[option], **change}}
+    with pytest.raises(InputError, match=f"was trained with .*{told}"):
+        load_weights(build(changed), tmp_path / "w.ckpt", changed)
+
+
 def test_parts_that_were_chosen_away_are_reported_and_left_out(tmp_path, model, configuration):
     torch.save(released(model), tmp_path / "w.pth")
     absent = compose("qdmn_small", {"quality": "none", "prior": "none"})

@@ -11,6 +11,7 @@ from memvos.model.composition import (
     needs_weights,
     part,
     part_names,
+    targets,
     with_places,
     without_sources,
 )
@@ -75,6 +76,17 @@ def test_unknown_choices_and_options_are_refused_with_the_known_ones():
         compose("qdmn", {"quality": "qma"})
     with pytest.raises(InputError, match="unknown option colour of model 'qdmn'; known: backbone, "):
         compose("qdmn", {"colour": 3})
+    with pytest.raises(InputError, match="unknown option colour of model 'qdmn', backbone; known: depth, "):
+        compose("qdmn", {"backbone.colour": 3})
+    with pytest.raises(InputError, match=r"unknown option grid\.colour of model 'qdmn'; known: backbone, "):
+        compose("qdmn", {"grid.colour": 3})
+
+
+def test_a_value_in_a_part_is_an_option_by_its_place():
+    changed, own = compose("qdmn", {"backbone.weights": None, "read.selection.k": 7}), compose("qdmn", {})
+    assert own["backbone"]["weights"] == "imagenet"
+    assert changed["backbone"] == {**own["backbone"], "weights": None}
+    assert changed["read"]["selection"] == {**own["read"]["selection"], "k": 7}
 
 
 def test_chosen_places_are_put_into_the_configuration_of_a_checkpoint():
@@ -152,3 +164,8 @@ def test_what_a_part_refuses_is_told_in_its_own_words(tmp_path):
 def test_a_value_that_no_part_takes_is_one_line():
     with pytest.raises(InputError, match=r"cannot build the model: .*unexpected keyword argument 'colour'"):
         build({**compose("qdmn_small", {}), "colour": 3})
+
+
+def test_targets_are_found_at_any_depth():
+    config = {"_target_": "a.B", "parts": [{"_target_": "c.D", "inner": {"_target_": "e.F"}}], "size": 3}
+    assert list(targets(config)) == ["a.B", "c.D", "e.F"]

@@ -84,7 +84,9 @@ def _recipe(data: Any) -> Any:
 
 
 def _fingerprint(settings: Mapping[str, Any], more: tuple[str, ...], data: str, start: str | None) -> str:
-    named = list(source.targets(dict(settings)))
+    from memvos.model.composition import targets
+
+    named = [target for target in targets(settings) if isinstance(target, str)]
     modules = {source.home_of(target) for target in named} - {None}
     own = {source.own_file_of(target) for target in named} - {None}
     code = source.code_hash(source.closure([*modules, *more], CODE), own)

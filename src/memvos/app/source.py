@@ -6,26 +6,13 @@ import ast
 import functools
 import hashlib
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from hydra.utils import get_object
 
 PACKAGE = Path(__file__).parents[1]
 """The folder src/memvos."""
-
-
-def targets(config: Any) -> Iterator[str]:
-    """Every `_target_` in a nested plain configuration."""
-    if isinstance(config, dict):
-        if isinstance(config.get("_target_"), str):
-            yield config["_target_"]
-        for value in config.values():
-            yield from targets(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from targets(value)
 
 
 def home_of(target: str) -> str | None:

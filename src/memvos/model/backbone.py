@@ -210,5 +210,6 @@ def _fetch_imagenet(depth: int) -> dict[str, Tensor]:
     except (URLError, OSError, RuntimeError) as error:
         raise InputError(
             f"cannot fetch the ImageNet weights of ResNet-{depth} ({error}); "
-            "set model.backbone.weights to a file with torchvision's names, or to null to start fresh"
+            "set model.backbone.weights (in Python load_model(NAME, **{'backbone.weights': ...})) to a file with "
+            "torchvision's names, or to null (None) to start fresh"
         ) from None

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from memvos.errors import InputError
 from memvos.model.backbone import extend_stem
-from memvos.model.composition import build, compose, part, with_places, without_sources
+from memvos.model.composition import build, compose, part, places_named, with_places, without_sources
 from memvos.model.interface import VOSModel
 from memvos.model.layouts import FOREIGN, Layout, is_neutral
 from memvos.model.state_files import (
@@ -31,8 +31,9 @@ from memvos.model.weight_file import WeightFile, read_weights, write_weights
 
 TRUNK = "query_encoder.trunk."
 INSIDE = "network."  # of the tensors of a network that a plugin is on
-SETTLED = ("activations", "norm", "aspp_rates", "output_stride")
-"""Keys of a model's configuration that change no tensor's shape, and yet must stay as they were trained."""
+SETTLED = ("activations", "norm", "aspp_rates", "output_stride", "whole_frames", "shared_skip", "alignment")
+"""Keys of a model's configuration that change no tensor's shape, and yet must stay as they were trained; of a part that
+is its class."""
 
 
 def load_model(name: str, weights: str | Path | None = None, *, untrained: bool = False, **options: Any) -> VOSModel:
@@ -40,11 +41,12 @@ def load_model(name: str, weights: str | Path | None = None, *, untrained: bool 
 
     Args:
         name: a configuration in conf/model, e.g. "qdmn".
-        weights: a memvos checkpoint (.ckpt, .safetensors), which brings its own configuration, or a released
-            checkpoint; None builds the network as its configuration starts it (ImageNet encoders, fresh rest).
+        weights: a memvos checkpoint (.ckpt, .safetensors), which brings its own configuration (STM, KMN and MiVOS are
+            one network, whose name says how it reads), or a released checkpoint; None builds the network as its
+            configuration starts it (ImageNet encoders, fresh rest).
         untrained: take weights even if they leave parts of the network as it started.
         options: changes to the configuration: a part by name (quality="none", prior="strong", read="softmax",
-            backbone="resnet18") or a value (key_channels=64).
+            backbone="resnet18") or a value (key_channels=64, of a part **{"backbone.weights": "resnet50.pth"}).
 
     Raises:
         InputError: if the name or an option is unknown, or the weights are damaged, of another network, or lack parts
@@ -88,7 +90,8 @@ def load_configured(
         if "network" in own and stored.get("_target_") == own["network"]["_target_"]:
             stored = {**own, "network": stored}  # weights of a network alone, for a plugin on it
         if stored.get("_target_") == own["_target_"]:
-            own = with_places(stored, configuration, chosen)
+            by_name = () if any_network else places_named(stored, own)
+            own = with_places(stored, configuration, [*by_name, *chosen])
         elif any_network and not chosen:
             own = stored
         else:
@@ -289,7 +292,8 @@ def _check_settings(stored: Mapping[str, Any], current: Mapping[str, Any], sourc
         place, was, now = f"{key}.{name}", stored[name], current[name]
         if isinstance(was, Mapping) and isinstance(now, Mapping):
             _check_settings(was, now, source, place)
-        elif name in SETTLED and was != now:
+            place, was, now = (f"{place}._target_", was.get("_target_"), now.get("_target_"))
+        if name in SETTLED and was != now:
             raise InputError(f"{source}: was trained with {place}={was}, the network has {now}; choose {place}={was}")
     return None
 

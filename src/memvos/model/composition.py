@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -39,7 +39,7 @@ def compose(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         name: a configuration in conf/model.
-        options: a part by the name of one of its choices, or a value.
+        options: a part by the name of one of its choices, or a value by its key ("backbone.weights" for one in a part).
 
     Raises:
         InputError: if the name or an option is unknown; the known ones are listed.
@@ -53,7 +53,8 @@ def compose(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if value not in part_names(key):
             raise InputError(f"unknown {key} {value!r}; known: {', '.join(part_names(key))}")
     configuration = composed(f"model/{name}", [f"model/{key}={value}" for key, value in parts.items()])["model"]
-    return _with_values(configuration, {key: value for key, value in options.items() if key not in parts}, name)
+    values = {key: value for key, value in options.items() if key not in parts}
+    return _with_values(configuration, values, f"model {name!r}")
 
 
 def part(kind: str, choice: str) -> dict[str, Any]:
@@ -67,9 +68,39 @@ def needs_weights(configuration: Mapping[str, Any]) -> bool:
     Raises:
         InputError: if there is no such model.
     """
+    return _of_class(configuration, "needs_weights")
+
+
+def places_named(configuration: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The places where two configurations of one class are two networks by name: other kinds of parts stand there.
+
+    Raises:
+        InputError: if there is no such model.
+    """
+    return [
+        place
+        for place in _of_class(other, "named_by")
+        if list(targets(configuration.get(place))) != list(targets(other.get(place)))
+    ]
+
+
+def targets(configuration: Any) -> Iterator[Any]:
+    """Every `_target_` in a nested plain configuration; those of a file need not be names."""
+    if isinstance(configuration, Mapping):
+        if configuration.get("_target_") is not None:
+            yield configuration["_target_"]
+        for value in configuration.values():
+            yield from targets(value)
+    elif isinstance(configuration, list | tuple):
+        for value in configuration:
+            yield from targets(value)
+
+
+def _of_class(configuration: Mapping[str, Any], attribute: str) -> Any:
+    """What the class that a configuration names says of itself."""
     target = configuration.get("_target_")
     try:
-        return get_object(target).needs_weights
+        return getattr(get_object(target), attribute)
     except (ImportError, ValueError, AttributeError, TypeError) as error:
         raise InputError(
             f"cannot find the model {target!r} ({str(error).splitlines()[0]}); expected _target_: module.Class, of a "
@@ -125,11 +156,15 @@ def without_sources(configuration: Any) -> Any:
 
 
 def _with_values(configuration: dict[str, Any], values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    unknown = [key for key in values if key not in configuration]
-    if unknown:
-        known = ", ".join(key for key in configuration if not key.startswith("_"))
-        raise InputError(f"unknown option {', '.join(unknown)} of model {name!r}; known: {known}")
-    return {**configuration, **values}
+    changed = dict(configuration)
+    for key, value in values.items():
+        first, _, rest = key.partition(".")
+        within = changed.get(first)
+        if first not in changed or (rest and not isinstance(within, Mapping)):
+            known = ", ".join(key for key in changed if not key.startswith("_"))
+            raise InputError(f"unknown option {key} of {name}; known: {known}")
+        changed[first] = _with_values(within, {rest: value}, f"{name}, {first}") if rest else value
+    return changed
 
 
 def composed(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -150,19 +185,13 @@ def composed(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
             GlobalHydra.instance().hydra = running
 
 
-def _check_targets(node: Any, trusted: Collection[str]) -> None:
-    if isinstance(node, Mapping):
-        target = node.get("_target_")
-        if target is not None and target not in trusted and not _trusted(target):
+def _check_targets(configuration: Mapping[str, Any], trusted: Collection[str]) -> None:
+    for target in targets(configuration):
+        if target not in trusted and not _trusted(target):
             raise InputError(
                 f"the configuration names {target!r}, and only classes of {TRUSTED.rstrip('.')} are made from a file; "
                 "build the model yourself and load the weights into it (memvos.model.load_weights)"
             )
-        for value in node.values():
-            _check_targets(value, trusted)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            _check_targets(value, trusted)
 
 
 def _trusted(target: Any) -> bool:

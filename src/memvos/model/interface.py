@@ -159,12 +159,15 @@ class VOSModel(nn.Module, ABC):
         stride: image pixels per step of the memory grid; image sizes must be multiples of `pad_to`.
         pad_to: image height and width must be multiples of this.
         needs_weights: it is of no use before it is trained; False for what works as its configuration starts it.
+        named_by: places of its configuration whose kind of part goes into the network's name: STM, KMN and MiVOS differ
+            by the read alone, and weights of one, loaded under the name of another, are read as that one reads.
         quality: the part that predicts quality scores; `AcceptAll` unless a network brings QAM.
     """
 
     stride: int = 16
     pad_to: int = 16
     needs_weights: bool = True
+    named_by: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()

@@ -32,6 +32,7 @@ class MiVOS(VOSModel):
     """
 
     layouts = (MIVOS_RELEASED,)
+    named_by = ("read",)
 
     def __init__(
         self,
