@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from memvos.data import prepare
-from memvos.data.coco import MOST, draw, instance_masks, rasterise
+from memvos.data.coco import MOST, decode_runs, draw, instance_masks, rasterise
 from memvos.errors import InputError
 
 SQUARE = [[0, 0, 4, 0, 4, 4, 0, 4]]
@@ -124,3 +124,61 @@ def test_what_of_a_polygon_lies_outside_the_image_is_cut_off():
     assert mask.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
     assert rasterise([[-9, -9, 99, -9, 99, 99, -9, 99]], (3, 4)).all()
     assert not rasterise([[10, 0, 20, 0, 20, 3, 10, 3]], (3, 4)).any()
+
+
+def test_runs_go_down_the_columns():
+    """2 rows, 3 columns: skip one pixel, take two, skip one, take one, skip one."""
+    expected = np.array([[0, 1, 1], [1, 0, 0]], dtype=bool)
+    assert np.array_equal(decode_runs({"size": [2, 3], "counts": [1, 2, 1, 1, 1]}), expected)
+
+
+def test_packed_runs_are_unpacked():
+    """Five bits a character, low ones first, 48 added; from the fourth run on the difference to two runs before."""
+    runs = [49, 10, 20, 10, 11]  # the last two are coded as 10 - 10 = 0 and 11 - 20 = -9
+    mask = decode_runs({"size": [10, 10], "counts": "a1:d00G"})
+    assert np.array_equal(mask, decode_runs({"size": [10, 10], "counts": runs}))
+    assert mask.T.flatten().nonzero()[0].tolist() == [*range(49, 59), *range(79, 89)]
+
+
+def test_runs_that_do_not_add_up_are_refused():
+    with pytest.raises(InputError, match="runs of 3 pixels; expected 2×3"):
+        decode_runs({"size": [2, 3], "counts": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ([2, -1, 5], "has a run of -1 pixels; expected none below 0; export it again"),
+        ("0c", "has runs of 19 pixels; expected 2×3; export it again"),  # 0, and 19 (low five bits) of a cut-off run
+        ("", "has runs of 0 pixels; expected 2×3"),
+    ],
+)
+def test_runs_that_cannot_be_are_refused(counts, told):
+    with pytest.raises(InputError, match=told):
+        decode_runs({"size": [2, 3], "counts": counts})
+
+
+def test_packed_runs_may_be_bytes():
+    assert decode_runs({"size": [2, 2], "counts": b"112"}).tolist() == [[False, False], [True, False]]  # 1, 1, 2
+
+
+def test_a_mask_may_be_full_or_empty():
+    assert decode_runs({"size": [2, 3], "counts": [0, 6]}).all()
+    assert not decode_runs({"size": [2, 3], "counts": [6]}).any()
+
+
+@pytest.mark.parametrize("counts", [[1, 2, 1, 1, 1], "121O0", [1.0, 2.0, 1.0, 1.0, 1.0]])
+def test_instances_may_have_run_lengths_of_any_form(tmp_path, counts):
+    draw([{"size": [2, 3], "counts": counts}], (2, 3), tmp_path / "m.png")
+    assert np.array(Image.open(tmp_path / "m.png")).tolist() == [[0, 1, 1], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("shape", [None, "112", {"size": [2, 3]}, {"counts": [1]}, {"size": [4, 4], "counts": [16]}])
+def test_an_instance_without_a_mask_that_can_be_read_is_told(tmp_path, shape):
+    content = {
+        "images": [{**IMAGE, "height": 2, "width": 3}],
+        "annotations": [{"image_id": 1, "segmentation": shape}],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"cannot make .*1\.png \(a COCO mask (is|has) "):
+        prepare.run(instance_masks(tmp_path / "instances.json", tmp_path / "masks"))

@@ -1,34 +1,14 @@
 import json
 
-import numpy as np
 import pytest
 import torch
 
 from memvos.errors import InputError
-from memvos.model.coco import CocoProposals, decode_runs
+from memvos.model.coco import CocoProposals
 from memvos.model.interface import Place
 
 IMAGE = torch.zeros(1, 3, 32, 48)
 THIRD = Place(3, (("dog", "00003"),))
-
-
-def test_runs_go_down_the_columns():
-    """2 rows, 3 columns: skip one pixel, take two, skip one, take one, skip one."""
-    expected = np.array([[0, 1, 1], [1, 0, 0]], dtype=bool)
-    assert np.array_equal(decode_runs({"size": [2, 3], "counts": [1, 2, 1, 1, 1]}), expected)
-
-
-def test_packed_runs_are_unpacked():
-    """Five bits a character, low ones first, 48 added; from the fourth run on the difference to two runs before."""
-    runs = [49, 10, 20, 10, 11]  # the last two are coded as 10 - 10 = 0 and 11 - 20 = -9
-    mask = decode_runs({"size": [10, 10], "counts": "a1:d00G"})
-    assert np.array_equal(mask, decode_runs({"size": [10, 10], "counts": runs}))
-    assert mask.T.flatten().nonzero()[0].tolist() == [*range(49, 59), *range(79, 89)]
-
-
-def test_runs_that_do_not_add_up_are_refused():
-    with pytest.raises(InputError, match="runs of 3 pixels; expected 2×3"):
-        decode_runs({"size": [2, 3], "counts": [1, 2]})
 
 
 class Dog:
@@ -41,7 +21,7 @@ def coco_results(folder, **changes) -> CocoProposals:
     """A file of one result, a mask of columns 10 to 18."""
     mask = {"size": [32, 48], "counts": [32 * 10, 32 * 8, 32 * 30]}
     entry = {"image_id": "dog/00003", "bbox": [10, 0, 8, 32], "score": 0.8, "segmentation": mask, **changes}
-    entry = {key: value for key, value in entry.items() if value is not None}
+    entry = {key: value for key, value in entry.items() if value is not ...}
     (folder / "results.json").write_text(json.dumps([entry]))
     return CocoProposals(folder / "results.json")
 
@@ -74,16 +54,50 @@ def test_coco_images_are_never_named_by_numbers_alone(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["image_id", "bbox", "score", "segmentation"])
-def test_coco_results_without_what_is_needed_are_refused(tmp_path, key):
-    with pytest.raises(InputError, match=f"result 0 has no {key}; expected image_id, bbox, score, segmentation"):
-        coco_results(tmp_path, **{key: None}).check([Dog()])
+@pytest.mark.parametrize("value", [..., None], ids=["missing", "null"])
+def test_coco_results_without_what_is_needed_are_refused(tmp_path, key, value):
+    with pytest.raises(InputError, match=f"result 0: no {key}; expected image_id, bbox, score, segmentation"):
+        coco_results(tmp_path, **{key: value}).check([Dog()])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"bbox": [10, 0, 8]}, r"bbox \[10, 0, 8\]; expected \[x, y, width, height\] in pixels"),
+        ({"bbox": [10, 0, 8, "wide"]}, "bbox .*'wide'"),
+        ({"bbox": [10, 0, float("nan"), 32]}, "bbox .*nan"),
+        ({"bbox": 7}, "bbox 7; expected"),
+        ({"score": "high"}, "score 'high'; expected a number"),
+        (
+            {"segmentation": {"size": [32], "counts": [32]}},
+            r"size \[32\] and counts \[32\]; expected \[height",
+        ),
+        ({"segmentation": {"size": [32, 48], "counts": None}}, "counts None; expected"),
+        ({"segmentation": {"size": [32, 48], "counts": [1.5, 2]}}, r"counts \[1\.5, 2\]; expected"),
+        ({"segmentation": {"size": [32, 48], "counts": [1, 2]}}, "has runs of 3 pixels; expected 32×48"),
+        ({"segmentation": {"counts": "112"}}, "size None and counts 112"),
+    ],
+)
+def test_results_with_other_values_than_coco_has_are_refused_before_anything_is_computed(tmp_path, changes, told):
+    with pytest.raises(InputError, match=f"results.json: result 0: .*{told}"):
+        coco_results(tmp_path, **changes).check([Dog()])
+
+
+def test_masks_of_a_frame_have_one_size(tmp_path):
+    masks = [{"size": size, "counts": [size[0] * size[1]]} for size in ([32, 48], [32, 40])]
+    entries = [{"image_id": "dog/00003", "bbox": [0, 0, 1, 1], "score": 1, "segmentation": mask} for mask in masks]
+    (tmp_path / "results.json").write_text(json.dumps(entries))
+    told = r"result 1: its mask has size \[32, 40\], another one of dog/00003 has \[32, 48\]"
+    with pytest.raises(InputError, match=told):
+        CocoProposals(tmp_path / "results.json").check([Dog()])
 
 
 def test_coco_files_of_another_form_are_refused(tmp_path):
-    with pytest.raises(InputError, match="result 0 has polygons; expected run-length masks"):
+    with pytest.raises(InputError, match="result 0: polygons; expected run-length masks"):
         coco_results(tmp_path, segmentation=[[0, 0, 1, 1, 2, 0]]).check([Dog()])
     source = coco_results(tmp_path)
-    for content, message in (("[]", 'expected {"images"'), ("{", "is no JSON")):
+    number = '{"images": [{"id": 1, "file_name": 5}]}'
+    for content, message in (("[]", 'expected {"images"'), (number, 'expected {"images"'), ("{", "is no JSON")):
         (tmp_path / "images.json").write_text(content)
         source.images = tmp_path / "images.json"
         with pytest.raises(InputError, match=message):
@@ -105,32 +119,10 @@ def test_coco_files_that_are_not_there_or_of_another_form_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("counts", "told"),
-    [
-        ([2, -1, 5], "has a run of -1 pixels; expected none below 0; export it again"),
-        ("0c", "has runs of 19 pixels; expected 2×3; export it again"),  # 0, and 19 (low five bits) of a cut-off run
-        ("", "has runs of 0 pixels; expected 2×3"),
-    ],
-)
-def test_runs_that_cannot_be_are_refused(counts, told):
-    with pytest.raises(InputError, match=told):
-        decode_runs({"size": [2, 3], "counts": counts})
-
-
-def test_packed_runs_may_be_bytes():
-    assert decode_runs({"size": [2, 2], "counts": b"112"}).tolist() == [[False, False], [True, False]]  # 1, 1, 2
-
-
-def test_a_mask_may_be_full_or_empty():
-    assert decode_runs({"size": [2, 3], "counts": [0, 6]}).all()
-    assert not decode_runs({"size": [2, 3], "counts": [6]}).any()
-
-
-@pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("[7]", "result 0 has no image_id, bbox, score, segmentation; expected image_id, bbox, score, segmentation"),
-        ('["image_id"]', "result 0 has no image_id, bbox"),
+        ("[7]", "result 0: no image_id, bbox, score, segmentation; expected image_id, bbox, score, segmentation"),
+        ('["image_id"]', "result 0: no image_id, bbox"),
         ('{"annotations": []}', "expected a list of COCO results, got a dict"),
         ("{", r"results\.json is no JSON \(.*\); expected COCO results"),
     ],
@@ -139,11 +131,6 @@ def test_results_that_are_none_of_coco_are_refused(tmp_path, content, told):
     (tmp_path / "results.json").write_text(content)
     with pytest.raises(InputError, match=told):
         CocoProposals(tmp_path / "results.json").check([Dog()])
-
-
-def test_a_mask_without_runs_is_refused(tmp_path):
-    with pytest.raises(InputError, match="result 0 has a mask without size or counts; export it again"):
-        coco_results(tmp_path, segmentation={"size": [32, 48]}).check([Dog()])
 
 
 def test_frames_without_names_are_refused(tmp_path):

@@ -112,3 +112,42 @@ def test_files_of_another_kind_are_refused(tmp_path):
     np.savez(tmp_path / "new.npz", header=np.array(json.dumps({"format": 99})))
     with pytest.raises(InputError, match="has format 99, this version reads 2"):
         read_proposals(tmp_path / "new.npz")
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def without_looks(path):
+    with np.load(path) as content:
+        np.savez(path, **{name: content[name] for name in content.files if name != "looks"})
+
+
+def with_one_box_less(path):
+    with np.load(path) as content:
+        np.savez(path, **{**content, "boxes": content["boxes"][:-1]})
+
+
+def an_array(path):
+    np.save(path.with_suffix(".npy"), np.zeros(3))
+    path.with_suffix(".npy").replace(path)
+
+
+DAMAGES = {
+    "cut off": cut_off,
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("boxes"),
+    "an array": an_array,
+    "no JSON": lambda path: np.savez(path, header=np.array("{")),
+    "no format": lambda path: np.savez(path, header=np.array("{}")),
+    "without looks": without_looks,
+    "with one box less": with_one_box_less,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_files_are_told_with_the_remedy(folder, damage):
+    DAMAGES[damage](folder / "dog.npz")
+    told = r"dog\.npz is damaged, or no file of proposals \(.*\); write it with `memvos data proposals`"
+    with pytest.raises(InputError, match=told):
+        read_proposals(folder / "dog.npz")

@@ -76,8 +76,16 @@ def test_a_truncated_old_file_is_one_clear_line(tmp_path, old_format):
         read_file(path)
 
 
-def test_a_file_of_garbage_is_one_clear_line(tmp_path):
-    (tmp_path / "w.pth").write_bytes(b"<!DOCTYPE html> not found")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<!DOCTYPE html> not found",
+        *(bytes([first]) + b" is no checkpoint" for first in b"abeqrstuQR.()]}"),
+        b"\x8d\xff" * 9,
+    ],
+)
+def test_a_file_of_garbage_is_one_clear_line(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(InputError, match="it may be truncated, fetch it again") as caught:
         read_file(tmp_path / "w.pth")
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Masks of COCO instances: polygons and run lengths drawn as label maps, one PNG for every image that has any."""
+"""COCO's masks: run lengths and polygons; instances drawn as label maps, one PNG for every image that has any."""
 
 from __future__ import annotations
 
@@ -53,14 +53,82 @@ def draw(shapes: Sequence[Any], size: tuple[int, int], target: Path) -> None:
 
 
 def rasterise(shape: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
-    """A mask, bool (H, W), from polygons [x, y, x, y, …] in pixels, or run lengths by columns ({"counts": [...]})."""
+    """A mask, bool (H, W) = `size`, from polygons [x, y, x, y, …] in pixels, or run lengths.
+
+    Raises:
+        InputError: if it is neither, of another size, or as `runs_of`.
+    """
     if isinstance(shape, Mapping):
-        runs = np.asarray(shape["counts"])
-        return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size[::-1]).T
+        mask = decode_runs({"size": size, **shape})
+        if mask.shape != tuple(size):
+            raise InputError(
+                f"a COCO mask has size {list(mask.shape)}, its image {list(size)}; export both of the same images"
+            )
+        return mask
+    if not isinstance(shape, Sequence) or isinstance(shape, str):
+        raise InputError(f"a COCO mask is {shape!r}; expected polygons or run lengths; export it again")
     mask = np.zeros(size, bool)
     for polygon in shape:
         mask |= _inside(np.asarray(polygon, float).reshape(-1, 2), size)
     return mask
+
+
+def decode_runs(segmentation: Mapping[str, Any]) -> np.ndarray:
+    """A run-length mask of COCO as bool (H, W); see `runs_of`."""
+    (height, width), runs = runs_of(segmentation)
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+
+
+def runs_of(segmentation: Mapping[str, Any]) -> tuple[tuple[int, int], list[int]]:
+    """(H, W) of a run-length mask of COCO, and its runs of zeros and ones in turn, down the columns, zeros first.
+
+    Args:
+        segmentation: {size: [H, W], counts: runs, or COCO's compressed string of them}.
+
+    Raises:
+        InputError: if it is not of this form, the runs do not add up to the mask's size, or one is negative.
+    """
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    shape = _whole(size)
+    runs = _unpack(counts) if isinstance(counts, str | bytes) else _whole(counts)
+    if shape is None or len(shape) != 2 or runs is None:
+        raise InputError(
+            f"a COCO mask has size {size!r} and counts {str(counts)[:40]}; expected [height, width] and runs; "
+            "export it again"
+        )
+    height, width = shape
+    if sum(runs) != height * width:
+        raise InputError(f"a COCO mask has runs of {sum(runs)} pixels; expected {height}×{width}; export it again")
+    if min(runs, default=0) < 0:
+        raise InputError(f"a COCO mask has a run of {min(runs)} pixels; expected none below 0; export it again")
+    return (height, width), runs
+
+
+def _whole(values: Any) -> list[int] | None:
+    """Whole numbers as such; None if there are others."""
+    try:
+        found = [int(value) for value in values]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found == list(values) else None
+
+
+def _unpack(counts: str | bytes) -> list[int]:
+    """Runs from COCO's compressed string: five bits a character, low ones first; from the fourth run on differences."""
+    codes = (counts.encode() if isinstance(counts, str) else counts).__iter__()
+    runs: list[int] = []
+    for code in codes:
+        value, shift, chunk = 0, 0, code - 48
+        while True:
+            value |= (chunk & 0x1F) << shift
+            shift += 5
+            if not chunk & 0x20:
+                break
+            chunk = next(codes, 48) - 48  # where the string is cut off: its runs will not add up
+        if chunk & 0x10:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+    return runs
 
 
 def _inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:

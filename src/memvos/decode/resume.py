@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,12 @@ from memvos.decode.settings import read_of, selected
 from memvos.decode.sizes import FrameSize
 from memvos.errors import InputError
 from memvos.model.interface import VOSModel
+from memvos.model.state_files import DAMAGE
 
 if TYPE_CHECKING:
     from memvos.decode.propagate import Segmenter
 
 FORMAT = 5
-DAMAGED = (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError)
-"""What reading a file that is damaged, or something else, raises."""
 
 
 def save(segmenter: Segmenter, path: str | Path) -> None:
@@ -51,7 +49,7 @@ def load(segmenter: Segmenter, path: str | Path) -> None:
         raise InputError(f"no saved memory at {path}; write one with save(path)")
     try:
         state = torch.load(path, map_location=segmenter.device, weights_only=True)
-    except (*DAMAGED, pickle.UnpicklingError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path} is not a saved memory, or is damaged; write one with save(path)") from error
     if not isinstance(state, dict) or "format" not in state or not isinstance(state.get("header"), dict):
         raise InputError(f"{path} is not a saved memory; write one with save(path)")
@@ -61,7 +59,7 @@ def load(segmenter: Segmenter, path: str | Path) -> None:
     before = _state(segmenter)
     try:
         _take_over(segmenter, state)
-    except DAMAGED as error:
+    except DAMAGE as error:
         _take_over(segmenter, before)
         raise InputError(f"{path} is damaged; write it again with save(path)") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from memvos.data.datamodules import ClipDataModule
 from memvos.decode.precision import choose_precision
 from memvos.errors import InputError
 from memvos.lit.checkpoints import Interrupted
+from memvos.model.state_files import DAMAGE
 
 NOISE = (".*dataloader is not resumable", ".*does not have many workers", ".*LeafSpec", ".*in eval mode at the start")
 """Warnings of Lightning that do not hold here: datamodules resume by themselves, clips are small, statistics frozen."""
@@ -61,7 +61,7 @@ def _check_resumable(path: Path) -> None:
         raise FileNotFoundError(f"no checkpoint at {path} to resume from; leave resume out to start anew")
     try:
         whole = "optimizer_states" in torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError):
+    except DAMAGE:
         whole = False
     if not whole:
         raise InputError(

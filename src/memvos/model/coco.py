@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from memvos.data.coco import decode_runs, runs_of
 from memvos.errors import InputError
 from memvos.model.interface import Place
 from memvos.model.proposal_sources import REMEDY, Frames, named, placed
@@ -91,59 +93,45 @@ class CocoProposals:
         return placed(chosen, tuple(masks.shape[1:]), image, place)
 
 
-def decode_runs(segmentation: Mapping[str, Any]) -> np.ndarray:
-    """A run-length mask of COCO as bool (H, W): runs of zeros and ones in turn, down the columns, zeros first.
-
-    Raises:
-        InputError: if the runs do not add up to the mask's size, or one is negative.
-    """
-    height, width = segmentation["size"]
-    counts = segmentation["counts"]
-    runs = _unpack(counts) if isinstance(counts, (str, bytes)) else [int(count) for count in counts]
-    if sum(runs) != height * width:
-        raise InputError(f"a COCO mask has runs of {sum(runs)} pixels; expected {height}×{width}; export it again")
-    if min(runs, default=0) < 0:
-        raise InputError(f"a COCO mask has a run of {min(runs)} pixels; expected none below 0; export it again")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(width, height).T
-
-
-def _unpack(counts: str | bytes) -> list[int]:
-    """Runs from COCO's compressed string: five bits a character, low ones first; from the fourth run on differences."""
-    codes = (counts.encode() if isinstance(counts, str) else counts).__iter__()
-    runs: list[int] = []
-    for code in codes:
-        value, shift, chunk = 0, 0, code - 48
-        while True:
-            value |= (chunk & 0x1F) << shift
-            shift += 5
-            if not chunk & 0x20:
-                break
-            chunk = next(codes, 48) - 48  # where the string is cut off: its runs will not add up
-        if chunk & 0x10:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-    return runs
-
-
 def _read(results: Path, images: str | Path | None) -> Results:
     entries = _json(results, "COCO results", "model.proposals.results")
     if not isinstance(entries, list):
         raise InputError(f"{results}: expected a list of COCO results, got a {type(entries).__name__}")
     names = None if images is None else _names(Path(images))
     found: Results = {}
+    sizes: dict[tuple[str, str], tuple[int, int]] = {}
     for place, entry in enumerate(entries):
-        if lacking := [key for key in NEEDED if not isinstance(entry, Mapping) or key not in entry]:
-            raise InputError(
-                f"{results}: result {place} has no {', '.join(lacking)}; expected {', '.join(NEEDED)}; export it again"
-            )
-        if not isinstance(entry["segmentation"], Mapping):
-            raise InputError(f"{results}: result {place} has polygons; expected run-length masks; convert them")
-        if not {"size", "counts"} <= entry["segmentation"].keys():
-            raise InputError(f"{results}: result {place} has a mask without size or counts; export it again")
+        try:
+            size = _check(entry)
+        except InputError as fault:
+            raise InputError(f"{results}: result {place}: {fault}") from fault
         path = Path(_name(entry["image_id"], names, results, images))
-        found.setdefault((path.parent.name, path.stem), []).append(entry)
+        frame = (path.parent.name, path.stem)
+        if sizes.setdefault(frame, size) != size:
+            raise InputError(
+                f"{results}: result {place}: its mask has size {list(size)}, another one of {'/'.join(frame)} has "
+                f"{list(sizes[frame])}; export it again"
+            )
+        found.setdefault(frame, []).append(entry)
     return found
+
+
+def _check(entry: Any) -> tuple[int, int]:
+    """Look over a result; returns (H, W) of its mask."""
+    if lacking := [key for key in NEEDED if not isinstance(entry, Mapping) or entry.get(key) is None]:
+        raise InputError(f"no {', '.join(lacking)}; expected {', '.join(NEEDED)}; export it again")
+    box, score, mask = entry["bbox"], entry["score"], entry["segmentation"]
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        raise InputError(f"bbox {box!r}; expected [x, y, width, height] in pixels; export it again")
+    if not _is_number(score):
+        raise InputError(f"score {score!r}; expected a number; export it again")
+    if not isinstance(mask, Mapping):
+        raise InputError("polygons; expected run-length masks; convert them")
+    return runs_of(mask)[0]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _name(image_id: Any, names: Mapping[Any, str] | None, results: Path, images: str | Path | None) -> str:
@@ -162,7 +150,7 @@ def _names(path: Path) -> dict[Any, str]:
     """File names of an images table, by id."""
     table = _json(path, "COCO images table", "model.proposals.images")
     try:
-        return {image["id"]: image["file_name"] for image in table["images"]}
+        return {image["id"]: str(Path(image["file_name"])) for image in table["images"]}
     except (KeyError, TypeError) as error:
         raise InputError(
             f'{path}: expected {{"images": [{{"id": …, "file_name": "video/frame.jpg"}}, …]}}; export the table again'

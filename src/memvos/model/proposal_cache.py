@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from memvos.errors import InputError
 from memvos.model.interface import Place
 from memvos.model.proposal_sources import REMEDY, Frames, in_unit_range, named, placed
 from memvos.model.proposals import Proposals, select
+from memvos.model.state_files import DAMAGE
 
 FORMAT = 2
 CELLS = 4
@@ -158,18 +160,18 @@ def read_proposals(path: str | Path) -> KeptVideo:
     """Proposals of a video.
 
     Raises:
-        InputError: if there is no such file, or it is of another kind.
+        InputError: if there is no such file, or it is damaged or of another kind.
     """
-    header = _header(path)
-    with np.load(path) as content:
+    with _opened(path) as (content, header):
         boxes, scores, masks = (torch.from_numpy(content[name]) for name in ("boxes", "scores", "masks"))
         ends, looks = content["ends"].tolist(), torch.from_numpy(content["looks"])
-    parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-    frames = {
-        frame: Proposals.of_image(boxes[part], masks[part].float() / 255, scores[part])
-        for frame, part in zip(header["frames"], parts, strict=True)
-    }
-    return KeptVideo(tuple(header["size"]), frames, dict(zip(header["frames"], looks, strict=True)), header["facts"])
+        parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        frames = {
+            frame: Proposals.of_image(boxes[part], masks[part].float() / 255, scores[part])
+            for frame, part in zip(header["frames"], parts, strict=True)
+        }
+        looks_of = dict(zip(header["frames"], looks, strict=True))
+        return KeptVideo(tuple(header["size"]), frames, looks_of, header["facts"])
 
 
 def facts_of(path: str | Path) -> dict[str, Any]:
@@ -178,15 +180,27 @@ def facts_of(path: str | Path) -> dict[str, Any]:
 
 
 def _header(path: str | Path) -> dict[str, Any]:
+    with _opened(path) as (_, header):
+        return header
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Mapping[str, np.ndarray], dict[str, Any]]]:
+    """The arrays of a file, and its header; whatever turns out to be wrong with them is an InputError."""
     if not Path(path).is_file():
         raise InputError(f"no cached proposals at {path}; {ANEW}, or choose another source")
-    with np.load(path) as content:
-        if "header" not in content:
-            raise InputError(f"{path}: not a file of proposals; {ANEW}")
-        header = json.loads(str(content["header"]))
-    if header["format"] != FORMAT:
-        raise InputError(f"{path} has format {header['format']}, this version reads {FORMAT}; {ANEW}")
-    return header
+    try:
+        with np.load(path) as content:
+            if "header" not in content:
+                raise InputError(f"{path}: not a file of proposals; {ANEW}")
+            header = json.loads(str(content["header"]))
+            if header["format"] != FORMAT:
+                raise InputError(f"{path} has format {header['format']}, this version reads {FORMAT}; {ANEW}")
+            yield content, header
+    except InputError:
+        raise
+    except DAMAGE as fault:
+        raise InputError(f"{path} is damaged, or no file of proposals ({fault!r}); {ANEW}") from fault
 
 
 def _origin(facts: Mapping[str, Any]) -> str:

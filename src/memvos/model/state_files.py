@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,11 @@ from memvos.errors import InputError
 
 PICKLED = (".pth", ".pt", ".ckpt", ".bin")
 SUFFIXES = (*PICKLED, ".safetensors", ".npz")
+DAMAGE = (
+    *(RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError),
+    *(pickle.UnpicklingError, struct.error, zlib.error, BadZipFile),
+)
+"""What PyTorch and NumPy raise for a file that is cut off, of another kind, or lacks something."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: torch.from_numpy(np.array(file[name])) for name in file.files}
-    except (BadZipFile, ValueError, EOFError, OSError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: not a readable .npz file ({error}); it may be truncated, fetch it again") from None
 
 
@@ -157,5 +164,5 @@ def _read_pickled(path: Path) -> Any:
                 "load it where you trust it and save its state_dict() as .safetensors"
             ) from None
         raise InputError(f"{path}: not a weight file of PyTorch; it may be truncated, fetch it again") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, BadZipFile, OSError):
+    except DAMAGE:
         raise InputError(f"{path}: not a weight file of PyTorch; it may be truncated, fetch it again") from None
