@@ -69,6 +69,12 @@ def test_untrained_networks_must_be_asked_for_but_for_those_that_need_no_trainin
     assert memvos("evaluate", *tiny, "model=matching_small", "memory=first", "output_dir=e")[0] == 0
 
 
+def test_a_detector_of_proposals_is_not_evaluated_by_itself(memvos, tiny):
+    code, _, error = memvos("evaluate", *tiny, "experiment=proposals", "untrained=true", "output_dir=e")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "Detector segments no videos; choose a network" in error
+
+
 def test_qam_is_trained_on_a_network_as_a_plugin_and_borrowed_by_another(memvos, tiny, home):
     plugin = ("model=qam_plugin_small", "model@model.network=stcn_small")
     assert memvos("train", *tiny, UNSEEN, *plugin, "output_dir=p")[0] == 0

@@ -34,7 +34,7 @@ def quarters(image, place):
 
 
 def nothing(image, place):
-    return Proposals.join([Proposals.none()] * len(image))
+    return Proposals.none() if len(image) == 1 else Proposals.join([Proposals.none()] * len(image))
 
 
 def aligned(alignment=None, solver=None, assignment=None, **options):

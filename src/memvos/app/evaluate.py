@@ -40,6 +40,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
 
     from memvos.lit.evaluation import evaluate as score
     from memvos.lit.video_scores import Protocol
+    from memvos.model.interface import VOSModel
 
     settings = composition.resolved(config)
     check_numbers(settings)
@@ -48,6 +49,11 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     torch.manual_seed(settings["seed"])
 
     model = build_model(settings["model"], settings["weights"])
+    if not isinstance(model, VOSModel):
+        raise InputError(
+            f"{type(model).__name__} segments no videos; choose a network (model=…). How many objects a detector of "
+            "proposals finds is logged where it is trained, and where DMN-AOA is evaluated with it"
+        )
     weights = start_from(model, settings)
     if weights is None and model.needs_weights and not settings["untrained"]:
         raise InputError("no weights to evaluate; give weights=FILE (or untrained=true for random ones)")

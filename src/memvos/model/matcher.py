@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from memvos.model.aoa import Projector
 from memvos.model.decoder import ResidualBlock
 from memvos.model.interface import Query
-from memvos.model.proposals import Proposals, ProposalSource
+from memvos.model.proposals import Proposals, ProposalSource, mask_ious
 from memvos.model.regions import RegionFeatures, group_norm
 
 IOU_THRESHOLD = 0.5
@@ -93,7 +93,7 @@ class AlignedMatcher(nn.Module):
             source: of proposals.
             grid: (h, w) of the coarse masks.
         """
-        proposals = source(query.image, query.place)
+        proposals = Proposals.join([source(query.image, query.place)])  # at least one slot, be it an empty one
         size = (query.image.shape[2], query.image.shape[3])
         features = regions(query.features, self._boxes(proposals.boxes, size), size)
         similarity = self.compare(targets.templates, features)
@@ -124,10 +124,8 @@ class AlignedMatcher(nn.Module):
         if not self.iou_weight:
             return similarity
         before = nn.functional.interpolate(previous.float(), masks.shape[-2:], mode="bilinear", align_corners=False)
-        first, second = ((maps > IOU_THRESHOLD).flatten(2).float() for maps in (before, masks))
-        overlap = first @ second.transpose(1, 2)
-        union = first.sum(dim=2).unsqueeze(2) + second.sum(dim=2).unsqueeze(1) - overlap
-        return (1 - self.iou_weight) * similarity + self.iou_weight * overlap / union.clamp(min=1)
+        overlap = mask_ious(before > IOU_THRESHOLD, masks > IOU_THRESHOLD)
+        return (1 - self.iou_weight) * similarity + self.iou_weight * overlap
 
 
 class TemplateDecoder(nn.Module):

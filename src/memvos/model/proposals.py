@@ -62,7 +62,7 @@ class Proposals:
 
     def _filled(self, count: int) -> tuple[Tensor, ...]:
         lacking = count - self.valid.shape[1]
-        whole = self.boxes.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(self.boxes), lacking, 4)
+        whole = F.pad(self.boxes.new_zeros(len(self.boxes), lacking, 2), (0, 2), value=1.0)
         return (
             torch.cat([self.boxes, whole], dim=1),
             F.pad(self.masks, (0, 0, 0, 0, 0, lacking)),
@@ -154,11 +154,15 @@ def recall(proposals: Proposals, masks: Tensor, least: tuple[float, ...] = (0.5,
     Returns:
         The number of covered objects for each IoU, and the number of objects.
     """
-    size = (masks.shape[2], masks.shape[3])
-    pasted = (proposals.paste(size, size) > 0.5).flatten(2).float()
-    truth = (masks > 0.5).flatten(2).float()
-    overlap = truth @ pasted.transpose(1, 2)  # (B, N, K)
-    union = truth.sum(dim=2).unsqueeze(2) + pasted.sum(dim=2).unsqueeze(1) - overlap
-    best = (overlap / union.clamp(min=1)).amax(dim=2)
-    there = truth.any(dim=2)
+    size, truth = (masks.shape[2], masks.shape[3]), masks > 0.5
+    best = mask_ious(truth, Proposals.join([proposals]).paste(size, size) > 0.5).amax(dim=2)
+    there = truth.flatten(2).any(dim=2)
     return {iou: int((best[there] >= iou).sum()) for iou in least}, int(there.sum())
+
+
+def mask_ious(first: Tensor, second: Tensor) -> Tensor:
+    """IoU of each of (B, N, H, W) with each of (B, K, H, W), bool: (B, N, K); 0 of two empty masks."""
+    first, second = first.flatten(2).float(), second.flatten(2).float()
+    overlap = first @ second.transpose(1, 2)
+    union = first.sum(dim=2).unsqueeze(2) + second.sum(dim=2).unsqueeze(1) - overlap
+    return overlap / union.clamp(min=1)
