@@ -82,6 +82,45 @@ def test_frames_and_masks_are_not_written_over(memvos, clip, weights):
     assert {path: path.read_bytes() for path in sorted(clip.iterdir())} == before
 
 
+def test_the_mask_that_is_given_is_not_written_over(memvos, clip, weights, home):
+    masks = home / "masks"
+    masks.mkdir()
+    (clip.parent / "first.png").rename(masks / "00000.png")
+    before = (masks / "00000.png").read_bytes()
+    code, _, error = memvos("segment", clip, "--masks", masks / "00000.png", "--out", masks, f"weights={weights}")
+    assert (code, "would be overwritten by the mask found for frame 00000; name another --out" in error) == (2, True)
+    assert (masks / "00000.png").read_bytes() == before
+    assert [path.name for path in masks.iterdir()] == ["00000.png"]
+
+
+def test_a_video_is_not_written_over_by_its_overlay(memvos, clip, weights, home):
+    options = (
+        "--masks",
+        clip.parent / "first.png",
+        "--out",
+        home / "out",
+        "--model",
+        "qdmn_small",
+        f"weights={weights}",
+    )
+    assert memvos("segment", clip, *options, "--overlay")[0] == 0
+    video = home / "out" / "overlay.mp4"
+    before = video.read_bytes()
+    code, _, error = memvos("segment", video, *options, "--overlay")
+    assert (code, "overlay.mp4 would be overwritten by its own overlay; name another --out" in error) == (2, True)
+    assert video.read_bytes() == before
+
+
+@pytest.mark.parametrize("mask", [np.ones((10, 10), np.uint8), np.zeros((48, 64), np.uint8)], ids=["size", "empty"])
+def test_a_first_mask_that_does_not_fit_leaves_an_earlier_result_as_it_was(memvos, clip, weights, home, mask):
+    options = ("--out", home / "out", "--model", "qdmn_small", f"weights={weights}")
+    assert memvos("segment", clip, "--masks", clip.parent / "first.png", *options)[0] == 0
+    before = {path.name: path.read_bytes() for path in (home / "out").iterdir()}
+    Image.fromarray(mask).save(home / "wrong.png")
+    assert memvos("segment", clip, "--masks", home / "wrong.png", *options)[0] == 2
+    assert {path.name: path.read_bytes() for path in (home / "out").iterdir()} == before
+
+
 def test_masks_without_a_frame_are_told_before_anything_is_written(memvos, clip, weights, home):
     masks = home / "masks"
     masks.mkdir()

@@ -111,6 +111,14 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     assert np.array_equal(next(iter(ImageFolder(tmp_path)))[1], expected)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_damaged_exif_leaves_a_frame_upright(tmp_path, suffix):
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    Image.fromarray(image).save(tmp_path / f"a.{suffix}", dpi=(72, 72), exif=b"Exif\0\0broken!!")
+    ((name, frame),) = open_frames(tmp_path)
+    assert (name, frame.shape) == ("a", (4, 4, 3))
+
+
 def test_a_live_source_gets_names():
     assert [name for name, _ in named(iter([RED_LEFT, RED_LEFT]))] == ["00000", "00001"]
 

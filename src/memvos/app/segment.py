@@ -6,13 +6,14 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from memvos.app import composition, source, sweep
+from memvos.app import composition, sweep
 from memvos.app.runs import build_model, writable_folder
 from memvos.errors import InputError, check_number, check_switch
 
@@ -36,6 +37,7 @@ frame and object how good the network, if it has QAM, believes its mask to be: s
   -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
 OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights", "--model": "model"}
 PATHS = ("input", "masks", "output_dir", "weights")
+OVERLAY = "overlay.mp4"
 
 
 def run(arguments: list[str]) -> int:
@@ -101,6 +103,7 @@ def segment(config: DictConfig) -> None:
     given: dict[str, list[int]] = {}
     reader = MaskFormat(threshold=settings["threshold"], ignore=settings["ignore"])
     found = read_masks(Path(settings["masks"]), frames, reader)
+    _spare_inputs(settings, frames)
     masks = {name: partial(noted, given, name, read) for name, read in found.items()}
     overrides = HydraConfig.get().overrides.task
     is_chosen = any(composition.key_of(override) == "model" for override in overrides)
@@ -112,14 +115,14 @@ def segment(config: DictConfig) -> None:
     if not predicted:
         _note("this network has no quality head (QAM): the column quality of quality.csv stays empty")
     video = video_name(settings["input"])
+    steps = follow(segmenter, _shown(frames), masks, video)
+    first = list(islice(steps, 1))  # a mask that does not fit its frame is told before results are written over
     with contextlib.ExitStack() as files:
         files.callback(write_given, folder, given)
         quality = files.enter_context(QualityWriter(folder / "quality.csv", predicted))
-        overlay = (
-            files.enter_context(OverlayWriter(folder / "overlay.mp4", frames.rate)) if settings["overlay"] else None
-        )
+        overlay = files.enter_context(OverlayWriter(folder / OVERLAY, frames.rate)) if settings["overlay"] else None
         writer, count = MaskWriter(folder), 0
-        for name, frame, step in follow(segmenter, _shown(frames), masks, video):
+        for name, frame, step in chain(first, steps):
             writer.write(name, step.labels)
             quality.write(video, name, step)
             if overlay is not None:
@@ -148,6 +151,19 @@ def _check(settings: dict[str, Any]) -> None:
             )
 
 
+def _spare_inputs(settings: dict[str, Any], frames: Any) -> None:
+    """Refuse to write a mask over the one that is given, or the tinted video over the one it is made of.
+
+    Raises:
+        InputError: if so.
+    """
+    target, mask = Path(settings["output_dir"]).resolve(), Path(settings["masks"]).resolve()
+    if mask.parent == target and _names_of(frames)(mask.stem):
+        raise InputError(f"{mask} would be overwritten by the mask found for frame {mask.stem}; name another --out")
+    if settings["overlay"] and Path(settings["input"]).resolve() == target / OVERLAY:
+        raise InputError(f"{target / OVERLAY} would be overwritten by its own overlay; name another --out")
+
+
 def _note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
@@ -171,12 +187,13 @@ def build_segmenter(settings: dict[str, Any], chosen: Sequence[str] = (), is_cho
     """
     from memvos import Segmenter
     from memvos.model.checkpoints import load_configured
+    from memvos.model.composition import targets
 
     configuration, weights = settings["model"], settings["weights"]
     if weights is None:
         model = untrained_model(configuration, settings["untrained"])
     else:
-        trusted = set(source.targets(configuration))
+        trusted = set(targets(configuration))
         model = load_configured(configuration, weights, chosen, settings["untrained"], trusted, not is_chosen)[0]
     memory, device, precision = (settings[key] for key in ("memory", "device", "precision"))
     return Segmenter(model, memory, device, precision, short_side=settings["short_side"], **chosen_read(settings))
@@ -211,7 +228,6 @@ def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], A
         InputError: if there is no mask, the first is no mask, or there is no frame of a mask's name.
     """
     from memvos.data.files import MASK_SUFFIX, list_files
-    from memvos.decode.video import is_number
 
     if not path.exists():
         raise InputError(f"no mask at {path}; give the mask of the first frame, or a folder of masks")
@@ -223,15 +239,21 @@ def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], A
         names = getattr(frames, "names", ["00000"])
         found = {path.stem if path.stem in names else names[0]: partial(reader.read, path)}
     next(iter(found.values()))()
-    names = getattr(frames, "names", None)
-    known = is_number if names is None else set(names).__contains__
+    known = _names_of(frames)
     if alone := [name for name in found if not known(name)]:
-        expected = "frames are named 00000, 00001, …; " if names is None else ""
+        expected = "" if hasattr(frames, "names") else "frames are named 00000, 00001, …; "
         raise InputError(
             f"{len(alone)} masks in {path} have no frame of their name in the video (first: {alone[0]}{MASK_SUFFIX}); "
             f"{expected}name masks as their frames"
         )
     return found
+
+
+def _names_of(frames: Any) -> Callable[[str], bool]:
+    """Is there a frame of this name, or could there be, where frames come without?"""
+    from memvos.decode.video import is_number
+
+    return set(frames.names).__contains__ if hasattr(frames, "names") else is_number
 
 
 def noted(given: dict[str, list[int]], name: str, read: Callable[[], Any]) -> Any:

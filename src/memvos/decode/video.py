@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -197,5 +198,9 @@ def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _orientation(path: Path) -> int:
+    """As the file's EXIF says; 1, upright, where that is damaged or missing."""
     with Image.open(path) as image:
-        return image.getexif().get(_ORIENTATION_TAG, 1)
+        try:
+            return image.getexif().get(_ORIENTATION_TAG, 1)
+        except (SyntaxError, ValueError, struct.error, OSError):
+            return 1
