@@ -2,11 +2,14 @@
 
 import errno
 
+import pytest
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from torch._utils import ExceptionWrapper
 
 from memvos.app.faults import absent_group, explain, unknown_group, unknown_key
+from memvos.data.files import MaskFault
 from memvos.errors import InputError
 
 CONFIG = OmegaConf.create({"model": {"key_channels": 3, "width": 2}, "seed": 0, "trainer": {"max_steps": 1}})
@@ -24,6 +27,23 @@ def test_bad_input_is_explained_and_a_bug_is_not():
     assert explain(InputError("no masks\n  give some")) == "no masks; give some"
     assert explain(ZeroDivisionError("a bug")) is None
     assert explain(ValueError("somewhere deep in torch")) is None
+
+
+def raised_again(error: Exception) -> Exception:
+    """As the main process gets an error of a process that loads training clips."""
+    try:
+        raise error
+    except InputError:
+        wrapped = ExceptionWrapper(where="in DataLoader worker process 0")
+    with pytest.raises(InputError) as caught:
+        wrapped.reraise()
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", [InputError, MaskFault])
+def test_an_error_of_a_loading_process_is_its_message_alone(kind):
+    assert explain(raised_again(kind("mask a.png is damaged; replace it"))) == "mask a.png is damaged; replace it"
+    assert explain(kind("Caught in the rain")) == "Caught in the rain"
 
 
 def test_missing_files_name_themselves():

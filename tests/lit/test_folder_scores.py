@@ -146,6 +146,14 @@ def test_what_is_wrong_with_predictions_is_named(tree, predict, davis_root, tmp_
         score_folder(DavisTree(davis_root, "train"), folder, 1)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_prediction_that_is_no_mask_is_told_by_worker_processes_too(tree, predict, workers):
+    folder = predict(tree)
+    Image.new("RGB", (64, 48)).save(folder / "cars/00002.png")
+    with pytest.raises(InputError, match=r"00002\.png has mode RGB; expected a palette \(P\) or grey \(L\) PNG"):
+        score_folder(tree, folder, workers)
+
+
 def test_predictions_are_ids_even_where_the_truth_has_smoothed_edges(tmp_path):
     smooth = np.full((40, 40), 0, np.uint8)
     smooth[10:30, 10:30], smooth[10:30, 8:10], smooth[10:30, 30:32] = 255, 160, 90

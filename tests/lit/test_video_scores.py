@@ -1,8 +1,10 @@
 import time
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from memvos.data.trees import Video
 from memvos.decode.prior import DoubleSoftmaxPrior
@@ -35,6 +37,21 @@ def test_objects_are_given_where_they_first_appear(tiny, make_videos):
     assert [(score.object, len(score.j)) for score in scores.objects] == [(1, 10), (2, 6)]
     assert sum(line.object == 2 for line in scores.quality) == 7
     assert scores.predicted == 10  # frames on which a mask is given are not
+
+
+def test_frames_before_the_first_object_are_passed_over(tiny, make_videos, tmp_path):
+    video = make_videos(1)[0]
+    late = Video(video.name, video.image_paths, video.mask_paths, late_objects=True)
+    labels = late.labels
+    late.labels = lambda time: labels(time) * (time >= 3)
+    scores = score_video(Protocol(device="cpu", precision="float32").segmenter(tiny), late, tmp_path / "masks")
+    # 12 frames: three are empty, on the fourth both objects are given, the last does not count
+    assert [(score.object, len(score.j)) for score in scores.objects] == [(1, 7), (2, 7)]
+    assert (scores.frames, scores.predicted) == (9, 8)
+    assert [line.frame for line in scores.course] == list(range(3, 12))
+    assert {line.frame for line in scores.quality} == {f"{time:05d}" for time in range(4, 12)}
+    masks = [np.array(Image.open(path)) for path in sorted((tmp_path / "masks").glob("*.png"))]
+    assert [mask.any() for mask in masks] == [False] * 3 + [True] * 9
 
 
 def test_an_unknown_gate_or_form_of_the_previous_mask_is_refused():

@@ -45,7 +45,13 @@ def explain(error: BaseException) -> str | None:
         return f"{error.filename}: {error.strerror}" if error.filename else _line(str(error))
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.ENOSPC, errno.ENAMETOOLONG, errno.EDQUOT):
         return f"cannot write {error.filename or ''}: {error.strerror}"
-    return _line(str(error)) if isinstance(error, InputError) else None
+    return _line(_own_words(error)) if isinstance(error, InputError) else None
+
+
+def _own_words(error: InputError) -> str:
+    """Its message; an error from a process that loads training clips comes with the traceback there, as text."""
+    text, name = str(error), f"{type(error).__name__}: "
+    return text.rpartition(name)[2] if text.startswith(f"Caught {name.rstrip(': ')} in ") else text
 
 
 def unknown_key(key: str, config: DictConfig) -> UnknownKey:

@@ -28,7 +28,7 @@ SMOOTH_FROM = 8
 class MaskFault(InputError):
     """A mask that can be decoded, but not understood. Attribute kind: what is wrong, as `memvos data check` says it."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, message: str, kind: str = "unreadable mask") -> None:  # from a worker comes the message alone
         super().__init__(message)
         self.kind = kind
 
@@ -135,10 +135,10 @@ class MaskFormat:
             others = [int(value) for value in np.unique(labels) if value not in (0, 255)]
             listed = ", ".join(map(str, others[:5])) + (", …" if len(others) > 5 else "")
             raise MaskFault(
-                "smoothed mask" if len(others) >= SMOOTH_FROM else "255 beside ids",
                 f"mask {path} holds 255 beside {len(others)} other values ({listed}); expected object ids, or 0 and "
                 "255 only; set ignore=[255] if 255 means void, threshold=true if edges are smoothed (128 is the "
                 "limit): so for segment; for train and evaluate data.ignore, data.threshold (not of DAVIS)",
+                "smoothed mask" if len(others) >= SMOOTH_FROM else "255 beside ids",
             )
         return (labels > 0).astype(np.uint8)
 
@@ -148,9 +148,9 @@ def _values(path: Path) -> np.ndarray:
     image = _decode(path, "mask", _read(path, "mask"))
     if image.mode not in ("1", "P", "L", "LA"):
         raise MaskFault(
-            "no palette",
             f"mask {path} has mode {image.mode}; expected a palette (P) or grey (L) PNG whose values are object "
             "ids (or 0 and 255); convert it, e.g. by thresholding and saving as grey",
+            "no palette",
         )
     if image.mode == "1":
         image = image.convert("L")  # 0 and 255

@@ -41,7 +41,7 @@ class FullVideo:
         """Find where every object is first annotated.
 
         Raises:
-            InputError: if the first frame has no mask or no object is annotated.
+            InputError: if the first frame has no mask (one that shows no object yet is one) or no object is annotated.
         """
         self.name = video.name
         self.object_ids = video.object_ids

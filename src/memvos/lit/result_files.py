@@ -103,9 +103,9 @@ def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoSco
         for line in part.quality
     )
     frames = (
-        {"video": part.objects[0].video, "frame": index, **{name: f"{value:.6g}" for name, value in vars(line).items()}}
+        {"video": part.objects[0].video, **{name: f"{value:.7g}" for name, value in vars(line).items()}}
         for part in parts
-        for index, line in enumerate(part.course)
+        for line in part.course
     )
     _replace(folder / "frames.csv", lambda file: _write_csv(file, FRAME_COLUMNS, frames))
     _replace(folder / "quality.csv", lambda file: _write_csv(file, QUALITY_COLUMNS, quality))

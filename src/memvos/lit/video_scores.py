@@ -115,6 +115,7 @@ class FrameQuality:
 class FrameCourse:
     """What a frame took: seconds in the stepper, frames the memory holds after it, MiB of those and of the process."""
 
+    frame: int
     seconds: float
     memory_frames: int
     memory_mib: float
@@ -128,13 +129,13 @@ class VideoScores:
     Attributes:
         objects: scores per object.
         quality: one entry per object and predicted frame.
-        frames: number of frames.
+        frames: number of frames, without those before the first object is given.
         predicted: frames without given masks; `checked` of them were put to the gate, `stored` passed.
         corrupted: of those checked, frames offered with corrupted masks; `corrupted_stored` of them passed.
         seconds: spent in the stepper.
         memory_frames: mean number of frames that a read sees.
         logit_std: mean deviation of the read's logits; None where the model has no such read.
-        course: one entry per frame.
+        course: one entry for each of `frames`.
         covered: true objects that a proposal of the model covers at mask IoU .5 and .7, over all predicted frames.
         coverable: all true objects in frames with proposals; 0 where the model has none.
     """
@@ -196,7 +197,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
 
     Every object is given where it first appears in the ground truth (in the first frame, unless the tree says that
     objects may enter late) and predicted from then on; no later ground truth reaches the model. The frame on which an
-    object is given does not count; `scored` says which others do.
+    object is given does not count; `scored` says which others do. Frames before the first object are passed over.
 
     Args:
         segmenter: the stepper; it is reset.
@@ -206,7 +207,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     """
     segmenter.reset(len(video.object_ids))
     scorer = SequenceScorer(video.name, video.object_ids, video.attributes, video.categories, scored)
-    result = VideoScores([], frames=len(video))
+    result = VideoScores([])
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
     annotations, given, held = Truth(video), {}, 0
     masks = None if masks_to is None else MaskWriter(masks_to)
@@ -214,6 +215,11 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     with ReadWatch(segmenter.model, meter.pause) as watch, RecallWatch(segmenter.model) as proposals:
         for frame in FullVideo(video):
             truth = annotations.labels(frame.index)
+            if frame.masks is None and not segmenter.ids:
+                scorer.append({})
+                if masks is not None:
+                    masks.write(frame.name, np.zeros(frame.image.shape[:2], np.uint8))
+                continue
             watch.listening = frame.index % READ_EVERY == READ_EVERY // 2
             before = meter.seconds
             with meter.frame():
@@ -223,14 +229,16 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
             waiting -= set(frame.entering)
             bank = segmenter.bank
             held += len(bank)
-            result.course.append(FrameCourse(meter.seconds - before, len(bank), bank.nbytes / 2**20, resident_mib()))
+            seconds, mib = meter.seconds - before, bank.nbytes / 2**20
+            result.course.append(FrameCourse(frame.index, seconds, len(bank), mib, resident_mib()))
             if frame.entering:
                 given[frame.name] = frame.entering
             else:
-                _note(result, step, truth, video)
+                _note(result, step, truth, video.name, frame.name)
             if masks is not None:
                 masks.write(frame.name, step.labels)
-    result.objects, result.seconds, result.memory_frames = scorer.scores(), meter.seconds, held / len(video)
+    result.objects, result.seconds, result.frames = scorer.scores(), meter.seconds, len(result.course)
+    result.memory_frames = held / result.frames
     result.logit_std = watch.mean
     if masks_to is not None:
         write_given(masks_to, given)
@@ -238,7 +246,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     return result
 
 
-def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: Video) -> None:
+def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: str, frame: str) -> None:
     """Add what a predicted frame tells of scores and bank."""
     result.predicted += 1
     result.checked += step.decision.checked
@@ -247,8 +255,7 @@ def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: Vide
     result.corrupted_stored += step.corrupted and step.stored
     for key, score in step.quality.items():
         iou = None if truth is None else _iou(truth == key, step.labels == key)
-        name = video.frame_names[step.time]
-        result.quality.append(FrameQuality(video.name, name, key, score, iou, step.stored, step.decision.evicted))
+        result.quality.append(FrameQuality(video, frame, key, score, iou, step.stored, step.decision.evicted))
 
 
 def _iou(truth: np.ndarray, prediction: np.ndarray) -> float | None:
