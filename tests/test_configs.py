@@ -379,3 +379,40 @@ def test_youtube_is_evaluated_at_a_short_side_of_480_pixels_and_nothing_else_is(
         assert "short_side=480" not in {text for one in spec.on(data).evaluations() for text in one.overrides}
     evaluation = next(iter(spec.on("youtube_held_out").evaluations()))
     assert settings(*evaluation.overrides, "data=youtube_held_out", primary="evaluate")["short_side"] == 480
+
+
+def test_the_choice_of_proposals_is_as_sharp_as_the_matching_layer():
+    def gamma(*overrides):
+        return settings("experiment=dmn_aoa", *overrides)["lit"]["auxiliary_loss"]["gamma"]
+
+    assert gamma() == gamma("model/solver@model.matcher.solver=hungarian") == gamma("model/matcher=none") == 10.0
+    assert gamma("model.matcher.solver.gamma=20") == 20
+    assert gamma("model=qam_plugin", "model@model.network=dmn_aoa_smoke", "model.network.matcher.solver.gamma=5") == 5
+
+
+def test_the_stage_of_bl30k_takes_the_settings_of_the_data():
+    def stage(*overrides):
+        return settings("data=bl30k", "stage=bl30k", "scale=paper", *overrides)["data"]["bl30k"]
+
+    published, changed = (
+        stage(),
+        stage("data.max_skip=5", "data.crop=[0.5,1]", "data.frame_angle=0", "data.frame_shear=1"),
+    )
+    warp = {"scale": [0.25, 1.0], "frame_angle": 15, "frame_shear": 10}
+    assert published["max_skip"] == "bl30k"
+    assert published["transforms"][0].items() >= warp.items()
+    assert changed["max_skip"] == 5
+    assert changed["transforms"][0].items() >= {"scale": [0.5, 1], "frame_angle": 0, "frame_shear": 1}.items()
+
+
+@pytest.mark.parametrize("name", choices("optimizer"))
+def test_gradients_can_be_clipped_whatever_the_optimiser(name):
+    assert not settings(f"optimizer={name}")["optimizer"]["fused"]
+
+
+@pytest.mark.parametrize("table", sorted(path.stem for path in experiments_dir().glob("*.yaml")))
+def test_every_report_of_scores_has_an_oracle_gate_and_the_floors(table):
+    spec = load_spec(experiments_dir() / f"{table}.yaml")
+    if spec.bench is None:
+        assert any(spec.oracle(row) for row in spec.rows)
+        assert [floor.id for floor in spec.floors] == ["copy_first", "matching"]

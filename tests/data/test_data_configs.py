@@ -95,6 +95,7 @@ def test_the_published_shares_and_curricula(tiny_sets):
     assert len(instantiate(data["main"]).dataset) == 5 * 5 + 4
     bl30k = data_config("+data=bl30k", *(f"data.{override}" for override in tiny_sets.make("bl30k")))
     assert bl30k["bl30k"]["transforms"][0]["scale"] == [0.25, 1.0]
+    assert bl30k["bl30k"]["max_skip"] == "bl30k"
 
 
 @pytest.mark.parametrize(

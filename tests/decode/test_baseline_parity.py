@@ -78,17 +78,33 @@ def test_every_frame_equals_the_released_networks(released, shared, network, sce
     assert list(per_object(reads[1:], masks)) == meta["reads"]
 
 
-def test_the_stages_of_stcn_equal_the_recorded_ones(released, shared):
-    model, clip = released("stcn"), np.load(shared / "parity" / "stcn" / "default.npz")
-    stages = np.load(shared / "parity" / "stcn" / "stages.npz")
+@pytest.mark.parametrize(
+    ("network", "scenario", "names"),
+    [
+        ("stcn", "default", ("key_0", "value_0", "key_1", "value_1")),
+        ("mivos", "top50", ("mem_key_0", "mem_value_0", "query_key_1", "query_value_1")),
+    ],
+)
+def test_the_stages_equal_the_recorded_ones(released, shared, network, scenario, names):
+    model, clip = released(network), np.load(shared / "parity" / network / f"{scenario}.npz")
+    stages = np.load(shared / "parity" / network / "stages.npz")
     pad = json.loads(str(clip["meta"]))["pad"]
     frames = F.pad(normalise(torch.from_numpy(clip["frames"][:2])), pad)
     masks = torch.from_numpy(clip["prob"][1:, 0, 0]).unsqueeze(0)
     with torch.inference_mode():
         record = model.memorize(model.query(frames[:1]), masks)
-        key = model.query(frames[1:]).features.key
-        readout = model.read(key, Memory.stack([record]))
-    found = {"key_0": record.key[0], "value_0": record.value[0], "key_1": key, "readout_1": readout[0]}
+        query = model.query(frames[1:])
+        key, value = query.features[1:] if network == "stcn" else model.query_projection(query.features.f16)
+        memory = Memory.stack([record])
+        readout = model.read(key, memory)
+        logits = model.segment(query, memory, masks)
+    found = dict(zip(names, (record.key[0], record.value[0], key, value), strict=True))
+    if network == "stcn":
+        del found["value_1"]  # was not recorded
+    found |= {"readout_1": readout[0]}
     for name, tensor in found.items():
         largest = np.abs(stages[name]).max()
         np.testing.assert_allclose(tensor.numpy(), stages[name], rtol=0, atol=1e-4 * largest, err_msg=name)
+    quarter = torch.from_numpy(stages["logits_quarter_1"])
+    whole = F.interpolate(quarter, scale_factor=4, mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(logits[0].numpy(), whole[:, 0].numpy(), rtol=0, atol=1e-4 * quarter.abs().max())

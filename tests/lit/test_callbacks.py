@@ -16,7 +16,7 @@ from memvos.lit import (
 
 def feed(detector, scores, accumulate=1, start=0):
     """Train on batches of these scores, `accumulate` of them a step, from step `start` on."""
-    trainer = SimpleNamespace(global_step=start)
+    trainer = SimpleNamespace(global_step=start, max_steps=start + len(scores) // accumulate)
     for index, score in enumerate(scores):
         detector.on_train_batch_start(trainer, None, None, index)
         trainer.global_step = start + (index + 1) // accumulate
@@ -26,6 +26,11 @@ def feed(detector, scores, accumulate=1, start=0):
 def test_a_collapsed_head_stops_the_training():
     with pytest.raises(QualityCollapse, match=r"below 0.05 for the last 500 steps: the quality head has collapsed"):
         feed(CollapseDetector(), [0.5] * 25 + [0.01] * 500)
+
+
+def test_a_head_that_has_collapsed_by_the_last_step_is_told_there():
+    with pytest.raises(QualityCollapse, match="for the last 506 steps"):
+        feed(CollapseDetector(), [0.5] * 4 + [0.01] * 506)  # 510 steps; looked at every 25
 
 
 def test_a_head_that_recovers_in_time_does_not():
@@ -42,7 +47,7 @@ def test_accumulated_batches_are_one_step_with_their_mean_score():
 
 
 def test_a_head_that_is_not_trained_is_not_watched():
-    detector, trainer = CollapseDetector(patience=1, check_every=1), SimpleNamespace(global_step=0)
+    detector, trainer = CollapseDetector(patience=1, check_every=1), SimpleNamespace(global_step=0, max_steps=1)
     detector.on_train_batch_start(trainer, None, None, 0)
     trainer.global_step = 1
     detector.on_train_batch_end(trainer, None, {"loss": torch.zeros(())}, None, 0)

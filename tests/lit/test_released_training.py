@@ -1,6 +1,5 @@
 """One optimiser step of the released training code, at iterations 0 and 45,000, with one and with two objects."""
 
-import importlib.util
 import json
 from functools import partial
 
@@ -23,19 +22,13 @@ pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def released(shared):
+def released(shared, regenerate):
     """The network with the fixture's weights, and what the released code computed."""
-    folder = shared / "parity"
-    spec = importlib.util.spec_from_file_location("keyed_weights", folder / "keyed_weights.py")
-    keyed = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(keyed)
-    shapes = json.loads((folder / "qdmn" / "shapes.json").read_text())
-    small = np.load(folder / "qdmn" / "small_tensors.npz")
-    weights = keyed.keyed_state_dict(shapes, {name: small[name] for name in small.files})
+    folder, weights = shared / "parity" / "qdmn", regenerate("qdmn")
     quality = partial(QualityHead, activations=("relu", "relu"))
     model = QDMN(partial(ResNet, depth=50, conv_bias=True), WeakPrior, quality, MemoryRead(Softmax()))
     model.load_state_dict({QDMN_RELEASED.ours(name): tensor for name, tensor in weights.items()})
-    return model, json.loads((folder / "qdmn" / "train_step.json").read_text()), folder / "qdmn"
+    return model, json.loads((folder / "train_step.json").read_text()), folder
 
 
 def fixture_batch(path):

@@ -69,7 +69,8 @@ class CollapseDetector(Callback):
             return
         score, self._scores = torch.stack(self._scores).mean(), []
         self._below = torch.where(score < self.floor, self._below + 1, 0)
-        if trainer.global_step % self.check_every == 0 and int(self._below) >= self.patience:
+        is_due = trainer.global_step % self.check_every == 0 or trainer.global_step == trainer.max_steps
+        if is_due and int(self._below) >= self.patience:
             raise QualityCollapse(
                 f"the mean predicted quality score was below {self.floor} for the last {int(self._below)} steps: the "
                 "quality head has collapsed; expected scores near the mask IoU. Train again with a normalised head "
