@@ -113,12 +113,33 @@ def test_only_what_a_change_touches_is_done_again(work, first):
 
 
 def test_a_failed_job_is_told_the_others_go_on_and_an_old_result_is_not_taken_for_its(work, first):
-    code, output, error = run(work, SHORT, "memory.every=-1")
+    in_the_way = work / "runs/tiny/results/synthetic-smoke/plain/seed0/masks"
+    in_the_way.touch()
+    code, output, error = run(work, SHORT, "memory.every=2", "write_masks=true")
     assert code == 1
     assert "FAILED evaluate plain seed 0" in error
-    assert "every" in error.split("FAILED evaluate plain seed 0")[1]
+    assert "masks" in error.split("FAILED evaluate plain seed 0")[1]
     assert next(line for line in output.splitlines() if line.startswith("plain ")).count("not run") >= 1
+    in_the_way.unlink()
     assert run(work, SHORT)[0] == 0  # all is well again
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("memory.every=-1", "expected every as a whole number from 1"),
+        ("gate=perfect", "unknown gate 'perfect'"),
+        ("precision=fp8", "fp8"),
+        ("workers=0", "workers as a whole number from 1"),
+        ("corruption_rate=2", "rate"),
+        ("tta=3", "scales"),
+    ],
+)
+def test_settings_of_evaluations_are_looked_at_before_anything_is_trained(work, first, setting, told):
+    before = changes(work / "runs")
+    code, _, error = run(work, SHORT, setting)
+    assert (code, told in error) == (2, True), error
+    assert changes(work / "runs") == before
 
 
 def test_a_mistake_in_a_table_is_bad_input(work):

@@ -47,6 +47,14 @@ def test_an_unknown_key_raises_with_the_known_ones():
         composition.compose("train", ["sed=1"])
 
 
+def test_the_first_of_several_unknown_keys_is_told():
+    with pytest.raises(UnknownKey, match="unknown config key 'sed'; did you mean 'seed'"):
+        composition.compose("train", ["sed=1", "lerning_rate=2"])
+    with pytest.raises(UnknownKey, match="has no part 'model/proposals'") as told:
+        composition.compose("train", ["model/proposals=detector", "model.proposals.checkpoint=file", "gate=oracle"])
+    assert told.value.key == "model/proposals"
+
+
 def test_the_task_sees_the_whole_command_line(monkeypatch, home):
     monkeypatch.setattr(sys, "argv", ["memvos", "train", "seed=3", f"output_dir={home}"])
     seen = composition.launch("train", sys.argv[2:], lambda config: (config.seed, sys.argv[1:]))

@@ -99,6 +99,15 @@ def test_a_floor_is_not_told_of_what_its_model_has_not(plan):
     assert "precision=float32" in jobs["evaluate copy_first seed 0"].arguments
 
 
+def test_a_row_is_not_told_of_parts_that_its_network_has_not(plan):
+    given = ["model.quality.norm=group", "precision=float32"]
+    made = plan(train=given[:1], evaluate=given)
+    jobs = {job.name: job for job in build(made, ["plain", "other"], [0])}
+    with_norm = [name for name, job in jobs.items() if given[0] in job.arguments]
+    assert with_norm == ["other pretrain seed 0", "other main seed 0", "evaluate other seed 0"]
+    assert made.taken == {"model.quality.norm", "precision", "scale"}
+
+
 def test_a_floor_stays_itself_whatever_model_is_chosen(plan):
     given = ["model=qdmn_medium", "experiment=modern"]
     jobs = {job.name: job for job in build(plan(evaluate=given), ["plain", "copy_first"], [0])}

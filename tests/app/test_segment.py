@@ -337,6 +337,9 @@ def test_masks_of_a_video_file_are_named_by_number(memvos, home):
     (home / "masks/0.png").rename(home / "masks/00001.png")
     code, output, error = memvos(*line)
     assert (code, "2 masks of objects 1" in output) == (0, True), error
+    line = ("segment", home / "clip.mp4", "--masks", home / "masks/00001.png", *line[4:])
+    code, output, error = memvos(*line)  # a single mask belongs to the frame of its name, too
+    assert (code, "2 masks of objects 1" in output) == (0, True), error
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,25 @@ from memvos.errors import InputError
 
 def test_overrides_go_to_the_commands_that_know_them():
     given = ["data=davis2016", "data.root=/x", "steps.main=3", "gate=oracle"]
-    assert split(given) == {"train": given[:3], "evaluate": given}
+    assert split(given) == ({"train": given[:3], "evaluate": given}, {})
+
+
+def test_several_overrides_may_be_for_evaluations_alone():
+    given = ["gate=oracle", "steps.main=3", "short_side=240", "memory.sigma=0.5", "memory.beta=10"]
+    assert split(given) == ({"train": ["steps.main=3"], "evaluate": given}, {})
+
+
+def test_what_may_be_of_some_rows_network_is_left_to_the_plan():
+    given = ["model/proposals=mask_rcnn", "model.proposals.checkpoint=file", "seed=1", "gate=oracle"]
+    found, doubtful = split(given)
+    assert found == {"train": ["seed=1"], "evaluate": given[2:]}
+    assert sorted(doubtful) == ["model.proposals.checkpoint", "model/proposals"]
+    assert "has no part 'model/proposals'" in str(doubtful["model/proposals"])
 
 
 def test_trainings_may_have_data_of_their_own():
     given = ["data=davis2016", "data.root=/x", "scale=paper"]
-    found = split(given, ["data=paper", "data.youtube_root=/y"])
+    found, _ = split(given, ["data=paper", "data.youtube_root=/y"])
     assert found == {"train": ["scale=paper", "data=paper", "data.youtube_root=/y"], "evaluate": given}
 
 

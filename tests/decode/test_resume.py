@@ -45,6 +45,16 @@ def test_a_loaded_segmenter_goes_on_bit_equal(nearest, clip, tmp_path, precision
             assert (step.quality, step.decision) == (expected.quality, expected.decision)
 
 
+def test_settings_may_be_numbers_of_numpy(nearest, clip, tmp_path):
+    frames, labels = clip(3, 32, 40)
+    settings = {"sigma": np.float64(0.5), "beta": np.int64(3), "short_side": np.int64(30), "every": np.int32(1)}
+    first, second = (stepper(nearest, **settings) for _ in range(2))
+    first.step(frames[0], labels[0])
+    first.save(tmp_path / "memory.pt")
+    second.load(tmp_path / "memory.pt")
+    assert np.array_equal(first.step(frames[1]).labels, second.step(frames[1]).labels)
+
+
 def test_late_objects_survive_saving(nearest, saved):
     segmenter, path, frames = saved
     other = stepper(nearest)

@@ -55,6 +55,32 @@ def test_objects_too_small_for_the_grid_keep_a_pixel_of_their_own():
     assert shrunk.sum(dim=1).max() == 1
 
 
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        [(1, 1), (0, 0)],  # the grid takes the first, and the second touches the same pixel of it
+        [(0, 0), (0, 1)],  # the grid takes neither, and both touch the same pixel of it
+        [(0, 0), (0, 1), (1, 0), (1, 1)],
+    ],
+)
+def test_no_small_object_takes_the_last_pixel_of_another(pixels):
+    masks = torch.zeros(1, len(pixels), 60, 100)
+    for slot, (row, column) in enumerate(pixels):
+        masks[0, slot, row, column] = 1
+    shrunk = FrameSize.fit((60, 100), 2, short_side=30).shrink_masks(masks)
+    assert shrunk.sum(dim=(2, 3)).tolist() == [[1] * len(pixels)]
+    assert shrunk.sum(dim=1).max() == 1
+    assert shrunk.sum(dim=1)[0, :2, :2].sum() == len(pixels)  # next to each other
+
+
+def test_a_thin_object_leaves_a_small_one_its_last_pixel():
+    masks = torch.zeros(1, 2, 60, 100)
+    masks[0, 0, 11, 21], masks[0, 1, 10, 10:40:1] = 1, 1  # the grid takes odd rows and columns
+    shrunk = FrameSize.fit((60, 100), 2, short_side=30).shrink_masks(masks)
+    assert shrunk.sum(dim=(2, 3)).tolist() == [[1, 14]]
+    assert shrunk.sum(dim=1).max() == 1
+
+
 @pytest.mark.parametrize("short_side", [0, -3, "480", 2.5, True])
 def test_a_short_side_that_is_no_number_of_pixels_is_refused(short_side):
     with pytest.raises(InputError, match="short_side as a whole number from 1"):

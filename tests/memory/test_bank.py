@@ -29,8 +29,10 @@ def play(record):
                 bank.annotate(frame)
                 continue
             reads.append(bank.times)
-            stored = bank.read().key[0, 0, 0, :, 0, 0].int().tolist()
-            assert sorted(stored) == sorted(bank.times)  # the tensors are those of the frames the bank says it holds
+            memory = bank.read()
+            stored = memory.key[0, 0, 0, :, 0, 0].int().tolist()
+            assert stored == list(memory.times)  # the tensors are those of the frames the bank says it holds
+            assert sorted(stored) == sorted(bank.times)
             decisions.append(bank.offer(frame))
         return [list(read) for read in reads] + [list(bank.times)], decisions
 

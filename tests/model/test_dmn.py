@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -93,6 +94,10 @@ def test_the_fixed_template_is_the_first_frame_that_an_object_is_valid_in():
     template = net.template(features[0], 1, late, MemoryRead())
     assert torch.equal(template[0, 0], features[0, 0, 0])
     assert torch.equal(template[0, 1], features[1, 0, 1])
+    mixed = Memory(memory.key, memory.value, late.valid, times=(9, 7, 4))  # slots that were freed are used again
+    template = net.template(features[0], 1, mixed, MemoryRead())
+    assert torch.equal(template[0], features[2, 0])
+    assert torch.equal(net.template(features[0], 1, replace(mixed, valid=None), MemoryRead()), features[2])
     never = Memory(memory.key, memory.value, torch.zeros(1, 2, 3, dtype=torch.bool))
     assert not net.template(features[0], 1, never, MemoryRead()).any()
 

@@ -144,6 +144,26 @@ def test_reading_objects_in_turns_changes_nothing(monkeypatch):
         torch.testing.assert_close(read(query, memory), together)
 
 
+@pytest.mark.parametrize("selection", [Softmax(), TopK(5), Kernel(1.0), Kernel(1.0, 7)], ids=repr)
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("keys", [1, 2])
+def test_reading_an_object_by_rows_of_the_grid_changes_nothing(monkeypatch, selection, rows, keys):
+    torch.manual_seed(0)
+    valid = torch.tensor([[[True, True], [False, True]]])
+    query, memory = (
+        torch.randn(1, 4, 5, 3),
+        Memory(torch.randn(1, keys, 4, 2, 4, 3), torch.randn(1, 2, 5, 2, 4, 3), valid),
+    )
+    read, held = MemoryRead(selection).eval(), []
+    together, spread = read(query, memory), read.statistics(query, memory)
+    monkeypatch.setattr("memvos.model.memory_read.CHUNK", rows * 3 * 24)
+    read.similarity.register_forward_hook(lambda part, inputs, logits: held.append(logits.numel()))
+    with torch.no_grad():
+        torch.testing.assert_close(read(query, memory), together)
+    assert max(held) == rows * 3 * 24
+    assert read.statistics(query, memory) == pytest.approx(spread)
+
+
 @pytest.mark.parametrize("shape", [(2, 4, 3, 3), (2, 3, 4, 3, 3)])
 @pytest.mark.parametrize("keys", [1, 3])
 def test_statistics_hold_no_more_similarities_at_once_than_a_read(monkeypatch, shape, keys):

@@ -143,20 +143,37 @@ def _compose(config_name: str, overrides: list[str], hydra: bool) -> DictConfig:
 
 def _better(error: ConfigCompositionException, config_name: str, overrides: list[str]) -> Exception:
     """Replace 'Could not override' by the list of what could be overridden."""
-    match = re.search(r"Could not override '([^']+)'", f"{error} {error.__cause__ or ''}")
-    if not match:
+    key = _refused(error)
+    if key is None:
         return error
-    key = match.group(1)
-    kept = [override for override in overrides if key_of(override) != key]
     try:
-        if "/" not in key:
-            return unknown_key(key, _compose(config_name, kept, hydra=False))
-        known = _groups(key)
-        if key.rpartition("/")[2] not in known:
-            return unknown_group(key, known)
-        return absent_group(key, _compose(config_name, kept, hydra=True).hydra.runtime.choices)
+        config = _without(key, config_name, overrides, "/" in key)
     except HydraException:
         return error
+    if "/" not in key:
+        return unknown_key(key, config)
+    known = _groups(key)
+    if key.rpartition("/")[2] not in known:
+        return unknown_group(key, known)
+    return absent_group(key, config.hydra.runtime.choices)
+
+
+def _refused(error: HydraException) -> str | None:
+    """The key that could not be overridden, if that is the error."""
+    match = re.search(r"Could not override '([^']+)'", f"{error} {error.__cause__ or ''}")
+    return key_of(match.group(1)) if match else None
+
+
+def _without(key: str, config_name: str, overrides: list[str], hydra: bool) -> DictConfig:
+    """What composes without this key, and without the next ones that are refused."""
+    kept = [override for override in overrides if key_of(override) != key]
+    try:
+        return _compose(config_name, kept, hydra)
+    except ConfigCompositionException as error:
+        following = _refused(error)
+        if following is None or len(kept) == len(overrides):
+            raise
+        return _without(following, config_name, kept, hydra)
 
 
 def _groups(key: str) -> list[str]:

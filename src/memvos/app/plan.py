@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from memvos.app import composition, provenance
+from memvos.app.evaluate import OF_PROTOCOL
 from memvos.app.faults import UnknownKey
 from memvos.app.job import Job
-from memvos.app.runs import data_of
+from memvos.app.runs import check_numbers, data_of
 from memvos.report.entries import Row, Stage
 from memvos.report.overrides import lend, lent_to
 from memvos.report.results import MASKS
@@ -54,6 +55,7 @@ class Plan:
         scored: the evaluations by name.
         left_out: evaluations with an oracle on such data.
         models: job → configuration of the network, of trainings that start without weights.
+        taken: keys of the user's overrides that some job's configuration has.
         repeats: folder of an evaluation that is not planned → its row, which differs from another by a detector alone,
             in whose place the user's own stands.
     """
@@ -68,6 +70,7 @@ class Plan:
     scored: dict[str, Scored] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     repeats: dict[Path, str] = field(default_factory=dict)
     _configs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
@@ -132,7 +135,8 @@ class Plan:
         mine = self.overrides["train"]
         if row is None:  # another network, which the row's and the user's settings of the model are not for
             mine = [override for override in mine if not is_of_model(override)]
-        overrides = [*(row.overrides if row else ()), *stage.overrides, *mine, f"seed={seed}"]
+        table = [*(row.overrides if row else ()), *stage.overrides, f"seed={seed}"]
+        overrides = [*table, *self._taken("train", table, mine)]
         config = self._config("train", overrides)
         data = self.data_fingerprint(data_of(config, "stage"), batch_size=1)
         mark = provenance.of_training(config, data, _origin(start, given))
@@ -169,17 +173,19 @@ class Plan:
         row = self.spec.row(evaluation.row)
         trained, given = self._train(row, seed)
         lenders = {id: self._train(self.spec.row(id), seed)[0] for id in lent_to(evaluation.overrides)}
-        mine = [
-            one for one in self.overrides["evaluate"] if self._takes(row, one) and not _of_parts(one, evaluation.own)
-        ]
-        marks, paths = (
-            [*lend(evaluation.overrides, values), *mine, f"seed={seed}"]
+        chosen = ("model", "experiment") if not row.stages else ()  # a floor keeps its model, and takes what that knows
+        mine = [one for one in self.overrides["evaluate"] if composition.key_of(one) not in chosen]
+        mine = [one for one in mine if not _of_parts(one, evaluation.own)]
+        lent, paths = (
+            [*lend(evaluation.overrides, values), f"seed={seed}"]
             for values in (
                 {id: lender.fingerprint for id, lender in lenders.items()},
                 {id: composition.quoted(lender.weights) for id, lender in lenders.items()},
             )
         )
-        config = self._config("evaluate", marks)
+        mine = self._taken("evaluate", lent, mine)
+        config = self._config("evaluate", [*lent, *mine])
+        _check(config)
         given = {key: one for key, one in given.items() if _has(config, key)}  # not where proposals are the true masks
         if _needs_truth(config) and self.unscored(data_of(config, "split")):
             self.left_out.append(evaluation.name)
@@ -192,20 +198,23 @@ class Plan:
         name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
         done = partial(is_evaluated, folder, mark, config["write_masks"])
         needs = tuple(dict.fromkeys(one.job for one in (trained, *given.values(), *lenders.values()) if one))
-        self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *paths, *target), folder, done, needs)
+        self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *paths, *mine, *target), folder, done, needs)
         self.scored[name] = Scored(row.id, seed, mark)
 
-    def _takes(self, row: Row, override: str) -> bool:
-        """Is a user's override for this row's evaluation, too? A floor keeps its model and takes what that knows."""
-        if row.stages or not is_of_model(override):
-            return True
-        if composition.key_of(override) in ("model", "experiment"):
-            return False
-        try:
-            composition.compose("evaluate", [*row.overrides, override])
-        except UnknownKey:
-            return False
-        return True
+    def _taken(self, command: str, table: Sequence[str], mine: Sequence[str]) -> list[str]:
+        """The user's overrides without those of parts that this job's network does not have."""
+        taken = list(mine)
+        while True:
+            try:
+                self._config(command, [*table, *taken])
+            except UnknownKey as fault:
+                left = [one for one in taken if composition.key_of(one) != fault.key]
+                if len(left) == len(taken) or not is_of_model(fault.key):
+                    raise
+                taken = left
+            else:
+                self.taken |= set(map(composition.key_of, taken))
+                return taken
 
     def _told(self, mark: str, folder: Path, row: str, name: str) -> list[str]:
         """What the plan knows and a job need not find out."""
@@ -254,6 +263,14 @@ def _needs_truth(config: Mapping[str, Any]) -> bool:
 def _told_of(given: Mapping[str, Trained]) -> list[str]:
     """Overrides that tell a job where weights of other networks are."""
     return [f"{key}={composition.quoted(trained.weights)}" for key, trained in given.items()]
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    """Refuse an evaluation that could not be done, before anything is trained for it."""
+    from memvos.lit.video_scores import Protocol
+
+    check_numbers(config)
+    Protocol(**{key: config[key] for key in OF_PROTOCOL})
 
 
 def is_of_model(override: str) -> bool:

@@ -58,6 +58,7 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         for stage, number in settings[key].items():
             check_number(f"{key}.{stage}", number, least, whole=whole)
     check_number("batch_size", settings["batch_size"], 1)
+    check_number("workers", settings.get("workers", 1), 1)
     for key in ("resume", "check_data", "untrained", "write_masks"):
         check_switch(key, settings.get(key, False))
 

@@ -228,7 +228,9 @@ def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], A
         InputError: if there is no mask, the first is no mask, or there is no frame of a mask's name.
     """
     from memvos.data.files import MASK_SUFFIX, list_files
+    from memvos.decode.video import numbered
 
+    known = _names_of(frames)
     if not path.exists():
         raise InputError(f"no mask at {path}; give the mask of the first frame, or a folder of masks")
     if path.is_dir():
@@ -236,10 +238,9 @@ def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], A
         if not found:
             raise InputError(f"{path} holds no {MASK_SUFFIX} file; expected masks named as their frames")
     else:
-        names = getattr(frames, "names", ["00000"])
-        found = {path.stem if path.stem in names else names[0]: partial(reader.read, path)}
+        name = path.stem if known(path.stem) else getattr(frames, "names", [numbered(0)])[0]
+        found = {name: partial(reader.read, path)}
     next(iter(found.values()))()
-    known = _names_of(frames)
     if alone := [name for name in found if not known(name)]:
         expected = "" if hasattr(frames, "names") else "frames are named 00000, 00001, …; "
         raise InputError(

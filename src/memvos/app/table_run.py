@@ -16,7 +16,7 @@ from memvos.app.faults import UnknownKey
 from memvos.app.job import Job
 from memvos.app.jobs import Outcome, Runner
 from memvos.app.options import Options, load_table
-from memvos.app.plan import EVALUATE, Plan
+from memvos.app.plan import EVALUATE, Plan, is_of_model
 from memvos.app.progress import Display
 from memvos.app.report_run import log_report
 from memvos.app.runs import check_numbers, instantiate, raise_data_faults, writable_folder
@@ -39,7 +39,7 @@ def reproduce(options: Options) -> int:
             raise InputError(f"{spec.name} measures time and trains nothing; leave train_data out")
         return bench_tables.reproduce(spec, _rows(spec, options.rows), options.overrides, options.output)
     processes.warm_up()
-    overrides = split(options.overrides, options.train_data)
+    overrides, doubtful = split(options.overrides, options.train_data)
     base, scored = (
         composition.resolved(composition.compose(command, [*overrides[command], "output_dir=planned"]))
         for command in COMMANDS
@@ -60,8 +60,11 @@ def reproduce(options: Options) -> int:
     with only_one(output) as lock:
         _say(f"{spec.name}: {spec.title}. scale {scale}, data {data}, trained on {trained_on}, results in {results}")
         look = DataLook(base["check_data"])
-        plan = Plan(spec, output, results, overrides, look, look.unscored)
+        theirs = [one for one in options.overrides if composition.key_of(one) in doubtful]
+        plan = Plan(spec, output, results, {one: [*overrides[one], *theirs] for one in COMMANDS}, look, look.unscored)
         plan.build(sorted({*seeds, *_seeds_in(results)}))
+        for key in doubtful.keys() - plan.taken:
+            raise doubtful[key]
         for row in dict.fromkeys(row for row in plan.repeats.values() if row in rows):
             _say(f"row {row} is not run: your own detector stands in for the one by which it differs")
         jobs = plan.wanted(rows, seeds)
@@ -87,15 +90,21 @@ def cores(per_job: int | str = 1) -> int:
     return max(1, count // max(1, per_job))
 
 
-def split(overrides: Sequence[str], train_data: Sequence[str] = ()) -> dict[str, list[str]]:
+def split(
+    overrides: Sequence[str], train_data: Sequence[str] = ()
+) -> tuple[dict[str, list[str]], dict[str, UnknownKey]]:
     """Overrides by the commands they are for: every command whose configuration has the key.
 
     Args:
         overrides: of the whole table.
         train_data: overrides of the data that trainings have in place of the table's.
 
+    Returns:
+        The overrides of each command, and the keys of the network that neither command's own network has, with the
+        fault that they are if no row's network has them.
+
     Raises:
-        InputError: if neither has it.
+        InputError: if neither has a key that is not of the network.
     """
     found: dict[str, list[str]] = {}
     unknown: dict[str, dict[str, UnknownKey]] = {command: {} for command in COMMANDS}
@@ -104,12 +113,14 @@ def split(overrides: Sequence[str], train_data: Sequence[str] = ()) -> dict[str,
         while fault := _unknown_in(command, found[command]):
             unknown[command][fault.key] = fault
             found[command] = [one for one in found[command] if composition.key_of(one) != fault.key]
-    if nowhere := [key for key in unknown[COMMANDS[0]] if all(key in faults for faults in unknown.values())]:
-        raise unknown[COMMANDS[-1]][nowhere[0]]
+    nowhere = {key: fault for key, fault in unknown[COMMANDS[-1]].items() if key in unknown[COMMANDS[0]]}
+    for key, fault in nowhere.items():
+        if not is_of_model(key):
+            raise fault
     if train_data:
         others = (one for one in found["train"] if composition.key_of(one).split(".")[0] != "data")
         found["train"] = [*others, *train_data]
-    return found
+    return found, nowhere
 
 
 def _unknown_in(command: str, overrides: Sequence[str]) -> UnknownKey | None:

@@ -20,7 +20,7 @@ from memvos.decode.gate import OracleQuality, PredictedQuality, Scores, true_mas
 from memvos.decode.masks import join_labels, split_masks, to_tensor
 from memvos.decode.precision import autocast, choose_device, choose_precision
 from memvos.decode.prior import DoubleSoftmaxPrior, PlainPrior
-from memvos.decode.settings import bank_options, make_bank, split_overrides, with_read
+from memvos.decode.settings import bank_options, make_bank, plain, split_overrides, with_read
 from memvos.decode.sizes import FrameSize, read_frame
 from memvos.errors import InputError, check_number
 from memvos.memory import Decision
@@ -105,7 +105,8 @@ class Segmenter:
             got = type(model).__name__
             raise InputError(f"expected a network as model, got a {got}; load one, e.g. memvos.load_model('qdmn')")
         of_memory, of_read = split_overrides(overrides)
-        check_number("short_side", short_side, 1, off=True)
+        self.short_side = plain(short_side)
+        check_number("short_side", self.short_side, 1, off=True)
         self.bank = make_bank({**bank_options(memory), **of_memory})
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
@@ -114,7 +115,6 @@ class Segmenter:
         self.gate = gate or PredictedQuality()
         self.corruption = corruption or NoCorruption()
         self.prior = prior or PlainPrior()
-        self.short_side = short_side
         self.score_all = score_all
         self.reset()
 

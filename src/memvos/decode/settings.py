@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from memvos.errors import InputError, check_number
 from memvos.memory import MemoryBank
 from memvos.model.composition import composed
@@ -30,7 +32,7 @@ def bank_options(memory: str | Mapping[str, Any]) -> dict[str, Any]:
         InputError: if there is no such preset.
     """
     if isinstance(memory, Mapping):
-        return dict(memory)
+        return {name: plain(value) for name, value in memory.items()}
     if not isinstance(memory, str) or memory not in presets():
         raise InputError(f"unknown memory preset {memory!r}; known: {', '.join(presets())}")
     return dict(_preset(memory))
@@ -75,8 +77,14 @@ def split_overrides(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[
     if unknown:
         known = ", ".join(OF_MEMORY + OF_READ)
         raise InputError(f"unknown override {', '.join(unknown)}; known: {known} (None switches a limit off)")
-    of_memory = {name: value for name, value in overrides.items() if name in OF_MEMORY}
-    return of_memory, {name: value for name, value in overrides.items() if name in OF_READ}
+    given = {name: plain(value) for name, value in overrides.items()}
+    of_memory = {name: value for name, value in given.items() if name in OF_MEMORY}
+    return of_memory, {name: value for name, value in given.items() if name in OF_READ}
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, so that a saved segmenter holds plain values."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def with_read(model: VOSModel, overrides: Mapping[str, Any]) -> VOSModel:

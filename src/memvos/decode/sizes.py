@@ -96,11 +96,36 @@ class FrameSize:
 
 
 def with_small_ones(shrunk: Tensor, masks: Tensor) -> Tensor:
-    """Shrunk masks (B, N, h, w) with a pixel of every object of `masks` (B, N, H, W) that fell between the grid."""
+    """Shrunk masks (B, N, h, w) with pixels of every object of `masks` (B, N, H, W) that fell between the grid.
+
+    No object loses its last pixel to another; where two would need the same one, the later takes the nearest there is.
+    """
     lost = masks.flatten(2).any(dim=2) & ~shrunk.flatten(2).any(dim=2)
     if not lost.any():
         return shrunk
-    touched = F.adaptive_max_pool2d(masks, shrunk.shape[-2:]) * lost[..., None, None]
-    later = touched.flip(1).cumsum(1).flip(1) - touched
-    kept = touched * (later == 0)
-    return shrunk * (1 - kept.amax(dim=1, keepdim=True)) + kept
+    touched, shrunk = F.adaptive_max_pool2d(masks, shrunk.shape[-2:]), shrunk.clone()
+    for video, slot in lost.nonzero().tolist():
+        maps = shrunk[video]
+        taken = _pixels_for(touched[video, slot], maps)
+        maps *= ~taken
+        maps[slot] = taken
+    return shrunk
+
+
+def _pixels_for(touched: Tensor, maps: Tensor) -> Tensor:
+    """Pixels (h, w), bool, for an object that touches some, such that all objects of `maps` (N, h, w) keep one."""
+    taken = touched > 0
+    for other in (maps > 0).unbind():
+        if other.any() and not (other & ~taken).any():
+            first = other.nonzero()[0]
+            taken[first[0], first[1]] = False
+    if taken.any():
+        return taken
+    seen = maps > 0
+    sole = (seen & (seen.flatten(1).sum(dim=1) == 1)[:, None, None]).any(dim=0)
+    where = (touched > 0).nonzero()[0]
+    rows, columns = (torch.arange(side, device=maps.device) for side in maps.shape[1:])
+    distance = ((rows - where[0]).square().unsqueeze(1) + (columns - where[1]).square()).float()
+    nearest = distance.masked_fill(sole, torch.inf).flatten().argmin()
+    taken.view(-1)[nearest] = not sole.all()
+    return taken

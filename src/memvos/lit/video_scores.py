@@ -13,10 +13,12 @@ import torch
 from memvos.data.full_video import FullVideo, Truth
 from memvos.data.trees import Video
 from memvos.decode import MaskCorruption, NoCorruption, OracleQuality, PredictedQuality, Segmenter, Step
+from memvos.decode.precision import choose_device, choose_precision
 from memvos.decode.prior import PRIORS
+from memvos.decode.settings import bank_options, make_bank, split_overrides
 from memvos.decode.views import MultiViewSegmenter, views
 from memvos.decode.writers import MaskWriter, write_given
-from memvos.errors import InputError
+from memvos.errors import InputError, check_number
 from memvos.lit.read_watch import ReadWatch
 from memvos.lit.recall_watch import LEAST, RecallWatch
 from memvos.metrics import ObjectScore, SequenceScorer, SpeedMeter, resident_mib
@@ -46,7 +48,7 @@ class Protocol:
         overrides: `sigma`, `beta`, `every`, `top_k`, `kernel`.
 
     Raises:
-        InputError: if the gate or the form of the previous mask is unknown.
+        InputError: if a setting is unknown or cannot be.
     """
 
     memory: str | Mapping[str, Any] = "qdmn"
@@ -65,6 +67,11 @@ class Protocol:
         for key, choices in (("gate", GATES), ("previous_mask", PRIORS)):
             if getattr(self, key) not in choices:
                 raise InputError(f"unknown {key} {getattr(self, key)!r}; expected one of {', '.join(choices)}")
+        choose_precision(self.precision, choose_device(self.device))
+        make_bank({**bank_options(self.memory), **split_overrides(dict(self.overrides))[0]})
+        check_number("short_side", self.short_side, 1, off=True)
+        self._corruption()
+        self._views()
 
     def segmenter(self, model: VOSModel) -> Segmenter | MultiViewSegmenter:
         """A stepper that follows this protocol.
@@ -72,16 +79,22 @@ class Protocol:
         Raises:
             InputError: as `Segmenter` and `views`.
         """
-        if self.tta is None:
+        chosen = self._views()
+        if chosen is None:
             return self._plain(model, self.short_side)
-        try:
-            chosen = views(**self.tta)
-        except TypeError as fault:
-            raise InputError(f"got tta={self.tta!r}; expected scales=[...] and flip=true or false") from fault
         return MultiViewSegmenter(lambda: self._plain(model, None), chosen, self.short_side)
 
-    def _plain(self, model: VOSModel, short_side: int | None) -> Segmenter:
+    def _views(self) -> Any:
+        try:
+            return None if self.tta is None else views(**self.tta)
+        except TypeError as fault:
+            raise InputError(f"got tta={self.tta!r}; expected scales=[...] and flip=true or false") from fault
+
+    def _corruption(self) -> NoCorruption | MaskCorruption:
         rate = self.corruption_rate
+        return MaskCorruption(rate, self.corruption_seed) if rate else NoCorruption()
+
+    def _plain(self, model: VOSModel, short_side: int | None) -> Segmenter:
         return Segmenter(
             model,
             self.memory,
@@ -89,7 +102,7 @@ class Protocol:
             self.precision,
             gate=GATES[self.gate](),
             prior=PRIORS[self.previous_mask](),
-            corruption=MaskCorruption(rate, self.corruption_seed) if rate else NoCorruption(),
+            corruption=self._corruption(),
             short_side=short_side,
             **self.overrides,
         )

@@ -127,7 +127,7 @@ class MemoryBank:
 
     @property
     def times(self) -> tuple[int, ...]:
-        """Frame indices in bank order; the temporary entry comes last."""
+        """Frame indices in the order in which they were stored; the temporary entry comes last."""
         return tuple(record.time for record in self._records) + (() if self._previous is None else (self._previous,))
 
     @property
@@ -212,7 +212,9 @@ class MemoryBank:
         """
         if not len(self):
             raise ValueError("the bank is empty; annotate a frame before reading")
-        return replace(self._store.read(len(self)), **self._references.of_memory())
+        slots = {record.slot: record.time for record in self._records} | {len(self._records): self._previous}
+        times = tuple(slots[slot] for slot in range(len(self)))
+        return replace(self._store.read(len(self)), times=times, **self._references.of_memory())
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on bit-equal, as tensors and plain values."""

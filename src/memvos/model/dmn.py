@@ -129,10 +129,12 @@ class FirstFrameTemplate(nn.Module):
         return torch.zeros_like(feature[:, :, :1]), self.memory_projection["value"](feature)
 
     def template(self, feature: Tensor, time: int | Tensor, memory: Memory, read: MemoryRead) -> Tensor:
-        """The value of each object's first valid frame, (B, N, C, r, r); zeros where it has none."""
+        """The value of each object's earliest valid frame, (B, N, C, r, r); zeros where it has none."""
+        times = memory.times or tuple(range(memory.value.shape[3]))
         if memory.valid is None:
-            return memory.value[:, :, :, 0]
-        first = memory.valid.int().argmax(dim=2)  # the first of the largest
+            return memory.value[:, :, :, times.index(min(times))]
+        readable = torch.tensor(times, device=memory.value.device).masked_fill(~memory.valid, max(times) + 1)
+        first = readable.argmin(dim=2)
         index = first[:, :, None, None, None, None].expand(-1, -1, memory.value.shape[2], 1, *memory.value.shape[4:])
         chosen = memory.value.gather(3, index).squeeze(3)
         return chosen * memory.valid.any(dim=2)[:, :, None, None, None]

@@ -86,7 +86,7 @@ class MemoryFrame:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a memory read sees: M frames in bank order.
+    """What a memory read sees: M frames.
 
     Attributes:
         key: (B, N or 1, Ck, M, h, w).
@@ -95,6 +95,7 @@ class Memory:
         first: the frames with which objects were first given, where the model's records carry references.
         first_of: for each of the N objects the index of its frame in `first`.
         previous: frame t-1, where the model's records carry references.
+        times: index of each frame in its video; empty where the frames are in order of time.
     """
 
     key: Tensor
@@ -103,6 +104,7 @@ class Memory:
     first: tuple[Reference, ...] = ()
     first_of: tuple[int, ...] = ()
     previous: Reference | None = None
+    times: tuple[int, ...] = ()
 
     @classmethod
     def stack(cls, frames: list[MemoryFrame]) -> Memory:

@@ -7,6 +7,7 @@ with what weights); the two are independent. P = M·h·w memory positions, Q = h
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 from memvos.errors import InputError
 from memvos.model.interface import Memory
 
-CHUNK = 2**26  # similarities held at once when no gradient is needed: 256 MiB in float32
+CHUNK = 2**26  # similarities held at once when no gradient is needed: 256 MiB in float32; at least a row of the grid
 
 
 class DotProduct(nn.Module):
@@ -90,13 +91,21 @@ class Kernel(nn.Module):
         super().__init__()
         self.sigma, self.k = sigma, k
 
-    def forward(self, logits: Tensor, grid: tuple[int, int]) -> Weights:
+    def forward(self, logits: Tensor, grid: tuple[int, int], best: Tensor | None = None, top: int = 0) -> Weights:
         """logits (..., Q, P), grid (h, w) with Q = h·w → weights of all, or of the k largest products.
+
+        Args:
+            logits: of the whole grid, or of some rows of it.
+            grid: (h, w) of the logits.
+            best: (..., P), where these are not all rows: the query position that each memory position matches best, in
+                the whole grid.
+            top: the first of these rows.
 
         Raises:
             InputError: if k exceeds the number of memory positions P.
         """
-        products = (logits - logits.amax(dim=-1, keepdim=True)).exp() * self._gaussian(logits, grid)
+        best = logits.argmax(dim=-2) if best is None else best
+        products = (logits - logits.amax(dim=-1, keepdim=True)).exp() * self._gaussian(logits, grid, best, top)
         products, places = (products, None) if self.k is None else _largest(products, self.k)
         total = products.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(products.dtype).tiny)
         return Weights(products / total, places)
@@ -105,11 +114,10 @@ class Kernel(nn.Module):
         """Show sigma and k."""
         return f"sigma={self.sigma}, k={self.k}"
 
-    def _gaussian(self, logits: Tensor, grid: tuple[int, int]) -> Tensor:
+    def _gaussian(self, logits: Tensor, grid: tuple[int, int], best: Tensor, top: int) -> Tensor:
         height, width = grid
-        best = logits.argmax(dim=-2)  # (..., P) the query position each memory position matches best
         rows, columns = (torch.arange(n, device=logits.device, dtype=logits.dtype) for n in (height, width))
-        vertical = (rows.unsqueeze(-1) - (best // width).unsqueeze(-2)).square()  # (..., h, P)
+        vertical = ((rows + top).unsqueeze(-1) - (best // width).unsqueeze(-2)).square()  # (..., h, P)
         horizontal = (columns.unsqueeze(-1) - (best % width).unsqueeze(-2)).square()  # (..., w, P)
         distance = vertical.unsqueeze(-2) + horizontal.unsqueeze(-3)  # (..., h, w, P)
         return (-distance / (2 * self.sigma**2)).exp().flatten(-3, -2)
@@ -150,35 +158,50 @@ class MemoryRead(nn.Module):
         Raises:
             InputError: if a top-k exceeds the number of memory positions.
         """
-        grid = query_key.shape[-2:]
         value = memory.value.flatten(3).transpose(-1, -2)  # (B, N, P, Cv)
-        step = self._objects_at_once(value.shape[1], grid.numel(), value.shape[2])
-        parts = [self._read(query_key, memory, value, slice(n, n + step)) for n in range(0, value.shape[1], step)]
+        parts = [self._read(query_key, memory, value, *part) for part in _parts(query_key, memory, value.shape[1])]
         readout = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        return readout.transpose(-1, -2).unflatten(-1, grid)  # channels last in memory
+        return readout.transpose(-1, -2).unflatten(-1, query_key.shape[-2:])  # channels last in memory
 
     def statistics(self, query_key: Tensor, memory: Memory) -> dict[str, float]:
         """Of the similarities: "logit_std", their deviation over memory positions, averaged over query positions."""
         objects = query_key.shape[1] if query_key.ndim == 5 else memory.key.shape[1]
         with torch.no_grad():
-            step = self._objects_at_once(objects, query_key.shape[-2:].numel(), memory.key.shape[3:].numel())
-            parts = (self._logits(query_key, memory, slice(n, n + step)) for n in range(0, objects, step))
-            spread = torch.cat([logits.std(dim=-1) for logits in parts], dim=1)
-            return {"logit_std": float(spread.mean())}
+            spread = [
+                self._logits(query_key[..., rows, :], memory, part).std(dim=-1).flatten()
+                for part, blocks in _parts(query_key, memory, objects)
+                for rows in blocks
+            ]
+            return {"logit_std": float(torch.cat(spread).mean())}
 
-    def _objects_at_once(self, objects: int, queries: int, positions: int) -> int:
-        return objects if torch.is_grad_enabled() else max(1, min(objects, CHUNK // (queries * positions)))
-
-    def _read(self, query_key: Tensor, memory: Memory, value: Tensor, objects: slice) -> Tensor:
-        logits = self._logits(query_key, memory, objects)
-        grid = query_key.shape[-2:]
-        valid = None if memory.valid is None else memory.valid[:, objects]
-        if valid is not None:
-            readable = valid.repeat_interleave(memory.key.shape[-2:].numel(), dim=2).unsqueeze(2)  # (B, N, 1, P)
-            logits = logits.masked_fill(~readable, torch.finfo(logits.dtype).min)
+    def _read(self, query_key: Tensor, memory: Memory, value: Tensor, objects: slice, blocks: list[slice]) -> Tensor:
+        """What some objects read, (B, N, Q, Cv), block by block of the grid's rows."""
         select = self.every if self.training else self.selection
-        readout = gather(select(logits, grid), value[:, objects])
-        return readout if valid is None else readout * valid.any(dim=2)[..., None, None]
+        best = self._best(query_key, memory, objects, blocks) if isinstance(select, Kernel) and blocks[1:] else None
+        parts = []
+        for rows in blocks:
+            logits, grid = self._readable(query_key[..., rows, :], memory, objects), query_key[..., rows, :].shape[-2:]
+            weights = select(logits, grid) if best is None else select(logits, grid, best, rows.start)
+            parts.append(gather(weights, value[:, objects]))
+        readout = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+        return readout if memory.valid is None else readout * memory.valid[:, objects].any(dim=2)[..., None, None]
+
+    def _best(self, query_key: Tensor, memory: Memory, objects: slice, blocks: list[slice]) -> Tensor:
+        """The query position that each memory position matches best, (B, N or 1, P)."""
+        found = []
+        for rows in blocks:
+            values, places = self._readable(query_key[..., rows, :], memory, objects).max(dim=-2)
+            found.append((values, places + rows.start * query_key.shape[-1]))
+        values, places = (torch.stack(part) for part in zip(*found, strict=True))
+        return places.gather(0, values.argmax(dim=0, keepdim=True)).squeeze(0)
+
+    def _readable(self, query_key: Tensor, memory: Memory, objects: slice) -> Tensor:
+        """Similarities, the least there is where an object may not read."""
+        logits = self._logits(query_key, memory, objects)
+        if memory.valid is None:
+            return logits
+        valid = memory.valid[:, objects].repeat_interleave(memory.key.shape[-2:].numel(), dim=2).unsqueeze(2)
+        return logits.masked_fill(~valid, torch.finfo(logits.dtype).min)  # valid: (B, N, 1, P)
 
     def _logits(self, query_key: Tensor, memory: Memory, objects: slice) -> Tensor:
         """Similarities in float32, (B, N or 1, Q, P)."""
@@ -186,6 +209,16 @@ class MemoryRead(nn.Module):
         query = query_key.unsqueeze(1) if query_key.ndim == 4 else query_key[:, objects]
         with torch.autocast(query_key.device.type, enabled=False):
             return self.similarity(query.float().flatten(3), key.float().flatten(3))
+
+
+def _parts(query_key: Tensor, memory: Memory, objects: int) -> Iterator[tuple[slice, list[slice]]]:
+    """Objects, and rows of the query's grid, whose similarities are held at once: all of them where gradients are."""
+    (height, width), positions = query_key.shape[-2:], memory.key.shape[3:].numel()
+    room = objects * height if torch.is_grad_enabled() else max(1, CHUNK // (width * positions))  # rows of one object
+    step, rows = max(1, min(objects, room // height)), min(height, room)
+    blocks = [slice(top, top + rows) for top in range(0, height, rows)]
+    for first in range(0, objects, step):
+        yield slice(first, first + step), blocks
 
 
 def gather(weights: Weights, value: Tensor) -> Tensor:
