@@ -85,7 +85,7 @@ def test_the_kernel_by_hand_on_a_grid_of_three():
 def test_the_kernel_measures_distance_in_rows_and_columns():
     logits = torch.zeros(4, 1)  # a 2 × 2 grid; the memory position matches query position 0 (the first of equals)
     logits[0] = 1.0
-    gaussian = Kernel(sigma=1.0)._gaussian(logits, (2, 2)).flatten()
+    gaussian = Kernel(sigma=1.0)._gaussian(logits, (2, 2), logits.argmax(dim=0), 0).flatten()
     assert gaussian.tolist() == pytest.approx([1, math.exp(-0.5), math.exp(-0.5), math.exp(-1)])
 
 
@@ -150,10 +150,8 @@ def test_reading_objects_in_turns_changes_nothing(monkeypatch):
 def test_reading_an_object_by_rows_of_the_grid_changes_nothing(monkeypatch, selection, rows, keys):
     torch.manual_seed(0)
     valid = torch.tensor([[[True, True], [False, True]]])
-    query, memory = (
-        torch.randn(1, 4, 5, 3),
-        Memory(torch.randn(1, keys, 4, 2, 4, 3), torch.randn(1, 2, 5, 2, 4, 3), valid),
-    )
+    query = torch.randn(1, 4, 5, 3)
+    memory = Memory(torch.randn(1, keys, 4, 2, 4, 3), torch.randn(1, 2, 5, 2, 4, 3), valid)
     read, held = MemoryRead(selection).eval(), []
     together, spread = read(query, memory), read.statistics(query, memory)
     monkeypatch.setattr("memvos.model.memory_read.CHUNK", rows * 3 * 24)
