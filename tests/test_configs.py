@@ -394,10 +394,8 @@ def test_the_stage_of_bl30k_takes_the_settings_of_the_data():
     def stage(*overrides):
         return settings("data=bl30k", "stage=bl30k", "scale=paper", *overrides)["data"]["bl30k"]
 
-    published, changed = (
-        stage(),
-        stage("data.max_skip=5", "data.crop=[0.5,1]", "data.frame_angle=0", "data.frame_shear=1"),
-    )
+    published = stage()
+    changed = stage("data.max_skip=5", "data.crop=[0.5,1]", "data.frame_angle=0", "data.frame_shear=1")
     warp = {"scale": [0.25, 1.0], "frame_angle": 15, "frame_shear": 10}
     assert published["max_skip"] == "bl30k"
     assert published["transforms"][0].items() >= warp.items()
