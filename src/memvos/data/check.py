@@ -9,7 +9,7 @@ from pathlib import Path
 from memvos.data import copies
 from memvos.data.files import MaskFault, probe, read_image
 from memvos.data.frame_rate import uneven, variant
-from memvos.data.mask_ids import differs_from_meta, present, suspicious
+from memvos.data.mask_ids import differs_from_meta, look_at
 from memvos.data.sequences import StaticImage, Video
 from memvos.data.trees import Tree
 from memvos.errors import InputError
@@ -132,16 +132,16 @@ def _mask_faults(tree: Tree, video: Video, thorough: bool):
         name = video.frame_names[t]
         path = video.mask_paths[name]
         try:
-            ids = present(video.mask_format, path)
+            ids, doubts = look_at(video.mask_format, path)
         except InputError as fault:
             empty = False
             yield _kind(fault), path, str(fault)
             continue
+        yield from ((kind, path, message) for kind, message in doubts)
         if t == 0 and not ids and not video.late_objects:
             yield "no object", path, f"first mask {path} is empty; expected at least one object id above 0; draw one"
         if t == 0:
             known = ids
-            yield from ((kind, path, message) for kind, message in suspicious(video.mask_format, path))
         elif known and not video.late_objects and ids - known:
             yield "unknown object id", path, _unknown_id(path, ids, known)
         first.update((key, name) for key in ids - first.keys())
@@ -159,7 +159,7 @@ def _unknown_id(path: Path, ids: set[int], known: set[int]) -> str:
     got, expected = (", ".join(map(str, sorted(values))) for values in (ids - known, known))
     return (
         f"mask {path} holds object {got}; expected only the ids of the first mask ({expected}); correct the mask, "
-        "or read the videos with late_objects=true if objects enter later"
+        "or take data=folder, where objects may enter later"
     )
 
 
@@ -185,14 +185,12 @@ def _still_faults(still: StaticImage, thorough: bool) -> _Found:
     elif thorough:
         yield from _unreadable(still.image_path)
         try:
-            empty = not still.labels().any()
+            ids, doubts = look_at(still.mask_format, still.mask_path)
         except InputError as fault:
             yield _kind(fault), still.mask_path, str(fault)
             return
-        yield from (
-            (kind, still.mask_path, message) for kind, message in suspicious(still.mask_format, still.mask_path)
-        )
-        if empty:
+        yield from ((kind, still.mask_path, message) for kind, message in doubts)
+        if not ids:
             message = f"mask {still.mask_path} is empty; draw an object or remove the pair"
             yield "no object", still.mask_path, message
 
