@@ -16,7 +16,7 @@ from memvos.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIX = ".png"
-_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What PIL raises for truncated, broken and monstrous files."""
 _JPEG_START, _JPEG_END, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND"
 
@@ -67,7 +67,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except _BROKEN as fault:
+    except BROKEN as fault:
         raise _unreadable(path, "image", fault) from fault
 
 
@@ -191,7 +191,7 @@ def _decode(path: Path, kind: str, data: bytes) -> Image.Image:
         with Image.open(BytesIO(data)) as image:
             image.load()
             return image
-    except _BROKEN as fault:
+    except BROKEN as fault:
         raise _unreadable(path, kind, fault) from fault
 
 

@@ -71,14 +71,16 @@ class Tree:
         return all(video.first_masks_only for video in self.sequences())
 
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of the reading settings and of all files' names (relative to the root) and sizes.
+        """SHA-256 (16 hex digits) of the reading settings and of all files' names and sizes.
 
-        Contents are not read, so that large data sets cost milliseconds; an edit that keeps a file's size goes unseen.
+        Names are relative to the root, those of files that lie elsewhere absolute. Contents are not read, so that large
+        data sets cost milliseconds; an edit that keeps a file's size goes unseen.
         """
         digest = hashlib.sha256(self._settings.encode())
         for path in self.files():
             size = path.stat().st_size if path.exists() else -1
-            digest.update(f"{path.relative_to(self.root).as_posix()}\0{size}\n".encode())
+            name = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+            digest.update(f"{name.as_posix()}\0{size}\n".encode())
         return digest.hexdigest()[:16]
 
 
