@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -174,9 +175,23 @@ def natural_key(name: str) -> tuple:
 
 def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> list[Path]:
     """Files with one of the suffixes in `folder` (and below it if `deep`), without hidden files, in natural order."""
-    found = folder.rglob("*") if deep else folder.iterdir()
+    found = _below(folder) if deep else folder.iterdir()
     files = [path for path in found if path.suffix.lower() in suffixes and not path.name.startswith(".")]
     return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+
+
+def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """All files below a folder, in linked folders too; not again in one that a link leads back to (`above`)."""
+    real = folder.resolve()
+    if real in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = folder / entry.name
+            if entry.is_dir():
+                yield from _below(path, above | {real})
+            else:
+                yield path
 
 
 def _read(path: Path, kind: str) -> bytes:

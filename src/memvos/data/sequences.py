@@ -180,9 +180,9 @@ def require_categories(video: Video, objects: Iterable[int]) -> None:
     unknown = [key for key in objects if key not in video.categories]
     if unknown:
         raise InputError(
-            f"video {video.name!r}: object {unknown[0]} has masks, but no category in meta.json; expected one for every "
-            "object where scores tell seen from unseen categories; correct meta.json or the masks, or score without "
-            "these: data.val.seen=null (of LVOS data.unseen=null)"
+            f"video {video.name!r}: object {unknown[0]} has masks, but no category in meta.json; expected one for "
+            "every object where seen and unseen categories are scored apart; correct meta.json or the masks, or score "
+            "without: data.val.seen=null (of LVOS data.unseen=null)"
         )
 
 
