@@ -167,6 +167,7 @@ def test_linked_folders_are_looked_into_and_no_circle_is_followed(tmp_path):
     (tmp_path / "other/back").symlink_to(tmp_path / "other")
     found = list_files(tmp_path / "set", (".png",), deep=True)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["set/a/0.png", "set/b/1.png"]
+    assert list_files(tmp_path / "nowhere", (".png",), deep=True) == []
 
 
 @pytest.mark.parametrize("ignore", [255, "255", [256], [True], ["255"]])

@@ -181,9 +181,9 @@ def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> l
 
 
 def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """All files below a folder, in linked folders too; not again in one that a link leads back to (`above`)."""
+    """All files below a folder, linked ones too, none if it is missing; a link back to a folder `above` is not followed."""
     real = folder.resolve()
-    if real in above:
+    if real in above or not folder.is_dir():
         return
     with os.scandir(folder) as entries:
         for entry in entries:
