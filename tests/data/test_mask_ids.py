@@ -125,7 +125,8 @@ def test_two_columns_wide_objects_that_touch_are_no_smoothed_mask(tmp_path):
 @pytest.mark.parametrize(("value", "reading"), [(200, PLAIN), (255, MaskFormat(ignore=(255,)))])
 def test_an_object_that_was_made_smaller_with_smoothing_is_a_smoothed_mask(tmp_path, value, reading):
     large = cv2.circle(np.zeros((240, 240), np.uint8), (117, 122), 90, value, cv2.FILLED)
-    assert kinds(reading, save(tmp_path, cv2.resize(large, (30, 30), interpolation=cv2.INTER_AREA))) == ["smoothed mask"]
+    small = cv2.resize(large, (30, 30), interpolation=cv2.INTER_AREA)
+    assert kinds(reading, save(tmp_path, small)) == ["smoothed mask"]
 
 
 def test_grey_values_that_are_cut_at_a_threshold_are_not_looked_at(ramp, mask):
