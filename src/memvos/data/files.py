@@ -181,7 +181,7 @@ def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> l
 
 
 def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """All files below a folder, linked ones too; none if it is missing. No link back to a folder `above` is followed."""
+    """Files below a folder, linked ones too; none if it is missing. No link back to a folder `above` is followed."""
     real = folder.resolve()
     if real in above or not folder.is_dir():
         return
