@@ -1,9 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from memvos.data import check, raise_faults
-from memvos.data.trees import DavisTree, FolderTree, ImageTree
+from memvos.data.files import MaskFormat
+from memvos.data.trees import DavisTree, FolderTree, ImageTree, image_trees
 from memvos.errors import InputError
 
 
@@ -43,6 +46,7 @@ def test_every_kind_of_fault_is_named_once_and_counted(davis_root):
     assert "bird/00002.jpg cannot be read" in train[0].example
     assert "bird/00004.png is 32×48 pixels, video 'bird' 64×48" in train[1].example
     assert "cars/00005.png holds object 5; expected only the ids of the first mask (1, 2)" in train[2].example
+    assert train[2].example.endswith("; correct the mask, or take data=folder, where objects may enter later")
     with pytest.raises(InputError, match=r"data davis/train: unreadable file \(2×\): .*\(and 2 more kinds of fault"):
         raise_faults(DavisTree(davis_root, "train"), train)
     with pytest.raises(InputError, match=r"data davis/val: no first mask \(1×\): video 'dog'"):
@@ -82,6 +86,39 @@ def test_faults_of_static_images_are_named(static_root):
     assert kinds(faults) == {"no object": 1, "sizes differ": 1, "unreadable file": 1}
     assert str(faults[1]).startswith("sizes differ (1×): mask ")
     assert "00001.png is 64×40 pixels, its image 64×48" in faults[1].example
+
+
+def test_later_masks_are_looked_at_as_the_first_where_all_are_decoded(davis_root):
+    path = davis_root / "Annotations/480p/dog/00003.png"
+    Image.fromarray(np.array([0, 38, 75], np.uint8)[np.array(Image.open(path))]).save(path)
+    tree = DavisTree(davis_root, "val")
+    assert kinds(check(tree)) == {"no palette": 1, "unknown object id": 1}
+    assert check(tree, thorough=False) == []
+    Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) % 12, (48, 1))).save(path)
+    assert kinds(check(FolderTree(davis_root)))["smoothed mask"] == 1
+
+
+@pytest.mark.parametrize(("thorough", "masks"), [(False, 2), (True, 12)])
+def test_a_mask_is_decoded_once(davis_root, monkeypatch, thorough, masks):
+    read, paths = MaskFormat.read, []
+    monkeypatch.setattr(MaskFormat, "read", lambda reading, path: paths.append(path) or read(reading, path))
+    check(DavisTree(davis_root, "train"), thorough)
+    assert (len(paths), len(set(paths))) == (masks, masks)
+
+
+def test_masks_without_an_image_and_two_images_of_one_mask_are_named(static_root):
+    shutil.copy(static_root / "masks/00001.png", static_root / "masks/more.png")
+    Image.new("RGB", (64, 48)).save(static_root / "images/00002.png")
+    for tree in (ImageTree(static_root), image_trees([static_root])):
+        alone, double = check(tree)
+        assert (alone.kind, double.kind) == ("missing image", "images of one name")
+        assert "masks/more.png has no image of its name, so that it is left out" in alone.example
+        assert "images/00002.jpg and " in double.example
+        assert "images/00002.png have one name, and only the latter is read" in double.example
+        raise_faults(tree, [alone])
+        with pytest.raises(InputError, match=r"images of one name \(1×\): .*remove one of the two"):
+            raise_faults(tree, [alone, double])
+    assert kinds(check(ImageTree(static_root, unmasked=True))) == {"images of one name": 1}
 
 
 @pytest.mark.shared

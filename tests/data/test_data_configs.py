@@ -54,6 +54,24 @@ def test_four_lines_make_a_data_set_of_ones_own(davis_root, tmp_path):
     assert [video.name for video in instantiate(data["train"]).videos] == ["bird", "cars"]  # not what it is tested on
 
 
+def test_the_folders_of_ones_own_data_may_have_other_names(davis_root):
+    for old, new in {"JPEGImages": "frames", "Annotations": "labels"}.items():
+        (davis_root / old).rename(davis_root / new)
+    with pytest.raises(InstantiationException, match="name the folders with images= and masks="):
+        instantiate(data_config("+data=folder", f"data.root={davis_root}")["test"])
+    names = ["data.images=frames/480p", "data.masks=labels/480p"]
+    data = data_config("+data=folder", f"data.root={davis_root}", *names)
+    assert [len(instantiate(data[split]).videos) for split in ("train", "val", "test")] == [3, 3, 3]
+    assert instantiate(data["test"]).videos[0].annotated == (0, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("name", ["youtube2018", "youtube2019", "youtube_held_out", "lvos_v1", "lvos_v2"])
+def test_data_sets_of_another_layout_name_no_folder_of_frames(name):
+    data = data_config(f"+data={name}", "data.root=x")
+    assert not {"images", "masks"} & data.keys()
+    assert not any("images" in data[split] for split in ("train", "val", "test"))
+
+
 def test_a_data_set_can_be_sent_to_loading_processes(davis_root):
     data = data_config("+data=davis2017", f"data.root={davis_root}", "data.size=32")
     dataset = instantiate(data["main"], batch_size=2).dataset

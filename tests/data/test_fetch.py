@@ -7,6 +7,7 @@ import stat
 import tarfile
 import threading
 import zipfile
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -163,3 +164,38 @@ def test_what_is_no_archive_or_damaged_is_named(tmp_path):
     archive.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.zip cannot be unpacked .*fetch it again"):
         unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "told"),
+    [
+        (8, 1, "encrypted"),  # the flags
+        (10, 99, "compress"),  # the method
+    ],
+)
+def test_a_zip_that_cannot_be_opened_here_is_named(tmp_path, offset, value, told):
+    archive = make_zip(tmp_path / "a.zip", [("x", "x" * 1000)])
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\1\2") + offset] = value
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.zip cannot be unpacked .*{told}.*or unpack it yourself"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_compressed_data_that_make_no_sense_are_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("x", "x" * 1000)
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[30 + len("x")] = 7  # the first block: of a type that there is not
+    (tmp_path / "a.zip").write_bytes(content)
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as opened:
+        entry = tarfile.TarInfo("x")
+        entry.size = 1 << 20
+        opened.addfile(entry, io.BytesIO(bytes(entry.size)))
+    pack = zlib.compressobj(wbits=31)
+    start = pack.compress(plain.getvalue()[: 1 << 19]) + pack.flush(zlib.Z_FULL_FLUSH)
+    (tmp_path / "a.tgz").write_bytes(start + b"\7")
+    for name in ("a.zip", "a.tgz"):
+        with pytest.raises(InputError, match=rf"{name} cannot be unpacked \(Error -3 while decompressing data"):
+            unpack(tmp_path / name, tmp_path / "out")

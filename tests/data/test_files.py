@@ -157,6 +157,19 @@ def test_hidden_files_and_other_suffixes_are_left_out(tmp_path):
     assert [path.name for path in list_files(tmp_path, (".png",), deep=True)] == ["a.png", "b.png", "c.PNG"]
 
 
+def test_linked_folders_are_looked_into_and_no_circle_is_followed(tmp_path):
+    (tmp_path / "set/a").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    for name in ("set/a/0.png", "other/1.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "set/b").symlink_to(tmp_path / "other")
+    (tmp_path / "set/a/up").symlink_to(tmp_path / "set")
+    (tmp_path / "other/back").symlink_to(tmp_path / "other")
+    found = list_files(tmp_path / "set", (".png",), deep=True)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["set/a/0.png", "set/b/1.png"]
+    assert list_files(tmp_path / "nowhere", (".png",), deep=True) == []
+
+
 @pytest.mark.parametrize("ignore", [255, "255", [256], [True], ["255"]])
 def test_what_is_ignored_is_a_list_of_mask_values(ignore):
     with pytest.raises(InputError, match=r"expected ignore to be a list of mask values, e\.g\. \[255\], got "):

@@ -297,6 +297,35 @@ def test_files_are_known_by_their_place_without_suffix_and_ending(fill):
     assert set(layouts.by_stem(root / "cup", (".jpg", ".png"), "")) == {"1_im", "1_gt", "2_im"}
 
 
+def test_of_files_that_share_a_stem_all_are_known_or_the_last(fill):
+    root = fill("a/1.jpg", "a/1.png", "2.png")
+    assert layouts.all_by_stem(root, (".jpg", ".png"), "") == {
+        "2": [root / "2.png"],
+        "a/1": [root / "a/1.jpg", root / "a/1.png"],
+    }
+    assert layouts.by_stem(root, (".jpg", ".png"), "")["a/1"] == root / "a/1.png"
+
+
+def test_names_of_videos_are_kept_or_left_out_in_lists_or_alone():
+    place, found = Path("here"), ["a", "b", "c"]
+    assert layouts.choose(place, found, None, None) == (found, True)
+    assert layouts.choose(place, found, None, ["d"]) == (found, True)  # nothing is left out
+    assert layouts.choose(place, found, None, "b") == (["a", "c"], False)
+    assert layouts.choose(place, found, ["c", "a"], []) == (["c", "a"], False)
+    assert layouts.choose(place, found, "b", None) == (["b"], False)
+    assert layouts.choose(place, [], None, ["a"]) == ([], True)
+
+
+def test_names_of_videos_that_contradict_each_other_are_told():
+    place, found = Path("here"), ["a", "b"]
+    with pytest.raises(InputError, match="found no video 'ab' in here; got a, b; correct the names of its videos"):
+        layouts.choose(place, found, "ab", None)
+    with pytest.raises(InputError, match="video 'a' of here is to be trained on and to be tested on"):
+        layouts.choose(place, found, ["a", "b"], ["a"])
+    with pytest.raises(InputError, match=r"no video of here is left to train on \(2 there, all of them test videos\)"):
+        layouts.choose(place, found, None, ["b", "a"])
+
+
 def test_images_and_folders_are_listed_in_natural_order_and_a_missing_folder_is_an_empty_one(fill):
     root = fill("10.jpg", "9.png", "8.jpeg", "7.txt", "v10/", "v9/")
     assert [path.name for path in layouts.list_images(root)] == ["8.jpeg", "9.png", "10.jpg"]

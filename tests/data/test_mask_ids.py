@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from memvos.data.files import MaskFormat
-from memvos.data.mask_ids import PALETTE_GREYS, differs_from_meta, present, suspicious
+from memvos.data.mask_ids import PALETTE_GREYS, differs_from_meta, look_at
 from memvos.data.meta import MetaObject
 from memvos.data.sequences import Video
 from memvos.errors import InputError
@@ -33,23 +34,29 @@ def mask(tmp_path):
 
 @pytest.fixture
 def ramp(tmp_path):
-    """A function that writes a mask of lines, each one pixel wide and of its own id, beside solid squares."""
+    """A function that writes a mask of lines side by side, each one pixel wide and of its own id, and solid squares."""
 
     def write(lines: int, solid: int) -> Path:
-        values = np.zeros((8, 2 * lines + 4 * solid), np.uint8)
-        for k in range(lines):
-            values[:, 2 * k] = k + 1
+        values = np.zeros((8, lines + 1 + 4 * solid), np.uint8)
+        values[:, :lines] = np.arange(lines) + 1
         for k in range(solid):
-            values[2:6, 2 * lines + 4 * k : 2 * lines + 4 * k + 3] = lines + k + 1
-        image = Image.fromarray(values)
-        image.save(tmp_path / "m.png")
-        return tmp_path / "m.png"
+            values[2:6, lines + 1 + 4 * k : lines + 4 + 4 * k] = lines + k + 1
+        return save(tmp_path, values)
 
     return write
 
 
 def kinds(reading: MaskFormat, path: Path) -> list[str]:
-    return [kind for kind, _ in suspicious(reading, path)]
+    return [kind for kind, _ in look_at(reading, path)[1]]
+
+
+def present(reading: MaskFormat, path: Path) -> set[int]:
+    return look_at(reading, path)[0]
+
+
+def save(folder: Path, values: np.ndarray) -> Path:
+    Image.fromarray(values).save(folder / "m.png")
+    return folder / "m.png"
 
 
 def test_the_objects_of_a_mask_are_its_values_above_zero(mask):
@@ -77,7 +84,7 @@ def test_the_known_greys_hold_those_of_the_davis_palette_rounded_down_or_to_the_
 
 
 def test_a_grey_mask_of_the_brightness_of_palette_colours_has_lost_its_palette(mask):
-    (found,) = suspicious(PLAIN, mask(0, 38, 75))
+    (found,) = look_at(PLAIN, mask(0, 38, 75))[1]
     assert found[0] == "no palette"
     assert "is grey with the values 38, 75, which are the brightness of the colours of the DAVIS palette" in found[1]
     assert kinds(PLAIN, mask(0, 38, 75, mode="LA")) == ["no palette"]
@@ -92,7 +99,7 @@ def test_a_mask_with_a_palette_without_the_first_colour_or_with_other_values_has
 
 
 def test_ids_that_are_edges_mostly_are_a_smoothed_mask(ramp):
-    (found,) = suspicious(PLAIN, ramp(lines=3, solid=1))
+    (found,) = look_at(PLAIN, ramp(lines=3, solid=1))[1]
     assert found[0] == "smoothed mask"
     assert "holds 4 ids, most of them only along edges; expected a few solid objects" in found[1]
 
@@ -100,6 +107,26 @@ def test_ids_that_are_edges_mostly_are_a_smoothed_mask(ramp):
 @pytest.mark.parametrize(("lines", "solid"), [(3, 0), (2, 2), (0, 6)])
 def test_a_few_thin_objects_and_many_solid_ones_are_no_smoothed_mask(ramp, lines, solid):
     assert kinds(PLAIN, ramp(lines, solid)) == []
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (8, 2), (8, 1), (1, 1)])
+def test_many_objects_of_few_pixels_with_background_around_them_are_no_smoothed_mask(tmp_path, height, width):
+    values = np.zeros((8, 20), np.uint8)
+    for k in range(5):
+        values[:height, 4 * k : 4 * k + width] = k + 1
+    assert kinds(PLAIN, save(tmp_path, values)) == []
+
+
+def test_two_columns_wide_objects_that_touch_are_no_smoothed_mask(tmp_path):
+    values = np.repeat(np.uint8([[0, 1, 2, 3, 4, 0]]), 2, axis=1).repeat(8, axis=0)
+    assert kinds(PLAIN, save(tmp_path, values)) == []  # two of the four, in the middle, have no other neighbours
+
+
+@pytest.mark.parametrize(("value", "reading"), [(200, PLAIN), (255, MaskFormat(ignore=(255,)))])
+def test_an_object_that_was_made_smaller_with_smoothing_is_a_smoothed_mask(tmp_path, value, reading):
+    large = cv2.circle(np.zeros((240, 240), np.uint8), (117, 122), 90, value, cv2.FILLED)
+    small = cv2.resize(large, (30, 30), interpolation=cv2.INTER_AREA)
+    assert kinds(reading, save(tmp_path, small)) == ["smoothed mask"]
 
 
 def test_grey_values_that_are_cut_at_a_threshold_are_not_looked_at(ramp, mask):

@@ -1,5 +1,8 @@
+from functools import partial
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from memvos.data import prepare
 from memvos.data.static_sets import static_set
@@ -47,6 +50,24 @@ def test_an_interruption_leaves_no_half_files(root):
     broken.write_bytes(content)
     assert 0 < prepare.run(jobs) < len(jobs)
     assert len(list((root / "small").rglob("*.jpg"))) == 24
+
+
+def test_a_png_that_is_broken_between_its_parts_is_named(tmp_path):
+    source = tmp_path / "m.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(source)
+    content = source.read_bytes()
+    second = content.rindex(b"IDAT")
+    assert second > content.index(b"IDAT")
+    source.write_bytes(content[:second] + b"\0" + content[second + 1 :])
+    with pytest.raises(InputError, match=r"cannot make .*small/m\.png \(broken PNG file"):
+        prepare.run([(partial(prepare.shrink_mask, source, 24), tmp_path / "small/m.png")])
+
+
+def test_linked_folders_of_videos_are_made_smaller_too(root, tmp_path):
+    (root / "train/JPEGImages/t1").rename(tmp_path / "elsewhere")
+    (root / "train/JPEGImages/t1").symlink_to(tmp_path / "elsewhere")
+    prepare.run(prepare.resized_videos(root / "train", root / "small", 24))
+    assert len(list((root / "small/JPEGImages/t1").iterdir())) == 6
 
 
 def test_smaller_pictures_are_copied_as_they_are(root):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from memvos.data.files import MaskFormat
-from memvos.data.sequences import StaticImage, Video, same_size
+from memvos.data.sequences import StaticImage, Video, require_categories, same_size
 from memvos.data.trees import DavisTree, FolderTree
 from memvos.errors import InputError
 
@@ -157,6 +157,13 @@ def test_sizes_are_compared_with_the_one_that_is_given_or_with_the_header(tmp_pa
     same_size(np.zeros((6, 8)), image, mask, (6, 8))
     with pytest.raises(InputError, match=r"m\.png is 4×3 pixels, its image .*i\.png 8×6; .*resize the mask"):
         same_size(np.zeros((3, 4)), image, mask, (6, 8))
+
+
+def test_objects_without_a_category_are_told(video):
+    made = video({"00000": [1, 2, 0, 0]}, categories={1: "dog"})
+    require_categories(made, [1])
+    with pytest.raises(InputError, match=r"video 'v': object 2 has masks, but no category in meta\.json; .*seen=null"):
+        require_categories(made, made.object_ids)
 
 
 def test_a_mask_that_cannot_be_read_is_told_when_it_is_asked_for(video):

@@ -68,3 +68,14 @@ def test_what_cannot_be_packed_or_read_is_named(tree, masks, tmp_path):
         pack(tree, masks, tmp_path / "send.zip")
     with pytest.raises(InputError, match=r"cannot be read .*expected a zip of masks"):
         validate(tree, masks / "v1/00005.png")
+
+
+def test_a_zip_that_is_damaged_or_encrypted_is_named(tree, tmp_path):
+    with zipfile.ZipFile(tmp_path / "send.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("v0/00000.png", "x" * 1000)
+    content = (tmp_path / "send.zip").read_bytes()
+    places = {30 + len("v0/00000.png"): 7, content.index(b"PK\1\2") + 8: 1}  # the type of the first block; the flags
+    for place, value in places.items():
+        (tmp_path / "send.zip").write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
+        with pytest.raises(InputError, match=r"send\.zip cannot be read .*expected a zip of masks; pack it again"):
+            validate(tree, tmp_path / "send.zip")

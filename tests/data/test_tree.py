@@ -47,6 +47,7 @@ def test_a_tree_is_empty_and_scored_as_davis_unless_told_otherwise():
     assert (tree.videos, tree.images, tree.files(), tree.stills(), tree.sequences()) == ([], [], [], [], [])
     assert (tree.root, tree.official, tree.protocol, tree.seen) == (Path("somewhere"), {}, "davis", ())
     assert (dict(tree.meta), tree.frame_step, tuple(tree.without_frames)) == ({}, None, ())
+    assert (tuple(tree.without_image), tuple(tree.doubles)) == ((), ())
 
 
 def test_a_tree_says_what_it_holds():
@@ -68,6 +69,15 @@ def test_a_fingerprint_is_of_the_settings_and_of_every_name_and_size(tmp_path):
     tree = Tree("t", tmp_path, [Video("v", [tmp_path / "v/0.jpg", tmp_path / "v/1.jpg"], {})], settings="plain")
     listed = b"plain" + b"v/0.jpg\x005\n" + b"v/1.jpg\x00-1\n"  # 5 bytes; the second file is not there
     assert tree.fingerprint() == hashlib.sha256(listed).hexdigest()[:16]
+
+
+def test_files_outside_of_the_root_count_with_their_whole_name(tmp_path):
+    (tmp_path / "data").mkdir()
+    image, mask = tmp_path / "data/0.jpg", tmp_path / "labels/0.png"
+    image.write_bytes(b"12345")
+    tree = Tree("t", tmp_path / "data", [Video("v", [image], {"0": mask})], settings="plain")
+    listed = f"plain0.jpg\x005\n{mask.as_posix()}\x00-1\n"
+    assert tree.fingerprint() == hashlib.sha256(listed.encode()).hexdigest()[:16]
 
 
 def test_static_images_are_evaluated_as_short_videos_where_there_are_no_videos(static_root, davis_root):

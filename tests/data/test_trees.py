@@ -21,7 +21,7 @@ def test_attributes_are_kept_by_name(davis_root):
 
 def test_named_videos_of_a_folder_are_kept_in_the_order_given(davis_root):
     assert [video.name for video in FolderTree(davis_root, videos=["dog", "bird"]).videos] == ["dog", "bird"]
-    with pytest.raises(InputError, match=r"found no video 'cat' below .*; got bird, cars, dog"):
+    with pytest.raises(InputError, match=r"found no video 'cat' in .*; got bird, cars, dog"):
         FolderTree(davis_root, videos=["cat"])
 
 
@@ -32,6 +32,13 @@ def test_a_folders_test_videos_are_not_trained_on(davis_root):
         FolderTree(davis_root, videos=["dog", "bird"], without=["dog"])
     with pytest.raises(InputError, match=r"no video of .* is left to train on \(3 there"):
         FolderTree(davis_root, without=["bird", "cars", "dog"])
+
+
+def test_a_folder_is_counted_where_nothing_of_it_is_left_out(davis_root):
+    official = {"videos": 3}
+    assert FolderTree(davis_root, official=official, without="elsewhere").official == official
+    for part in ({"videos": "dog"}, {"without": "dog"}):
+        assert FolderTree(davis_root, official=official, **part).official == {}
 
 
 def test_a_folder_without_videos_says_what_it_expects(tmp_path):
@@ -55,6 +62,23 @@ def test_an_image_tree_reads_one_folder_and_endings(tmp_path):
     tree = ImageTree(tmp_path, ".", ".", image_ending="_im", mask_ending="_gt", threshold=True)
     assert [still.name for still in tree.images] == ["cup/1", "cup/2"]
     assert tree.images[0].labels().min() == 1
+
+
+def test_masks_may_lie_outside_of_the_root(static_root, tmp_path):
+    (static_root / "masks").rename(tmp_path / "labels")
+    tree = ImageTree(static_root, masks=str(tmp_path / "labels"))
+    assert len(tree.images) == 3
+    assert tree.fingerprint()
+
+
+def test_masks_without_an_image_and_the_images_that_are_not_taken_are_kept_in_mind(static_root):
+    (static_root / "images/00001.jpg").unlink()
+    (static_root / "images/00002.png").touch()
+    tree = ImageTree(static_root)
+    assert [still.image_path.name for still in tree.images] == ["00000.jpg", "00002.png"]
+    assert tree.without_image == [static_root / "masks/00001.png"]
+    assert tree.doubles == [(static_root / "images/00002.jpg", static_root / "images/00002.png")]
+    assert ImageTree(static_root, unmasked=True).without_image == []
 
 
 def test_an_image_without_a_mask_is_counted(static_root):

@@ -25,6 +25,25 @@ def test_videos_are_left_out_by_name(root):
     assert [video.name for video in YouTubeTree(root, "valid", without=[first, "elsewhere"]).videos] == [second]
 
 
+def test_one_name_alone_is_a_list_of_one(root):
+    assert [video.name for video in YouTubeTree(root, "train", videos="t1").videos] == ["t1"]
+    assert [video.name for video in YouTubeTree(root, "train", without="t1").videos] == ["t0", "t2", "t3"]
+
+
+def test_names_that_are_not_there_or_contradict_each_other_are_told(root):
+    with pytest.raises(InputError, match=r"found no video 't9' in .*train/meta\.json; got t0, t1, t2, t3"):
+        YouTubeTree(root, "train", videos=["t9"])
+    with pytest.raises(InputError, match=r"video 't1' of .* is to be trained on and to be tested on"):
+        YouTubeTree(root, "train", videos=["t0", "t1"], without=["t1"])
+
+
+def test_a_part_of_a_split_is_not_counted_as_the_whole(root):
+    official = {"videos": 4}
+    assert YouTubeTree(root, "train", without=["v0"], official=official).official == official
+    for part in ({"videos": ["t1", "t2"]}, {"without": ["t1"]}):
+        assert YouTubeTree(root, "train", official=official, **part).official == {}
+
+
 def test_sizes_vary_from_video_to_video(root):
     assert [video.size for video in YouTubeTree(root, "valid").videos] == [(64, 48), (48, 64)]
 
@@ -42,6 +61,7 @@ def test_the_seen_categories_are_those_of_the_training_set(root):
     assert YouTubeTree(root, "valid", seen="train").seen == ("cat", "dog", "hat", "person")
     assert YouTubeTree(root, "valid", seen=["person"]).seen == ("person",)
     assert YouTubeTree(root, "valid").seen == ()
+    assert YouTubeTree(root, "valid", meta=None, seen="train").seen == ()  # its own objects have no categories then
 
 
 def test_what_comes_before_the_first_mask_is_left_out(root, tmp_path):
@@ -87,6 +107,10 @@ def test_the_parts_of_a_training_set_share_no_video(tiny_sets):
     assert not names[0] & names[1]
     assert len(names[1]) == 4
     assert held_out.seen == train.seen
+    (name, *_) = names[1]
+    assert len(YouTubeTree(root, part="held_out", hold_out=settings, videos=[name]).videos) == 1
+    with pytest.raises(InputError, match=f"found no video '{name}' in"):
+        YouTubeTree(root, part="train", hold_out=settings, videos=[name])
     assert {kind for video in held_out.videos for kind in video.categories.values()} - set(held_out.seen)
 
 

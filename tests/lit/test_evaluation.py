@@ -213,3 +213,13 @@ def test_test_time_augmentation_is_one_option(tiny, make_videos):
     assert evaluate(tiny, videos, tta={"scales": [0.5, 1.0], "flip": True})["frames"] == plain["frames"]
     with pytest.raises(InputError, match=r"got tta=\{'scale': 2\}; expected scales="):
         evaluate(tiny, videos, tta={"scale": 2})
+
+
+def test_an_object_without_a_category_is_told_before_anything_is_computed(tiny, make_videos, monkeypatch):
+    (video,) = make_videos(1)
+    video.categories = {1: "dog", 2: "yak"}
+    assert evaluate(tiny, [video], seen=["dog"])["youtube"]["J_unseen"] is not None
+    video.categories = {1: "dog"}
+    monkeypatch.setattr(evaluation, "score_video", None)
+    with pytest.raises(InputError, match=r"video 'video0': object 2 has masks, but no category in meta\.json"):
+        evaluate(tiny, [video], seen=["dog"])

@@ -168,3 +168,15 @@ def test_predictions_are_ids_even_where_the_truth_has_smoothed_edges(tmp_path):
         Image.fromarray(np.roll(tree.videos[0].labels(t), 1, 1)).save(tmp_path / f"masks/v/{t:05d}.png")
     (score,) = score_folder(tree, tmp_path / "masks", 1)
     assert score.j == pytest.approx([21 / 23] * 2)  # 22 columns wide, one beside
+
+
+def test_an_object_without_a_category_is_told_before_anything_is_scored(tiny_sets, predict, monkeypatch):
+    root = tiny_sets.make("youtube2019")[0].removeprefix("root=")
+    meta = Path(root, "valid/meta.json")
+    meta.write_text(meta.read_text().replace('"yak"', '""'))
+    tree = YouTubeTree(root, "valid", seen="train")
+    folder = predict(tree)
+    assert len(score_folder(YouTubeTree(root, "valid"), folder, 1)) == 3  # without seen and unseen ones
+    monkeypatch.setattr("memvos.lit.folder_scores._score", None)
+    with pytest.raises(InputError, match=r"video 'v1': object 1 has masks, but no category in meta\.json"):
+        score_folder(tree, folder, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from memvos.data import copies
 from memvos.data.files import MaskFault, probe, read_image
 from memvos.data.frame_rate import uneven, variant
-from memvos.data.mask_ids import differs_from_meta, present, suspicious
+from memvos.data.mask_ids import differs_from_meta, look_at
 from memvos.data.sequences import StaticImage, Video
 from memvos.data.trees import Tree
 from memvos.errors import InputError
@@ -17,7 +17,14 @@ from memvos.errors import InputError
 DECODED_AT_MOST = 6000
 """Files up to which `check` decodes all of a tree by default: a few seconds."""
 
-NOTES = ("count", "duplicated file", "frame-rate variant", "missing frames", "ids differ from meta.json")
+NOTES = (
+    "count",
+    "duplicated file",
+    "frame-rate variant",
+    "missing frames",
+    "missing image",
+    "ids differ from meta.json",
+)
 """Kinds that do not keep a run from starting: what is there can be used, though it is not what was published."""
 
 
@@ -48,8 +55,8 @@ def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
     The kinds: "unreadable file"; "sizes differ" (a mask and its image, or the frames of a video); "no mask" (a video
     without any), "no first mask", "no object"; "unknown object id" (one that the first mask lacks, in a tree where
     objects may not enter late); "no palette" (a mask in colours, or in the grey values of a palette's colours),
-    "smoothed mask" (anti-aliased edges), "255 beside ids"; and those of `NOTES`. Faults of the layout ("layout" in
-    `memvos data check`) are raised when a tree is made.
+    "smoothed mask" (anti-aliased edges), "255 beside ids"; "images of one name" (static ones, for one mask); and those
+    of `NOTES`. Faults of the layout ("layout" in `memvos data check`) are raised when a tree is made.
     """
     if thorough is None:
         thorough = len(tree.files()) <= DECODED_AT_MOST
@@ -88,6 +95,7 @@ def _faults(tree: Tree, thorough: bool) -> _Found:
     for folder in tree.without_frames:
         message = f"{folder} holds no frames, so that its video is left out; complete it, or remove it and its masks"
         yield "missing frames", folder, message
+    yield from _pair_faults(tree)
     for copy, original in copies.find(tree):
         message = f"{copy} has the content of {original}; expected different pictures; remove one of the two"
         yield "duplicated file", copy, message
@@ -99,6 +107,16 @@ def _faults(tree: Tree, thorough: bool) -> _Found:
                 "or give data.train.official=null if this is all you want (data.test. or data.val. for evaluation)"
             )
             yield "count", tree.root / what, message
+
+
+def _pair_faults(tree: Tree) -> _Found:
+    """Masks of static images without an image, and with more than one."""
+    for path in tree.without_image:
+        message = f"mask {path} has no image of its name, so that it is left out; add the image, or remove the mask"
+        yield "missing image", path, message
+    for path, taken in tree.doubles:
+        message = f"{path} and {taken} have one name, and only the latter is read; expected one image for each mask"
+        yield "images of one name", path, f"{message}; remove one of the two"
 
 
 def _file_faults(video: Video) -> _Found:
@@ -132,16 +150,16 @@ def _mask_faults(tree: Tree, video: Video, thorough: bool):
         name = video.frame_names[t]
         path = video.mask_paths[name]
         try:
-            ids = present(video.mask_format, path)
+            ids, doubts = look_at(video.mask_format, path)
         except InputError as fault:
             empty = False
             yield _kind(fault), path, str(fault)
             continue
+        yield from ((kind, path, message) for kind, message in doubts)
         if t == 0 and not ids and not video.late_objects:
             yield "no object", path, f"first mask {path} is empty; expected at least one object id above 0; draw one"
         if t == 0:
             known = ids
-            yield from ((kind, path, message) for kind, message in suspicious(video.mask_format, path))
         elif known and not video.late_objects and ids - known:
             yield "unknown object id", path, _unknown_id(path, ids, known)
         first.update((key, name) for key in ids - first.keys())
@@ -159,7 +177,7 @@ def _unknown_id(path: Path, ids: set[int], known: set[int]) -> str:
     got, expected = (", ".join(map(str, sorted(values))) for values in (ids - known, known))
     return (
         f"mask {path} holds object {got}; expected only the ids of the first mask ({expected}); correct the mask, "
-        "or read the videos with late_objects=true if objects enter later"
+        "or take data=folder, where objects may enter later"
     )
 
 
@@ -185,14 +203,12 @@ def _still_faults(still: StaticImage, thorough: bool) -> _Found:
     elif thorough:
         yield from _unreadable(still.image_path)
         try:
-            empty = not still.labels().any()
+            ids, doubts = look_at(still.mask_format, still.mask_path)
         except InputError as fault:
             yield _kind(fault), still.mask_path, str(fault)
             return
-        yield from (
-            (kind, still.mask_path, message) for kind, message in suspicious(still.mask_format, still.mask_path)
-        )
-        if empty:
+        yield from ((kind, still.mask_path, message) for kind, message in doubts)
+        if not ids:
             message = f"mask {still.mask_path} is empty; draw an object or remove the pair"
             yield "no object", still.mask_path, message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import shutil
 import stat
 import tarfile
@@ -10,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -23,6 +25,8 @@ BLOCK = 1 << 20
 TRIES = 5
 PATIENCE = 30
 """Seconds without an answer."""
+BROKEN_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+"""What archives raise that are damaged, encrypted or compressed in an unknown way (the last two: RuntimeError)."""
 
 
 def download(url: str, target: Path, sha256: str | None = None, progress: bool = False, pause: float = 1.0) -> Path:
@@ -112,7 +116,7 @@ def unpack(archive: Path, target: Path) -> int:
     Every name is looked at before anything is written.
 
     Raises:
-        InputError: if it is neither, is damaged, or holds a path that leaves the folder, a link or a device.
+        InputError: if it is neither, is damaged or encrypted, or holds a link, a device or a path out of the folder.
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -121,8 +125,10 @@ def unpack(archive: Path, target: Path) -> int:
         if tarfile.is_tarfile(archive):
             with tarfile.open(archive) as opened:
                 return _write([_tar_member(opened, entry) for entry in opened], target)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as fault:
-        raise InputError(f"{archive} cannot be unpacked ({fault}); remove it and fetch it again") from fault
+    except BROKEN_ARCHIVE as fault:
+        raise InputError(
+            f"{archive} cannot be unpacked ({fault}); remove it and fetch it again, or unpack it yourself"
+        ) from fault
     raise InputError(f"{archive} is neither a zip nor a tar; unpack it yourself")
 
 

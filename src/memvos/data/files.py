@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ from memvos.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIX = ".png"
-_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What PIL raises for truncated, broken and monstrous files."""
 _JPEG_START, _JPEG_END, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND"
 
@@ -67,7 +68,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except _BROKEN as fault:
+    except BROKEN as fault:
         raise _unreadable(path, "image", fault) from fault
 
 
@@ -174,9 +175,23 @@ def natural_key(name: str) -> tuple:
 
 def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> list[Path]:
     """Files with one of the suffixes in `folder` (and below it if `deep`), without hidden files, in natural order."""
-    found = folder.rglob("*") if deep else folder.iterdir()
+    found = _below(folder) if deep else folder.iterdir()
     files = [path for path in found if path.suffix.lower() in suffixes and not path.name.startswith(".")]
     return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+
+
+def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Files below a folder, linked ones too; none if it is missing. No link back to a folder `above` is followed."""
+    real = folder.resolve()
+    if real in above or not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = folder / entry.name
+            if entry.is_dir():
+                yield from _below(path, above | {real})
+            else:
+                yield path
 
 
 def _read(path: Path, kind: str) -> bytes:
@@ -191,7 +206,7 @@ def _decode(path: Path, kind: str, data: bytes) -> Image.Image:
         with Image.open(BytesIO(data)) as image:
             image.load()
             return image
-    except _BROKEN as fault:
+    except BROKEN as fault:
         raise _unreadable(path, kind, fault) from fault
 
 

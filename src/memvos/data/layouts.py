@@ -127,6 +127,39 @@ def all_present(folder: Path, names: Sequence[str], listed_in: Path) -> None:
         )
 
 
+def choose(
+    place: Path, found: Sequence[str], videos: str | Sequence[str] | None, without: str | Sequence[str] | None
+) -> tuple[list[str], bool]:
+    """The names of the videos that are kept, and whether these are all that were found.
+
+    Args:
+        place: where they were found, for messages: a folder, or the file that lists them.
+        found: names of the videos that are there.
+        videos: names to keep, in this order; None keeps all.
+        without: names to leave out where they are there.
+
+    Raises:
+        InputError: if a name to keep is not there or is to be left out, or no video is left.
+    """
+    videos, without = ([names] if isinstance(names, str) else names for names in (videos, without or ()))
+    if unknown := [name for name in videos or () if name not in found]:
+        raise InputError(
+            f"found no video {unknown[0]!r} in {place}; got {', '.join(found[:10])}; correct the names of its videos"
+        )
+    if both := set(videos or ()) & set(without):
+        raise InputError(
+            f"video {min(both)!r} of {place} is to be trained on and to be tested on; leave it out of train_videos or "
+            "test_videos"
+        )
+    names = [name for name in (found if videos is None else videos) if name not in without]
+    if found and not names:
+        raise InputError(
+            f"no video of {place} is left to train on ({len(found)} there, all of them test videos); name fewer in "
+            "test_videos"
+        )
+    return names, videos is None and len(names) == len(found)
+
+
 def folder_video(
     name: str,
     frames: Path,
@@ -189,12 +222,19 @@ def folders_without_frames(root: Path, images: str, masks: str) -> Iterator[Path
             yield counterpart
 
 
-def by_stem(folder: Path, suffixes: tuple[str, ...], ending: str) -> dict[str, Path]:
+def all_by_stem(folder: Path, suffixes: tuple[str, ...], ending: str) -> dict[str, list[Path]]:
     """Files below a folder by their relative path without suffix and `ending`; those that lack it are left out."""
-    paths = {
-        path.relative_to(folder).with_suffix("").as_posix(): path for path in list_files(folder, suffixes, deep=True)
-    }
-    return {stem.removesuffix(ending): path for stem, path in paths.items() if stem.endswith(ending)}
+    found: dict[str, list[Path]] = {}
+    for path in list_files(folder, suffixes, deep=True):
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if stem.endswith(ending):
+            found.setdefault(stem.removesuffix(ending), []).append(path)
+    return found
+
+
+def by_stem(folder: Path, suffixes: tuple[str, ...], ending: str) -> dict[str, Path]:
+    """As `all_by_stem`; of several files of one stem the last."""
+    return {stem: paths[-1] for stem, paths in all_by_stem(folder, suffixes, ending).items()}
 
 
 def list_images(folder: Path) -> list[Path]:

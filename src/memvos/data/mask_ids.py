@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,31 +16,33 @@ from memvos.data.sequences import Video
 
 PALETTE_GREYS = {38, 75, 113, 14, 15, 52, 53, 89, 90, 128, 19, 57, 94, 132, 133, 33, 34, 71, 72, 108, 109, 147}
 """Luminance of the colours 1 … 15 of the DAVIS palette (however rounded): what its ids turn into as grey values."""
+AROUND = np.ones((3, 3), np.uint8)
+"""A pixel and its eight neighbours."""
 
 
-def present(reading: MaskFormat, path: Path) -> set[int]:
-    """The object ids of a mask file.
+def look_at(reading: MaskFormat, path: Path) -> tuple[set[int], list[tuple[str, str]]]:
+    """Decode a mask file once.
+
+    Returns:
+        Its object ids, and (kind, message) of what looks as if something had been done to its values.
 
     Raises:
         InputError: as `MaskFormat.read`.
     """
-    counts = np.bincount(reading.read(path).ravel(), minlength=1)
-    return {int(value) for value in np.flatnonzero(counts) if value}
-
-
-def suspicious(reading: MaskFormat, path: Path) -> Iterator[tuple[str, str]]:
-    """(kind, message) of a mask that can be read, but whose values look as if something had been done to it."""
-    if reading.threshold:
-        return
     labels = replace(reading, merge=False).read(path)
-    ids = [int(value) for value in np.unique(labels) if value]
+    ids = [int(value) for value in np.flatnonzero(np.bincount(labels.ravel(), minlength=1)) if value]
+    doubts = [] if reading.threshold else list(_doubts(labels, ids, path))
+    return ({1} if ids and reading.merge else set(ids)), doubts
+
+
+def _doubts(labels: np.ndarray, ids: Sequence[int], path: Path) -> Iterator[tuple[str, str]]:
     if 38 in ids and set(ids) <= PALETTE_GREYS and _is_grey(path):
         yield (
             "no palette",
             f"mask {path} is grey with the values {', '.join(map(str, ids[:5]))}, which are the brightness of the "
             "colours of the DAVIS palette; expected ids 1, 2, …; save it with its palette (mode P)",
         )
-    elif len(ids) > 3 and sum(_is_edge(labels == value) for value in ids) > len(ids) / 2:
+    elif len(ids) > 3 and sum(_is_edge(labels, value) for value in ids) > len(ids) / 2:
         yield (
             "smoothed mask",
             f"mask {path} holds {len(ids)} ids, most of them only along edges; expected a few solid objects; it was "
@@ -74,9 +76,17 @@ def differs_from_meta(
     return None
 
 
-def _is_edge(mask: np.ndarray) -> bool:
-    """Has the region no pixel whose eight neighbours belong to it?"""
-    return not cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).any()
+def _is_edge(labels: np.ndarray, value: int) -> bool:
+    """Is an id thin (no pixel whose eight neighbours have it) and mostly beside another id?
+
+    What smoothing puts between the background and an object lies beside that object, or beside the next value of the
+    ramp; an object of few pixels has background around it.
+    """
+    mask = (labels == value).astype(np.uint8)
+    if cv2.erode(mask, AROUND).any():
+        return False
+    others = ((labels > 0) & (labels != value)).astype(np.uint8)
+    return np.count_nonzero(cv2.dilate(others, AROUND) & mask) > np.count_nonzero(mask) / 2
 
 
 def _is_grey(path: Path) -> bool:

@@ -33,7 +33,7 @@ def read_meta(path: Path) -> dict[str, dict[int, MetaObject]]:
         return {name: {int(key): _object(entry) for key, entry in v["objects"].items()} for name, v in videos.items()}
     except FileNotFoundError as fault:
         raise InputError(
-            f"found no {path}; expected the meta.json that comes with the data set; copy it there, or set meta=null"
+            f"found no {path}; expected the meta.json that comes with the data set; copy it there"
         ) from fault
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise InputError(

@@ -19,7 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from memvos.data import layouts
-from memvos.data.files import IMAGE_SUFFIXES, MASK_SUFFIX, list_files
+from memvos.data.files import BROKEN, IMAGE_SUFFIXES, MASK_SUFFIX, list_files
 from memvos.errors import InputError
 
 QUALITY = 95
@@ -116,7 +116,7 @@ def _do(job: Job) -> None:
     try:
         write(draft)
         draft.replace(target)
-    except (OSError, ValueError, cv2.error) as fault:
+    except (*BROKEN, cv2.error) as fault:
         raise InputError(f"cannot make {target} ({fault}); look over the source, then start again") from fault
     finally:
         draft.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -169,6 +169,21 @@ class Video:
         """Annotated frame t as a static image."""
         name = self.frame_names[t]
         return StaticImage(f"{self.name}/{name}", self.image_paths[t], self.mask_paths[name], self.mask_format)
+
+
+def require_categories(video: Video, objects: Iterable[int]) -> None:
+    """Check that the categories of objects are known, as scores of seen and unseen ones need them.
+
+    Raises:
+        InputError: if one has none.
+    """
+    unknown = [key for key in objects if key not in video.categories]
+    if unknown:
+        raise InputError(
+            f"video {video.name!r}: object {unknown[0]} has masks, but no category in meta.json; expected one for "
+            "every object where seen and unseen categories are scored apart; correct meta.json or the masks, or score "
+            "without: data.val.seen=null (of LVOS data.unseen=null)"
+        )
 
 
 def same_size(labels: np.ndarray, image_path: Path, mask_path: Path, size: tuple[int, int] | None = None) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from memvos.data.check import Fault
+from memvos.data.fetch import BROKEN_ARCHIVE
+from memvos.data.files import BROKEN
 from memvos.data.sequences import Video
 from memvos.data.tree import Tree
 from memvos.errors import InputError
@@ -45,14 +47,14 @@ def validate(tree: Tree, path: str | Path) -> list[Fault]:
     "sizes differ", "unknown object id".
 
     Raises:
-        InputError: if the file is missing or no zip.
+        InputError: if the file is missing, damaged, encrypted or no zip.
     """
     found: dict[str, list[str]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for kind, message in _faults(tree, archive):
                 found.setdefault(kind, []).append(message)
-    except (OSError, zipfile.BadZipFile) as fault:
+    except BROKEN_ARCHIVE as fault:
         raise InputError(f"{path} cannot be read ({fault}); expected a zip of masks; pack it again") from fault
     return [Fault(kind, messages[0], len(messages)) for kind, messages in found.items()]
 
@@ -87,7 +89,7 @@ def _mask_faults(video: Video, t: int, name: str, content: bytes) -> Iterator[tu
         with Image.open(io.BytesIO(content)) as image:
             image.load()
             mode, labels = image.mode, np.array(image)
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as fault:
+    except BROKEN as fault:
         yield "not a palette PNG", f"{name} cannot be read ({fault}); write it again"
         return
     if mode not in ("P", "L"):

@@ -23,11 +23,15 @@ class Tree:
         meta: what a meta.json says of the videos, by name.
         frame_step: distance of the frames' numbers, where the variant demands one.
         without_frames: folders where frames of a video were looked for and none are.
+        without_image: masks of static images that have none.
+        doubles: (left out, taken) images of one name, where each mask has one image.
     """
 
     meta: Mapping[str, Any] = MappingProxyType({})
     frame_step: int | None = None
     without_frames: Sequence[Path] = ()
+    without_image: Sequence[Path] = ()
+    doubles: Sequence[tuple[Path, Path]] = ()
 
     def __init__(
         self,
@@ -71,14 +75,16 @@ class Tree:
         return all(video.first_masks_only for video in self.sequences())
 
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of the reading settings and of all files' names (relative to the root) and sizes.
+        """SHA-256 (16 hex digits) of the reading settings and of all files' names and sizes.
 
-        Contents are not read, so that large data sets cost milliseconds; an edit that keeps a file's size goes unseen.
+        Names are relative to the root, those of files that lie elsewhere absolute. Contents are not read, so that large
+        data sets cost milliseconds; an edit that keeps a file's size goes unseen.
         """
         digest = hashlib.sha256(self._settings.encode())
         for path in self.files():
             size = path.stat().st_size if path.exists() else -1
-            digest.update(f"{path.relative_to(self.root).as_posix()}\0{size}\n".encode())
+            name = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+            digest.update(f"{name.as_posix()}\0{size}\n".encode())
         return digest.hexdigest()[:16]
 
 
@@ -90,6 +96,8 @@ class JoinedTree(Tree):
         videos = [video for tree in trees for video in tree.videos]
         images = [image for tree in trees for image in tree.images]
         super().__init__(name, Path("/"), videos, images, settings=" ".join(tree.fingerprint() for tree in trees))
+        self.without_image = [path for tree in trees for path in tree.without_image]
+        self.doubles = [pair for tree in trees for pair in tree.doubles]
 
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the trees' fingerprints."""

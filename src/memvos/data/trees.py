@@ -111,7 +111,7 @@ class FolderTree(Tree):
             threshold: grey values of 128 and more are one object.
             ignore: mask values read as background, e.g. [255] for void.
             folder: where below root to look, e.g. "valid" (MOSE).
-            official: how many videos there should be, for `memvos data check`; not with `videos` or `without`.
+            official: how many videos there should be, for `memvos data check`; not where some are left out.
             without: names to leave out where they are there, those of the test videos when this is what to train on.
             option: what sets the root, for the message where it is missing: key and environment variable.
 
@@ -134,33 +134,11 @@ class FolderTree(Tree):
                 f"or <video>/{images}/*.jpg with <video>/{masks}/*.png; arrange the files so, name the folders with "
                 "images= and masks=, or take data=images where each picture is for itself"
             )
-        videos, without = ([names] if isinstance(names, str) else names for names in (videos, without))
-        names = _chosen(root, list(found), videos, without or ())
+        names, whole = layouts.choose(root, list(found), videos, without)
         reading = MaskFormat(merge=merge_objects, threshold=threshold, ignore=ignore)
         chosen = [layouts.folder_video(n, *found[n], reading, late_objects=True) for n in names]
         self.without_frames = list(layouts.folders_without_frames(root, images, masks))
-        whole = videos is None and not without
         super().__init__(root.name, root, chosen, settings=f"folder {reading}", official=official if whole else None)
-
-
-def _chosen(root: Path, found: Sequence[str], videos: Sequence[str] | None, without: Sequence[str]) -> list[str]:
-    """The names of a folder's videos that are kept."""
-    if unknown := [name for name in videos or () if name not in found]:
-        raise InputError(
-            f"found no video {unknown[0]!r} below {root}; got {', '.join(found[:10])}; correct the names of its videos"
-        )
-    if both := set(videos or ()) & set(without):
-        raise InputError(
-            f"video {min(both)!r} of {root} is to be trained on and to be tested on; leave it out of train_videos or "
-            "test_videos"
-        )
-    names = [name for name in (found if videos is None else videos) if name not in without]
-    if not names:
-        raise InputError(
-            f"no video of {root} is left to train on ({len(found)} there, all of them test videos); name fewer in "
-            "test_videos"
-        )
-    return names
 
 
 class ImageTree(Tree):
@@ -204,7 +182,8 @@ class ImageTree(Tree):
                     "set images= and masks="
                 )
         suffixes = tuple(s for s in IMAGE_SUFFIXES if s != MASK_SUFFIX) if images == masks else IMAGE_SUFFIXES
-        pictures = layouts.by_stem(root / images, suffixes, image_ending)
+        named = layouts.all_by_stem(root / images, suffixes, image_ending)
+        pictures = {stem: paths[-1] for stem, paths in named.items()}
         labels = layouts.by_stem(root / masks, (MASK_SUFFIX,), mask_ending)
         alone = [stem for stem in pictures if stem not in labels]
         if unmasked and len(alone) < len(pictures):
@@ -218,6 +197,8 @@ class ImageTree(Tree):
         reading = MaskFormat(threshold=threshold, ignore=ignore)
         pairs = [StaticImage(stem, path, labels[stem], reading) for stem, path in pictures.items()]
         super().__init__(root.name, root, images=pairs, settings=f"images {reading}", official=official)
+        self.without_image = [] if unmasked else [path for stem, path in labels.items() if stem not in pictures]
+        self.doubles = [(path, pictures[stem]) for stem in pictures for path in named[stem][:-1]]
 
 
 def image_trees(roots: str | Path | Sequence[str | Path], **options: Any) -> Tree:

@@ -62,13 +62,14 @@ class YouTubeTree(Tree):
             folder: another folder for frames and masks, e.g. train_480p; None is the split's.
             variant: "6fps", the annotated rate, or "all": <split>_all_frames, as the papers evaluate.
             masks: another folder of masks below root, e.g. valid_truth/Annotations where the full truth lies apart.
-            meta: name of the file of objects and categories, in the split's folder or in root; None reads none.
+            meta: name of the file of objects and categories, in the split's folder or in root; None reads none, and
+                no categories are known.
             seen: categories of the training set, or the split whose `meta` has them ("train"); None: no such scores.
-            videos: names to keep; None keeps all.
+            videos: names to keep; None keeps all of the split, or of its part.
             part: "train" or "held_out" of the split, as `hold_out` says; None is all of it.
             hold_out: videos, unseen and seed of `memvos.data.held_out.hold_out`.
             protocol: "youtube" scores every annotated frame after an object's first, "davis" leaves out the ends.
-            official: how many videos and objects there should be, for `memvos data check`.
+            official: how many videos and objects there should be, for `memvos data check`; not where some are left out.
             unseen: file below root with the names of the videos of unseen categories, one a line, where meta names no
                 categories (LVOS v2: unseen_videos.txt of its publishers' evaluation); in place of `seen`.
             without: names to leave out where they are there, those of the test videos when this is what to train on.
@@ -77,8 +78,8 @@ class YouTubeTree(Tree):
             option: what sets the root, for the message where it is missing: key and environment variable.
 
         Raises:
-            InputError: if a folder, meta.json, the list of unseen videos or a video is missing, or an argument is none
-                of the above.
+            InputError: if a folder, meta.json, the list of unseen videos or a video is missing, a name to keep is to
+                be left out, no video is left, or an argument is none of the above.
         """
         root = layouts.existing_root(root, option)
         if variant not in VARIANTS or part not in (None, *PARTS):
@@ -90,19 +91,24 @@ class YouTubeTree(Tree):
         known = _seen(root, split, meta, seen)
         if unseen is not None:
             objects, known = _grouped(objects, root / unseen), ("seen",)
-        names = list(objects) if videos is None and objects else videos
+        found = list(objects) or [path.name for path in layouts.subfolders(places.frames)]
         if part is not None:
             carved = _carved(objects, hold_out or {})
-            names, known = (carved.train if part == "train" else carved.held_out), carved.seen
-        found = [path.name for path in layouts.subfolders(places.frames)]
-        names = [name for name in (found if names is None else names) if name not in (without or ())]
+            found, known = list(carved.train if part == "train" else carved.held_out), carved.seen
+        names, whole = layouts.choose(places.meta or places.frames, found, videos, without)
         layouts.all_present(places.frames, names, places.meta or places.frames)
         reading = MaskFormat(threshold=threshold, ignore=ignore)
         chosen = [_video(name, places, reading, objects.get(name, {})) for name in names]
         kinds = {video.name: sorted(video.categories.items()) for video in chosen}  # decide over seen and unseen
         settings = f"youtube {variant} {reading} {protocol} {kinds} {known}"
         super().__init__(
-            f"{root.name}/{split}", root, chosen, settings=settings, official=official, protocol=protocol, seen=known
+            f"{root.name}/{split}",
+            root,
+            chosen,
+            settings=settings,
+            official=official if whole else None,
+            protocol=protocol,
+            seen=known,
         )
         self.meta = {name: objects[name] for name in names if name in objects}
         self.frame_step = VARIANTS[variant]
@@ -132,7 +138,7 @@ def _meta_file(root: Path, split: str, meta: str) -> Path:
 def _seen(root: Path, split: str, meta: str | None, seen: str | Sequence[str] | None) -> tuple[str, ...]:
     if not isinstance(seen, str):
         return tuple(seen or ())
-    return categories(read_meta(_meta_file(root, seen, (meta or "meta.json").replace(split, seen))))
+    return () if meta is None else categories(read_meta(_meta_file(root, seen, meta.replace(split, seen))))
 
 
 def _grouped(objects: Meta, file: Path) -> Meta:

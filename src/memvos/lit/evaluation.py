@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from memvos.data.sequences import require_categories
 from memvos.data.trees import Video
 from memvos.errors import InputError, check_number
 from memvos.lit.result_files import read_part, summary_of, write_part, write_results
@@ -58,11 +59,13 @@ def evaluate(
         What result.json holds.
 
     Raises:
-        InputError: if there is no video, two have one name, a setting is unknown, or the model's proposals come from
-            files and are not those of the videos.
+        InputError: if there is no video, two have one name, a setting is unknown, an object has no category where
+            `seen` is given, or the model's proposals come from files and are not those of the videos.
     """
     _check(videos, workers, write_masks and output_dir is None)
     check_source(getattr(model, "proposals", None), videos)
+    for video in videos if seen else ():
+        require_categories(video, video.object_ids)
     protocol = protocol or Protocol()
     folder = None if output_dir is None else Path(output_dir)
     known = dict(facts or {})

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from memvos.data.files import MaskFormat
 from memvos.data.full_video import Truth
+from memvos.data.sequences import require_categories
 from memvos.data.tree import Tree
 from memvos.data.trees import Video
 from memvos.decode.writers import GIVEN
@@ -51,8 +52,8 @@ def score_folder(
 
     Raises:
         InputError: if the folder is the ground truth itself or a copy, if later ground truth was read as input (as
-            given.json beside the masks says), if there is nothing to score, or if a mask is missing, unreadable, of
-            another size or holds an id that is no object.
+            given.json beside the masks says), if there is nothing to score, if a mask is missing, unreadable, of
+            another size or holds an id that is no object, or if an object has no category where the tree has seen ones.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -76,6 +77,8 @@ def _jobs(tree: Tree, folder: Path, seen: Sequence[dict[int, int]]) -> list[_Job
     """The frames to score, in parts, after all that can be wrong with the folder has been looked for."""
     jobs, missing, total = [], [], 0
     for video, first in zip(tree.videos, seen, strict=True):
+        if tree.seen:
+            require_categories(video, first)
         _refuse_given(video, first, folder / video.name / GIVEN)
         times = _counted(video, first, tree.protocol)
         paths = [folder / video.name / f"{video.frame_names[t]}.png" for t in times]
