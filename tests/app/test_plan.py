@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from memvos.app import provenance
+from memvos.app import composition, provenance
 from memvos.app.plan import FINAL, Plan, is_evaluated, is_trained
 from memvos.report.entries import Row, Stage, Variant
 from memvos.report.spec import Spec
@@ -82,8 +82,18 @@ def test_runs_are_named_by_row_and_stage_or_variant_the_same_for_all_seeds(plan)
     names = [
         next(one for one in job.arguments if one.startswith("run_name=")) for job in build(plan(), ["plain"], [0, 1])
     ]
-    assert sorted(set(names)) == [f"run_name=plain{part}" for part in ("", "-main", "-pretrain", "__oracle")]
+    assert sorted(set(names)) == [f"run_name='plain{part}'" for part in ("", "-main", "-pretrain", "__oracle")]
     assert len(names) == 2 * len(set(names))
+
+
+@pytest.mark.parametrize("id", ["50", "true", "null", "a,b"])
+def test_an_id_is_text_whatever_it_looks_like(plan, id):
+    made = plan()
+    made.spec = replace(spec((replace(ROWS[0], id=id, variants=()),)), name=id, base=id)
+    for job in build(made, [id]):
+        config = composition.resolved(composition.compose(job.arguments[0], job.arguments[1:]))
+        name = id if job.kind == "evaluate" else f"{id}-{job.kind}"
+        assert [config[key] for key in ("table", "row", "run_name")] == [id, id, name]
 
 
 def test_the_users_overrides_come_after_those_of_the_row(plan):

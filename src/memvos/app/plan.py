@@ -209,7 +209,8 @@ class Plan:
 
     def _told(self, mark: str, folder: Path, row: str, name: str) -> list[str]:
         """What the plan knows and a job need not find out."""
-        names = [f"table={self.spec.name}", f"row={row}", f"run_name={name}"]
+        ids = {"table": self.spec.name, "row": row, "run_name": name}
+        names = [f"{key}={composition.quoted(id)}" for key, id in ids.items()]
         return [*names, f"fingerprint='{mark}'", f"output_dir={composition.quoted(folder)}", "check_data=false"]
 
     def _config(self, primary: str, overrides: Sequence[str]) -> dict[str, Any]:
