@@ -35,8 +35,9 @@ def reproduce(options: Options) -> int:
     """
     spec = load_table(options.name)
     if spec.bench is not None:
-        if options.train_data:
-            raise InputError(f"{spec.name} measures time and trains nothing; leave train_data out")
+        given = {"train_data": options.train_data, "seeds": options.seeds, "jobs": options.jobs}
+        if unused := [key for key, value in given.items() if value]:
+            raise InputError(f"{spec.name} measures time and runs no jobs; leave {', '.join(unused)} out")
         return bench_tables.reproduce(spec, _rows(spec, options.rows), options.overrides, options.output)
     processes.warm_up()
     overrides = split(options.overrides, options.train_data)
