@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,8 @@ def reproduce(options: Options) -> int:
     check_numbers(base)
     scale, data, trained_on = base["scale"], scored["data"]["name"], base["data"]["name"]
     spec = spec.on(data).at(scale, base.get("networks", {}).get("size"))
-    devices = processes.devices() if base["trainer"]["devices"] == 1 else []
-    parallel = options.jobs or len(devices) or cores(base["trainer"]["devices"])
+    devices, room = slots(base["trainer"])
+    parallel = options.jobs or room
     for command, config in zip(COMMANDS, (base, scored), strict=True):
         if "workers" in config["data"] and not any(one.startswith("data.workers=") for one in overrides[command]):
             overrides[command] = [*overrides[command], f"data.workers={parallel}"]
@@ -78,6 +78,22 @@ def reproduce(options: Options) -> int:
         if scored["logger"]:
             log_report(overrides["evaluate"], spec.name, results, written)
         return code
+
+
+def slots(trainer: Mapping[str, Any]) -> tuple[list[str], int]:
+    """The CUDA devices of each job at a time, and how many jobs that makes; without any, as many as have cores."""
+    per_job = trainer["devices"]
+    there = processes.devices() if per_job == 1 or trainer["accelerator"] != "cpu" else []
+    groups = dealt_out(there, per_job)
+    return groups, max(1, len(groups)) if there else cores(per_job)
+
+
+def dealt_out(devices: Sequence[str], per_job: int | str) -> list[str]:
+    """Devices in groups of `per_job`, joined by commas; those left over are in none, and all if a job takes all."""
+    if not isinstance(per_job, int) or per_job < 1:
+        return []
+    ends = range(per_job, len(devices) + 1, per_job)
+    return [",".join(devices[end - per_job : end]) for end in ends]
 
 
 def cores(per_job: int | str = 1) -> int:
