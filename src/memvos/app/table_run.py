@@ -68,12 +68,13 @@ def reproduce(options: Options) -> int:
         jobs = plan.wanted(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
         if plan.left_out:
-            _say(f"left out, for {data} has no true masks that an oracle could see: {', '.join(plan.left_out)}")
+            names = ", ".join(dict.fromkeys(plan.left_out.values()))
+            _say(f"left out, for {data} has no true masks that an oracle could see: {names}")
         _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
         _build_once([plan.models[job.name] for job in jobs if job.name in plan.models and not job.is_done()])
         outcome = _run(jobs, parallel, devices, lock)
         for folder in plan.set_aside_stale():
-            _say(f"{folder} is of another configuration, code or data, and not counted")
+            _say(f"{folder} is of another configuration, code or data, or not whole, and not counted")
         code, written = _report(spec, results, output, outcome)
         if scored["logger"]:
             log_report(overrides["evaluate"], spec.name, results, written)
@@ -223,8 +224,15 @@ def _run(jobs: list[Job], parallel: int, devices: Sequence[str], lock: int) -> O
 
 
 def _report(spec: Spec, results: Path, output: Path, outcome: Outcome) -> tuple[int, list[Path]]:
-    """Write and print the report; returns the exit code, and the files."""
-    made = table.build(spec, results)
+    """Write and print the report; returns the exit code, and the files.
+
+    Raises:
+        InputError: if results are faulty, or do not belong together.
+    """
+    try:
+        made = table.build(spec, results)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     written = render.write(made, output)
     render.write(made, results)
     print(render.to_text(made))
