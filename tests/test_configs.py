@@ -186,6 +186,7 @@ def test_every_data_set_has_both_stages_and_its_splits(data):
     config = settings(f"data={data}")["data"]
     assert config["name"] == data
     assert all("_target_" in config[part] for part in ("pretrain", "main", "val", "test"))
+    assert all({"batch_size", "epoch_size"}.isdisjoint(config[stage]) for stage in ("pretrain", "main"))  # a training's
 
 
 @pytest.mark.parametrize("table", sorted(path.stem for path in experiments_dir().glob("*.yaml")))
@@ -347,7 +348,7 @@ def test_every_object_that_a_detector_sees_is_labelled(stage, tmp_path):
     small = ["data.clips={train: 2, val: 1, test: 1}", "data.frames=6", "data.frame_size=[64,64]", "data.size=64"]
     config = settings("experiment=proposals", f"stage={stage}", f"data.cache_dir={tmp_path}", *small)
     assert config["batch_size"] == 8
-    clip = instantiate(config["data"][stage]).dataset[0, 0.0]
+    clip = instantiate(config["data"][stage], batch_size=1).dataset[0, 0.0]
     assert (len(clip.frames), clip.masks.shape[1]) == (1, 10)
 
 

@@ -112,6 +112,19 @@ def test_only_what_a_change_touches_is_done_again(work, first):
     ]
 
 
+def test_a_faulty_result_is_bad_input(work, first):
+    path = work / "runs/tiny/results/synthetic-smoke/copy_first/seed0/result.json"
+    whole = path.read_text()
+    content = json.loads(whole)
+    content["scores"]["J&F"] += 0.1
+    path.write_text(json.dumps(content))
+    code, _, error = run(work, SHORT)
+    path.write_text(whole)
+    assert code == 2
+    assert "copy_first/seed0: result.json says J&F = " in error.splitlines()[-1]
+    assert error.endswith("delete the folder and run again\n")
+
+
 def test_a_failed_job_is_told_the_others_go_on_and_an_old_result_is_not_taken_for_its(work, first):
     in_the_way = work / "runs/tiny/results/synthetic-smoke/plain/seed0/masks"
     in_the_way.touch()

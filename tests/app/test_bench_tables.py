@@ -62,6 +62,20 @@ def test_rounds_of_a_table_are_a_positive_number(memvos):
     assert "expected rounds=N with N of at least 1, got rounds=0" in error
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["seeds=2"], "seeds"),
+        (["jobs=4"], "jobs"),
+        (["jobs=4", "seeds=2", "train_data=paper"], "train_data, seeds, jobs"),
+    ],
+)
+def test_what_only_jobs_have_is_refused(memvos, given, told):
+    code, _, error = memvos("reproduce", "dmn_aoa_table4", *given)
+    assert code == 2
+    assert f"dmn_aoa_table4 measures time and runs no jobs; leave {told} out" in error
+
+
 def test_bad_rounds_are_told_before_a_folder_is_made(weather, tmp_path):
     with pytest.raises(InputError, match="expected rounds=N with N of at least 1, got rounds=many"):
         reproduce(weather[0], ["qam"], ["rounds=many"], tmp_path / "out")

@@ -92,11 +92,12 @@ def test_no_more_jobs_run_at_once_than_asked_for(tmp_path):
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
 
 
-def test_every_slot_sees_a_device_of_its_own(tmp_path):
+@pytest.mark.parametrize("devices", [["0", "3"], ["0,1", "2,3"]])
+def test_every_slot_sees_devices_of_its_own(tmp_path, devices):
     code = "import os, time; time.sleep(0.3); open({!r}, 'w').write(os.environ['CUDA_VISIBLE_DEVICES'])"
     jobs = [job(tmp_path, name, code.format(str(tmp_path / name / "result"))) for name in "ab"]
-    runner(jobs, devices=["0", "3"]).run()
-    assert {(tmp_path / name / "result").read_text() for name in "ab"} == {"0", "3"}
+    runner(jobs, devices=devices).run()
+    assert {(tmp_path / name / "result").read_text() for name in "ab"} == set(devices)
 
 
 def test_an_interrupt_lets_jobs_write_what_they_have(tmp_path):

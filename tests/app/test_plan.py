@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from memvos.app import provenance
+from memvos.app import composition, provenance
 from memvos.app.plan import FINAL, Plan, is_evaluated, is_trained
 from memvos.report.entries import Row, Stage, Variant
 from memvos.report.spec import Spec
@@ -82,8 +82,18 @@ def test_runs_are_named_by_row_and_stage_or_variant_the_same_for_all_seeds(plan)
     names = [
         next(one for one in job.arguments if one.startswith("run_name=")) for job in build(plan(), ["plain"], [0, 1])
     ]
-    assert sorted(set(names)) == [f"run_name=plain{part}" for part in ("", "-main", "-pretrain", "__oracle")]
+    assert sorted(set(names)) == [f"run_name='plain{part}'" for part in ("", "-main", "-pretrain", "__oracle")]
     assert len(names) == 2 * len(set(names))
+
+
+@pytest.mark.parametrize("id", ["50", "true", "null", "a,b"])
+def test_an_id_is_text_whatever_it_looks_like(plan, id):
+    made = plan()
+    made.spec = replace(spec((replace(ROWS[0], id=id, variants=()),)), name=id, base=id)
+    for job in build(made, [id]):
+        config = composition.resolved(composition.compose(job.arguments[0], job.arguments[1:]))
+        name = id if job.kind == "evaluate" else f"{id}-{job.kind}"
+        assert [config[key] for key in ("table", "row", "run_name")] == [id, id, name]
 
 
 def test_the_users_overrides_come_after_those_of_the_row(plan):
@@ -124,9 +134,7 @@ def test_what_finished_results_needed_is_not_trained_again(plan):
     for job in build(plan(), ["plain"]):
         if job.kind == "evaluate":
             mark = next(part for part in job.arguments if part.startswith("fingerprint="))
-            job.folder.mkdir(parents=True)
-            record = {"provenance": {"fingerprint": mark.removeprefix("fingerprint=").strip("'")}}
-            (job.folder / "result.json").write_text(json.dumps(record))
+            evaluated(job.folder, mark.split("'")[1])
     left = [job.name for job in build(plan(), ["plain", "other"]) if not job.is_done()]
     assert left == ["other pretrain seed 0", "other main seed 0", "evaluate other seed 0"]
 
@@ -139,6 +147,14 @@ def test_a_stage_trained_for_another_table_is_used(plan):
     ours = build(plan("ours"), ["plain"], [0])[0]
     assert ours.folder == theirs.folder
     assert ours.is_done()
+
+
+def evaluated(folder, mark, **config) -> None:
+    """Make a folder look like that of a finished evaluation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"provenance": {"fingerprint": mark, "config": config}}
+    (folder / "result.json").write_text(json.dumps(record))
+    (folder / "objects.csv").touch()
 
 
 def finish(folder, mark) -> None:
@@ -160,19 +176,19 @@ def test_a_training_is_done_when_it_is_finished_with_the_same_fingerprint(tmp_pa
 
 def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path):
     assert not is_evaluated(tmp_path, "mark")
-    (tmp_path / "result.json").write_text('{"provenance": {"fingerprint": "mark"}}')
+    evaluated(tmp_path, "mark")
     assert is_evaluated(tmp_path, "mark")
     assert not is_evaluated(tmp_path, "another")
+    (tmp_path / "objects.csv").unlink()  # without which no report reads it
+    assert not is_evaluated(tmp_path, "mark")
 
 
 def test_masks_that_are_asked_for_have_to_be_there(tmp_path):
-    record = {"provenance": {"fingerprint": "mark", "config": {"write_masks": True}}}
-    (tmp_path / "result.json").write_text(json.dumps(record))
+    evaluated(tmp_path, "mark", write_masks=True)
     assert not is_evaluated(tmp_path, "mark", with_masks=True)
     (tmp_path / "masks").mkdir()
     assert is_evaluated(tmp_path, "mark", with_masks=True)
-    record["provenance"]["config"]["write_masks"] = False  # the folder is of an evaluation that was interrupted
-    (tmp_path / "result.json").write_text(json.dumps(record))
+    evaluated(tmp_path, "mark", write_masks=False)  # the folder is of an evaluation that was interrupted
     assert not is_evaluated(tmp_path, "mark", with_masks=True)
 
 
@@ -180,8 +196,7 @@ def test_results_without_masks_are_done_again_where_masks_are_asked_for_and_are_
     made = plan(evaluate=["write_masks=true"])
     (job,) = build(made, ["copy_first"])
     mark = next(part for part in job.arguments if part.startswith("fingerprint="))
-    job.folder.mkdir(parents=True)
-    (job.folder / "result.json").write_text(json.dumps({"provenance": {"fingerprint": mark.split("'")[1]}}))
+    evaluated(job.folder, mark.split("'")[1])
     assert not job.is_done()
     assert made.set_aside_stale() == []
 
@@ -189,20 +204,22 @@ def test_results_without_masks_are_done_again_where_masks_are_asked_for_and_are_
 def test_the_oracle_gate_is_left_out_on_data_without_masks_to_score(plan):
     made = plan()
     made.unscored = lambda config: True
-    jobs = build(made, ["plain", "copy_first"])
-    assert made.left_out == ["plain__oracle"]
+    kept = made.results / "plain__oracle" / "seed1"
+    evaluated(kept, "with the masks that there were")
+    jobs = build(made, ["plain", "copy_first"], [0, 1])
+    assert made.left_out == {made.results / "plain__oracle" / f"seed{k}": "plain__oracle" for k in (0, 1)}
     scored = [job.name for job in jobs if job.kind == "evaluate"]
-    assert scored == ["evaluate plain seed 0", "evaluate copy_first seed 0"]
+    assert scored == ["evaluate plain seed 0", "evaluate copy_first seed 0", "evaluate plain seed 1"]
+    assert made.set_aside_stale() == [kept]
 
 
 def test_results_of_another_fingerprint_are_set_aside(plan):
     made = plan()
-    for job in build(made, ["plain", "copy_first"]):
-        job.folder.mkdir(parents=True)
+    build(made, ["plain", "copy_first"])
     folders = [made.jobs[name].folder for name in ("evaluate plain seed 0", "evaluate copy_first seed 0")]
     mark = next(part for part in made.jobs["evaluate copy_first seed 0"].arguments if part.startswith("fingerprint="))
-    (folders[0] / "result.json").write_text('{"provenance": {"fingerprint": "of an older configuration"}}')
-    (folders[1] / "result.json").write_text(json.dumps({"provenance": {"fingerprint": mark.split("'")[1]}}))
+    evaluated(folders[0], "of an older configuration")
+    evaluated(folders[1], mark.split("'")[1])
     assert made.set_aside_stale() == [folders[0]]
     assert (folders[0] / "stale_result.json").is_file()
     assert (folders[1] / "result.json").is_file()
@@ -283,8 +300,7 @@ def test_a_detector_of_the_users_own_takes_the_place_of_the_stages(matching):
 def test_rows_that_a_detector_of_the_users_own_would_make_equal_are_not_run(matching):
     plan = matching("model.proposals.checkpoint=mine.ckpt")
     kept = plan.results / "other" / "seed0"
-    kept.mkdir(parents=True)
-    (kept / "result.json").write_text('{"provenance": {"fingerprint": "with the detector of the table"}}')
+    evaluated(kept, "with the detector of the table")
     jobs = build(plan, ["own", "other", "again"])
     assert [job.name for job in jobs] == ["own pretrain seed 0", "evaluate own seed 0"]
     assert plan.repeats == {kept: "other", plan.results / "again" / "seed0": "again"}
@@ -336,4 +352,4 @@ def test_true_masks_as_proposals_are_left_out_where_there_are_none(with_detector
     made = with_detector()
     made.unscored = lambda config: True
     made.build([0])
-    assert made.left_out == ["f0__true"]
+    assert [*made.left_out.values()] == ["f0__true"]

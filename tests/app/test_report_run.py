@@ -24,6 +24,11 @@ def test_grids_and_figures_are_logged_in_the_group_of_the_table(wandb_runs, file
     assert run.ends == [0]
 
 
+def test_the_group_is_the_name_of_the_table_whatever_it_looks_like(wandb_runs, files, tmp_path):
+    log_report(["scale=smoke", "logger=wandb"], "50", tmp_path, files)
+    assert wandb_runs[0].group == "50"
+
+
 @pytest.mark.parametrize("logger", ["none", "csv"])
 def test_without_a_logger_for_tables_nothing_is_written(wandb_runs, files, tmp_path, logger):
     log_report(["scale=smoke", f"logger={logger}"], "qdmn_table5", tmp_path, files)

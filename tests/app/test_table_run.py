@@ -6,7 +6,7 @@ import pytest
 
 from memvos.app import table_run
 from memvos.app.faults import UnknownKey
-from memvos.app.table_run import DataLook, cores, only_one, split
+from memvos.app.table_run import DataLook, cores, dealt_out, only_one, slots, split
 from memvos.errors import InputError
 
 
@@ -42,6 +42,31 @@ def test_an_override_that_nobody_knows_is_told():
 def test_jobs_of_several_processes_share_the_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert [cores(1), cores(2), cores(16), cores("auto")] == [8, 4, 1, 1]
+
+
+def test_devices_are_dealt_out_in_groups():
+    assert dealt_out(["0", "1", "2", "5"], 1) == ["0", "1", "2", "5"]
+    assert dealt_out(["0", "1", "2", "5"], 2) == ["0,1", "2,5"]
+    assert dealt_out(["0", "1", "2", "5"], 3) == ["0,1,2"]
+    assert [dealt_out(["0", "1"], per_job) for per_job in (3, "auto", -1)] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("devices", "per_job", "accelerator", "found"),
+    [
+        (["0", "1", "2", "3"], 1, "auto", (["0", "1", "2", "3"], 4)),
+        (["0", "1", "2", "3"], 2, "gpu", (["0,1", "2,3"], 2)),
+        (["0"], 2, "auto", ([], 1)),
+        (["0", "1"], "auto", "auto", ([], 1)),
+        (["0", "1"], 2, "cpu", ([], 4)),
+        ([], 2, "auto", ([], 4)),
+        ([], 1, "auto", ([], 8)),
+    ],
+)
+def test_as_many_jobs_run_at_once_as_have_devices_of_their_own(monkeypatch, devices, per_job, accelerator, found):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr("memvos.app.processes.devices", lambda: devices)
+    assert slots({"devices": per_job, "accelerator": accelerator}) == found
 
 
 @pytest.mark.parametrize(("check", "looks"), [(True, ["faulty"]), (False, [])])

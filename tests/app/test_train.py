@@ -1,5 +1,6 @@
 """`memvos train` on a tiny benchmark: what it leaves, going on, and what it refuses."""
 
+import contextlib
 import os
 import re
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from memvos.app import provenance, train
+from memvos.app.plan import is_trained
 from memvos.errors import InputError
 
 UNSEEN = "callbacks.validation=null"
@@ -66,6 +68,19 @@ def test_the_same_seed_gives_the_same_weights_and_a_stage_starts_from_the_last(m
     third = state(home / "c")
     assert all(torch.equal(first[key], third[key]) for key in first)  # nothing is learned at a rate of 0
     assert provenance.read(home / "c")["weights"]["missing"] == 0
+
+
+def test_a_training_is_finished_before_its_loggers_end(memvos, tiny, home, monkeypatch):
+    @contextlib.contextmanager
+    def told(loggers, settings):
+        yield
+        raise KeyboardInterrupt  # while W&B waits for its server
+
+    monkeypatch.setattr("memvos.lit.loggers.told", told)
+    assert memvos("train", *tiny, *QUICK, "output_dir=run")[0] == 130
+    record = provenance.read(home / "run")
+    assert record["finished"]
+    assert is_trained(home / "run", record["fingerprint"])
 
 
 def test_an_interrupt_tells_the_command_that_goes_on(memvos, tiny, monkeypatch):

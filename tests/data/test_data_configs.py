@@ -105,12 +105,12 @@ def test_the_layout_of_every_data_set_gives_clips_and_videos(tiny_sets, name, mo
 
 def test_the_published_shares_and_curricula(tiny_sets):
     data = data_config("+data=paper", *(f"data.{override}" for override in tiny_sets.make("paper")))
-    sources = instantiate(data["main"]).sources
+    sources = instantiate(data["main"], batch_size=1).sources
     assert [source.repeat for source in sources] == [5, 1]
     assert [source.max_skip.at(0.65) for source in sources] == [10, 5]
     assert [source.max_skip.at(0.5) for source in sources] == [10, 5]
-    assert [source.repeat for source in instantiate(data["pretrain"]).sources] == [1, 1, 1, 1, 5, 5]
-    assert len(instantiate(data["main"]).dataset) == 5 * 5 + 4
+    assert [source.repeat for source in instantiate(data["pretrain"], batch_size=1).sources] == [1, 1, 1, 1, 5, 5]
+    assert len(instantiate(data["main"], batch_size=1).dataset) == 5 * 5 + 4
     bl30k = data_config("+data=bl30k", *(f"data.{override}" for override in tiny_sets.make("bl30k")))
     assert bl30k["bl30k"]["transforms"][0]["scale"] == [0.25, 1.0]
     assert bl30k["bl30k"]["max_skip"] == "bl30k"

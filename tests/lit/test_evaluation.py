@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -155,6 +156,18 @@ def test_masks_are_written_in_the_size_of_the_frames(tiny, make_videos, tmp_path
         assert image.mode == "P"
         assert image.size == (20, 16)
         assert set(np.unique(image)) == {0, 1, 2}
+
+
+def test_masks_that_were_deleted_are_made_again_and_no_others(tiny, make_videos, tmp_path, monkeypatch):
+    videos, seen = make_videos(2), []
+    first = evaluate(tiny, videos, output_dir=tmp_path, write_masks=True)
+    score_video = evaluation.score_video
+    monkeypatch.setattr(evaluation, "score_video", lambda *rest: seen.append(rest[1].name) or score_video(*rest))
+    shutil.rmtree(tmp_path / "masks" / "video1")
+    again = evaluate(tiny, videos, output_dir=tmp_path, write_masks=True)
+    assert seen == ["video1"]
+    assert len(list((tmp_path / "masks" / "video1").glob("*.png"))) == 12
+    assert {**again, "speed": 0} == {**first, "speed": 0}
 
 
 def test_the_oracle_gate_stores_only_good_frames(tiny, make_videos):

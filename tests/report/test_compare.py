@@ -122,6 +122,8 @@ def test_one_clip_gives_no_interval_and_no_verdict():
     assert math.isnan(found.low)
     assert found.verdict == UNDECIDED
     assert str(found) == "+7.5 [no interval]"
+    row = scores({"x": [9.0]})
+    assert paired_bootstrap(row, row).verdict == UNDECIDED  # a mean of 0.0, too
 
 
 def test_an_interval_reads_as_text():

@@ -43,6 +43,14 @@ def test_the_main_grid_shows_measured_printed_and_their_difference(table):
     assert row[-1] == "0,1"
 
 
+def test_the_main_grid_says_in_which_stages_its_rows_were_trained(table):
+    told = "Trained in stages: pretrain (static images as pseudo-videos); main (video clips)."
+    assert main(table).note.endswith(f" only frames where the object is visible. {told}")
+    unnamed = replace(table.spec.stage("main"), label="")
+    assert main(replace(table, spec=replace(table.spec, stages=(unnamed,)))).note.endswith("Trained in stages: main.")
+    assert "stages" not in main(replace(table, spec=replace(table.spec, stages=()))).note
+
+
 def test_the_brief_grid_prints_the_paper_for_the_main_metric_only(table):
     assert main(table, brief=True).columns.count("paper") == 1
     assert main(table).columns.count("paper") == 3

@@ -35,7 +35,7 @@ class _Running:
 
 
 class Runner:
-    """Runs jobs in `parallel` slots; with several CUDA devices every slot sees one of them."""
+    """Runs jobs in `parallel` slots; with several `devices` every slot sees one: a CUDA device, or "0,1"."""
 
     def __init__(
         self,

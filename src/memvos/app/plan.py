@@ -21,7 +21,7 @@ from memvos.report.spec import Evaluation, Spec
 
 FINAL = f"checkpoints/{provenance.FINAL}"
 EVALUATE = "evaluate"
-RESULT = "result.json"
+RESULT, OBJECTS = "result.json", "objects.csv"
 
 
 class Trained(NamedTuple):
@@ -53,7 +53,7 @@ class Plan:
         unscored: has the split of a resolved data configuration no masks to score? Oracles need them.
         jobs: what has been planned, by name.
         scored: the evaluations by name.
-        left_out: evaluations with an oracle on such data.
+        left_out: folder of an evaluation that is not planned → its name: with an oracle, on such data.
         models: job → configuration of the network, of trainings that start without weights.
         taken: keys of the user's overrides that some job's configuration has.
         repeats: folder of an evaluation that is not planned → its row, which differs from another by a detector alone,
@@ -68,7 +68,7 @@ class Plan:
     unscored: Callable[[dict[str, Any]], bool] = lambda config: False
     jobs: dict[str, Job] = field(default_factory=dict)
     scored: dict[str, Scored] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
+    left_out: dict[Path, str] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     repeats: dict[Path, str] = field(default_factory=dict)
@@ -104,13 +104,14 @@ class Plan:
         return [job for job in self.jobs.values() if job.name in missing or (job.name in needed and job.is_done())]
 
     def set_aside_stale(self) -> list[Path]:
-        """Rename results of another configuration, code or data than is planned, so that no report counts them.
+        """Rename results of another configuration, code or data than is planned, or not whole: no report counts them.
 
         Returns:
             The folders of such results.
         """
         marks = {self.jobs[name].folder: one.fingerprint for name, one in self.scored.items()}
-        stale = [folder for folder, mark in marks.items() if not is_evaluated(folder, mark)] + [*self.repeats]
+        stale = [folder for folder, mark in marks.items() if not is_evaluated(folder, mark)]
+        stale += [*self.repeats, *self.left_out]
         found = [folder for folder in stale if (folder / RESULT).is_file()]
         for folder in found:
             (folder / RESULT).replace(folder / f"stale_{RESULT}")
@@ -188,7 +189,7 @@ class Plan:
         _check(config)
         given = {key: one for key, one in given.items() if _has(config, key)}  # not where proposals are the true masks
         if _needs_truth(config) and self.unscored(data_of(config, "split")):
-            self.left_out.append(evaluation.name)
+            self.left_out[evaluation.folder(self.results, seed)] = evaluation.name
             return
         data = self.data_fingerprint(data_of(config, "split"))
         mark = provenance.of_evaluation(config, data, _origin(trained, given))
@@ -218,7 +219,8 @@ class Plan:
 
     def _told(self, mark: str, folder: Path, row: str, name: str) -> list[str]:
         """What the plan knows and a job need not find out."""
-        names = [f"table={self.spec.name}", f"row={row}", f"run_name={name}"]
+        ids = {"table": self.spec.name, "row": row, "run_name": name}
+        names = [f"{key}={composition.quoted(id)}" for key, id in ids.items()]
         return [*names, f"fingerprint='{mark}'", f"output_dir={composition.quoted(folder)}", "check_data=false"]
 
     def _config(self, primary: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -285,7 +287,8 @@ def is_trained(folder: Path, mark: str) -> bool:
 
 
 def is_evaluated(folder: Path, mark: str, with_masks: bool = False) -> bool:
-    """Is the evaluation of this fingerprint there, and its masks where they are asked for?"""
+    """Is the evaluation of this fingerprint there, whole, and its masks where they are asked for?"""
     record = provenance.read(folder, RESULT).get("provenance") or {}
     has_masks = (folder / MASKS).is_dir() and record.get("config", {}).get("write_masks")
-    return record.get("fingerprint") == mark and (not with_masks or bool(has_masks))
+    whole = record.get("fingerprint") == mark and (folder / OBJECTS).is_file()
+    return whole and (not with_masks or bool(has_masks))

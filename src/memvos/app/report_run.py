@@ -23,7 +23,7 @@ def log_report(overrides: Sequence[str], table: str, folder: Path, files: Sequen
         folder: of the results; a later report of the same goes to the same run.
         files: what `memvos.report.render.write` wrote.
     """
-    named = [f"table={table}", f"run_name={NAME}", f"output_dir={composition.quoted(folder)}"]
+    named = [f"table={composition.quoted(table)}", f"run_name={NAME}", f"output_dir={composition.quoted(folder)}"]
     settings = composition.resolved(composition.compose("evaluate", [*overrides, *named]))
     group: dict[str, Any] = settings["logger"] or {}
     if "wandb" in group:

@@ -16,7 +16,7 @@ What is done already is not done again; after Ctrl-C the same command goes on.
   data=    synthetic (default, needs nothing), davis2016, ...; data.root=FOLDER says where it is
   train_data=   other data to train on, and train_data.KEY=VALUE keys of its configuration
   seeds=   how many seeds, 0 to N-1 (default: the table's for the scale)
-  jobs=    how many jobs at a time (default: one per CUDA device, or per core)
+  jobs=    how many jobs at a time (default: one per CUDA device, or trainer.devices=N of them, or per core)
   rows=    only these, e.g. rows=baseline,qam (floors by their names, too)
   rounds=  of a table of times: how often everything takes its turn
   output=  where everything goes (default: runs/NAME)

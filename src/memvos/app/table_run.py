@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,9 @@ def reproduce(options: Options) -> int:
     """
     spec = load_table(options.name)
     if spec.bench is not None:
-        if options.train_data:
-            raise InputError(f"{spec.name} measures time and trains nothing; leave train_data out")
+        given = {"train_data": options.train_data, "seeds": options.seeds, "jobs": options.jobs}
+        if unused := [key for key, value in given.items() if value]:
+            raise InputError(f"{spec.name} measures time and runs no jobs; leave {', '.join(unused)} out")
         return bench_tables.reproduce(spec, _rows(spec, options.rows), options.overrides, options.output)
     processes.warm_up()
     overrides, doubtful = split(options.overrides, options.train_data)
@@ -47,8 +48,8 @@ def reproduce(options: Options) -> int:
     check_numbers(base)
     scale, data, trained_on = base["scale"], scored["data"]["name"], base["data"]["name"]
     spec = spec.on(data).at(scale, base.get("networks", {}).get("size"))
-    devices = processes.devices() if base["trainer"]["devices"] == 1 else []
-    parallel = options.jobs or len(devices) or cores(base["trainer"]["devices"])
+    devices, room = slots(base["trainer"])
+    parallel = options.jobs or room
     for command, config in zip(COMMANDS, (base, scored), strict=True):
         if "workers" in config["data"] and not any(one.startswith("data.workers=") for one in overrides[command]):
             overrides[command] = [*overrides[command], f"data.workers={parallel}"]
@@ -70,16 +71,33 @@ def reproduce(options: Options) -> int:
         jobs = plan.wanted(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
         if plan.left_out:
-            _say(f"left out, for {data} has no true masks that an oracle could see: {', '.join(plan.left_out)}")
+            names = ", ".join(dict.fromkeys(plan.left_out.values()))
+            _say(f"left out, for {data} has no true masks that an oracle could see: {names}")
         _say(f"{trainings} trainings and {len(jobs) - trainings} evaluations, {parallel} at a time")
         _build_once([plan.models[job.name] for job in jobs if job.name in plan.models and not job.is_done()])
         outcome = _run(jobs, parallel, devices, lock)
         for folder in plan.set_aside_stale():
-            _say(f"{folder} is of another configuration, code or data, and not counted")
+            _say(f"{folder} is of another configuration, code or data, or not whole, and not counted")
         code, written = _report(spec, results, output, outcome)
         if scored["logger"]:
             log_report(overrides["evaluate"], spec.name, results, written)
         return code
+
+
+def slots(trainer: Mapping[str, Any]) -> tuple[list[str], int]:
+    """The CUDA devices of each job at a time, and how many jobs that makes; without any, as many as have cores."""
+    per_job = trainer["devices"]
+    there = processes.devices() if per_job == 1 or trainer["accelerator"] != "cpu" else []
+    groups = dealt_out(there, per_job)
+    return groups, max(1, len(groups)) if there else cores(per_job)
+
+
+def dealt_out(devices: Sequence[str], per_job: int | str) -> list[str]:
+    """Devices in groups of `per_job`, joined by commas; those left over are in none, and all if a job takes all."""
+    if not isinstance(per_job, int) or per_job < 1:
+        return []
+    ends = range(per_job, len(devices) + 1, per_job)
+    return [",".join(devices[end - per_job : end]) for end in ends]
 
 
 def cores(per_job: int | str = 1) -> int:
@@ -217,8 +235,15 @@ def _run(jobs: list[Job], parallel: int, devices: Sequence[str], lock: int) -> O
 
 
 def _report(spec: Spec, results: Path, output: Path, outcome: Outcome) -> tuple[int, list[Path]]:
-    """Write and print the report; returns the exit code, and the files."""
-    made = table.build(spec, results)
+    """Write and print the report; returns the exit code, and the files.
+
+    Raises:
+        InputError: if results are faulty, or do not belong together.
+    """
+    try:
+        made = table.build(spec, results)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     written = render.write(made, output)
     render.write(made, results)
     print(render.to_text(made))

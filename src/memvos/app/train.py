@@ -79,7 +79,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     last = folder / "checkpoints" / "last.ckpt"
     with _told_to_ranks(folder), told(loggers, settings):
         fit(trainer, module, datamodule, last if settings["resume"] and last.is_file() else None)
-    return _finish(folder, record, trainer)
+        return _finish(folder, record, trainer)  # first: at their end loggers may wait for a server, or fail
 
 
 @contextlib.contextmanager

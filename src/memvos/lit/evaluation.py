@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from memvos.data.sequences import require_categories
 from memvos.data.trees import Video
+from memvos.decode.writers import GIVEN
 from memvos.errors import InputError, check_number
 from memvos.lit.result_files import read_part, summary_of, write_part, write_results
 from memvos.lit.settings import settings_of
@@ -52,7 +53,7 @@ def evaluate(
         seen: categories of the training set; where given, scores of seen and unseen ones and G are there too.
         facts: entries of result.json that the caller knows (row, seed, split, scale, data, difficulty, provenance).
         workers: processes that share the videos; each uses one thread.
-        write_masks: write label images to `output_dir`/masks/<video>/.
+        write_masks: write label images to `output_dir`/masks/<video>/; a video whose masks are gone is done again.
         progress: show a bar.
 
     Returns:
@@ -72,9 +73,9 @@ def evaluate(
     proof = {"provenance": known.pop("provenance")} if "provenance" in known else {}
     mark = proof.get("provenance", {}).get("fingerprint", "")
     key = f"{settings_key(model, protocol)}{mark}{'+masks' if write_masks else ''}"
-    done = {} if folder is None else _finished(folder, videos, key)
-    missing = [video for video in videos if video.name not in done]
     masks = folder / MASKS if write_masks else None
+    done = {} if folder is None else _finished(folder, videos, key, masks)
+    missing = [video for video in videos if video.name not in done]
     bar = tqdm(total=len(videos), initial=len(done), unit="video", desc="evaluating", disable=not progress)
     for name, scores in _score(model, missing, protocol, workers, masks):
         done[name] = scores
@@ -121,9 +122,10 @@ def _check(videos: Sequence[Video], workers: int, masks_nowhere: bool) -> None:
         raise InputError("write_masks needs an output_dir to write to; give one")
 
 
-def _finished(folder: Path, videos: Sequence[Video], key: str) -> dict[str, VideoScores]:
-    """Scores of an earlier call with the same key."""
-    found = {video.name: read_part(folder / PARTS / f"{video.name}.json", key) for video in videos}
+def _finished(folder: Path, videos: Sequence[Video], key: str, masks: Path | None) -> dict[str, VideoScores]:
+    """Scores of an earlier call with the same key; where masks are written, of videos that have theirs."""
+    kept = [video for video in videos if masks is None or (masks / video.name / GIVEN).is_file()]  # it is written last
+    found = {video.name: read_part(folder / PARTS / f"{video.name}.json", key) for video in kept}
     return {name: scores for name, scores in found.items() if scores is not None}
 
 

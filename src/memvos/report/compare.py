@@ -45,7 +45,12 @@ class Interval:
 
     @property
     def verdict(self) -> str:
-        """Whether all of the interval is on one side of zero, in words; what prints as 0.0 is no change."""
+        """Whether all of the interval is on one side of zero, in words; what prints as 0.0 is no change.
+
+        Without an interval nothing is decided.
+        """
+        if math.isnan(self.low):
+            return UNDECIDED
         if max(abs(self.mean), abs(self.low), abs(self.high)) < PRINTS_AS_ZERO:
             return UNCHANGED
         if self.low > 0:

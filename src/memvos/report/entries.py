@@ -24,6 +24,7 @@ class Stage:
     Attributes:
         overrides: its Hydra overrides.
         start: the stage whose weights it starts from (None: from scratch).
+        label: what it trains, or on what; shown in the report.
         gives: key of the configuration by which all that follows in a row is told the weights of this stage, which
             trains another network (a proposal detector): without the row's overrides, and once for all seeds. Where
             several stages give one key the latest counts; a stage may be named again to take its place.

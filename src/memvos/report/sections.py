@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from memvos.report.compare import Interval, signed
 from memvos.report.content import FLOOR, NOT_RUN, NOT_SCORED, RECALLS, REFERENCE, ROW, VARIANT, Line, Table, Value
-from memvos.report.entries import MEASURES, Sweep
+from memvos.report.entries import MEASURES, Stage, Sweep
 from memvos.report.sweeps import reference_label, value_text
 
 DASH, TICK = "–", "✓"
@@ -64,6 +64,8 @@ def main(table: Table, brief: bool = False) -> Section:
         cells.append([*row, ",".join(map(str, line.seeds)) or DASH])
     note = f"Percent. Paper: {spec.source}, on {spec.paper_data}. diff. = measured − paper. "
     note += f"{spec.main_metric} visible: only frames where the object is visible."
+    if spec.stages:
+        note += f" Trained in stages: {'; '.join(map(_stage, spec.stages))}."
     return Section(spec.title, note, columns, cells, 1 + len(marks), tuple(line.kind for line in table.lines))
 
 
@@ -168,6 +170,10 @@ def provenance(table: Table) -> Section:
 def interval_text(interval: Interval | None) -> str:
     """+1.2 [+0.3, +2.1]; a dash where there is none."""
     return DASH if interval is None else str(interval)
+
+
+def _stage(stage: Stage) -> str:
+    return f"{stage.id} ({stage.label})" if stage.label else stage.id
 
 
 def _value(line: Line, value: Value | None) -> str:

@@ -124,9 +124,12 @@ def _check(spec: Spec, path: Path) -> None:
         for id in lent_to(merge(row.evaluate, *(spec.variant(id).evaluate for id in row.variants))):
             if not spec.row(id).stages:
                 raise ValueError(f"{path}: row {row.id!r} takes weights of {id!r}, which is not trained")
-        for id in row.stages:
-            if (start := spec.stage(id).start) and start not in row.stages:
-                raise ValueError(f"{path}: row {row.id!r} runs stage {id!r} but not {start!r}, which it starts from")
+        for place, id in enumerate(row.stages):
+            if (start := spec.stage(id).start) and start not in row.stages[:place]:
+                raise ValueError(
+                    f"{path}: row {row.id!r} runs stage {id!r} without {start!r} before it, which it starts from; "
+                    f"name {start!r} first"
+                )
         for id in row.variants:
             spec.variant(id)
     for sweep in spec.sweeps:
