@@ -25,7 +25,9 @@ def test_categories_are_those_of_all_videos():
 
 
 def test_a_missing_or_other_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"found no .*meta\.json; expected .* that comes with the data set; copy it there$"):
+    with pytest.raises(
+        InputError, match=r"found no .*meta\.json; expected .* that comes with the data set; copy it there$"
+    ):
         read_meta(tmp_path / "meta.json")
     (tmp_path / "meta.json").write_text('{"video": 1}')
     with pytest.raises(InputError, match=r"meta\.json cannot be used \(KeyError: 'videos'\); expected"):
