@@ -21,8 +21,8 @@ def test_fractions_and_means_are_over_all_videos():
         scores_of("a", predicted=3, checked=2, stored=1, seconds=1.0, memory_frames=2.0, logit_std=1.0),
         scores_of("b", predicted=5, checked=2, stored=2, seconds=3.0, memory_frames=4.0, logit_std=2.0),
     ]
-    parts[0].course = [FrameCourse(0.1, 1, mib, 100.0) for mib in (1.0, 2.5)]
-    parts[1].course = [FrameCourse(0.1, 1, 2.0, 100.0)]
+    parts[0].course = [FrameCourse(time, 0.1, 1, mib, 100.0) for time, mib in enumerate((1.0, 2.5))]
+    parts[1].course = [FrameCourse(0, 0.1, 1, 2.0, 100.0)]
     summary = summary_of(parts, predicts_quality=False)
     assert summary["quality"]["stored_fraction"] == 3 / 8
     assert summary["quality"]["gated_fraction"] == 1 / 4
@@ -94,11 +94,11 @@ def test_a_part_that_another_version_wrote_is_scored_again(tmp_path):
 
 
 def test_the_course_of_every_video_is_written(tmp_path):
-    course = [FrameCourse(0.5, 1, 2.0, 100.0), FrameCourse(0.25, 2, 4.0, 100.5)]
+    course = [FrameCourse(3, 0.5, 1, 2.0, 100.0), FrameCourse(4, 0.25, 2, 4.0, 100.5)]  # none before frame 3
     parts = [scores_of("a", predicted=1, course=course), scores_of("b", predicted=1)]
     write_results(tmp_path, summary_of(parts, predicts_quality=False), parts, predicts_quality=False)
     assert (tmp_path / "frames.csv").read_text().splitlines() == [
         "video,frame,seconds,memory_frames,memory_mib,resident_mib",
-        "a,0,0.5,1,2,100",
-        "a,1,0.25,2,4,100.5",
+        "a,3,0.5,1,2,100",
+        "a,4,0.25,2,4,100.5",
     ]
