@@ -46,9 +46,12 @@ def test_the_main_grid_shows_measured_printed_and_their_difference(table):
 def test_the_main_grid_says_in_which_stages_its_rows_were_trained(table):
     told = "Trained in stages: pretrain (static images as pseudo-videos); main (video clips)."
     assert main(table).note.endswith(f" only frames where the object is visible. {told}")
-    unnamed = replace(table.spec.stage("main"), label="")
-    assert main(replace(table, spec=replace(table.spec, stages=(unnamed,)))).note.endswith("Trained in stages: main.")
-    assert "stages" not in main(replace(table, spec=replace(table.spec, stages=()))).note
+    unnamed = tuple(replace(stage, label="") for stage in table.spec.stages)
+    assert main(replace(table, spec=replace(table.spec, stages=unnamed))).note.endswith("in stages: pretrain; main.")
+    short = tuple(replace(row, stages=row.stages[:1]) for row in table.spec.rows)  # the other is used by no row
+    assert main(replace(table, spec=replace(table.spec, rows=short))).note.endswith(" as pseudo-videos).")
+    untrained = tuple(replace(row, stages=()) for row in table.spec.rows)
+    assert "stages" not in main(replace(table, spec=replace(table.spec, rows=untrained))).note
 
 
 def test_the_brief_grid_prints_the_paper_for_the_main_metric_only(table):

@@ -27,26 +27,30 @@ def test_a_missing_file_is_named(tmp_path):
     ("old", "new", "message"),
     [
         ("schema: 1", "schema: 7", "expected a mapping with `schema: 1`"),
+        ("schema: 1", "- schema: 1", "table.yaml: no YAML: "),
+        ("defaults: [common/table, ", "defaults: [tables, ", r"no tables\.yaml beside it or among the shipped"),
+        ("defaults: [common/table, common/corrupted]", "defaults: a", "expected defaults as a list of files"),
         ("base: baseline", "base: nothing", "row 'nothing' does not exist; there are baseline, qam"),
         ("id: pem\n", "id: qam\n", "row id 'qam' is used twice"),
-        ("id: no_gate, label", "id: gate, label", "variant 'no_gate' does not exist; there are gate, oracle_gate"),
+        ("[no_gate, oracle_gate]", "[gate]", "variant 'gate' does not exist; there are no_gate, oracle_gate"),
         ("printed_decimals", "decimals", "unknown key 'decimals'"),
         ('    label: "baseline"\n', "", r"rows, entry 'baseline'.*'label'"),
-        ('main_metric: "J&F"', 'main_metric: "G"', "main_metric 'G' is not among metrics J, F, J&F"),
+        ("base: baseline", "base: baseline\nmain_metric: G", "main_metric 'G' is not among metrics J, F, J&F"),
         ("row: both", "row: baseline", "row 'baseline' has no variant 'no_gate'"),
         ("stages: [pretrain, main]", "stages: [main]", "runs stage 'main' without 'pretrain' before it, which it"),
         ("stages: [pretrain, main]", "stages: [main, pretrain]", "'baseline' runs stage 'main' without 'pretrain'"),
         ("base: baseline", "base: baseline\nbench: speed", "row 'baseline' has stages, but a benchmark measures this"),
-        ("floors:  ", "floors: [7]\nunused:  ", "floors: expected a mapping, got 7"),
+        ("base: baseline", "base: baseline\nfloors: [7]", "floors: expected a mapping, got 7"),
         ('"J&F": 84.6', '"J&F": high', "entry 'both': expected printed as a mapping to a number, got {'J'"),
         (
             "overrides: [model/prior=weak]",
             "overrides: model/prior=weak",
             "overrides as a list of text, got 'model",
         ),
-        ("seeds: {smoke: 1", "seeds: {smoke: one", "expected seeds as a mapping to a whole number"),
-        ("values: [0, 10, 30, 50]", "values: 10", "entry 'corrupted': expected values as a list of"),
-        ("corruption_rate={ratio}", "corruption_rate={rate}", "cannot put 0 into override 'corruption_rate={rate}'"),
+        ("base: baseline", "base: baseline\nseeds: {smoke: one}", "expected seeds as a mapping to a whole number"),
+        ("row: both}", "row: both, values: 10}", "entry 'corrupted': expected values as a list of"),
+        ("row: both}", "row: both, override: 'rate={rate}'}", "cannot put 0 into override 'rate={rate}'"),
+        ("row: both}", "row: both, curves: [{id: qam, label: a}, {id: qam, label: b}]}", "id 'qam' is used twice"),
         ("paper_data_on: {", "sizes: {", "got a tolerance but no paper_data_on; expected the data sets"),
         ("schema: 1", "schema: 1\nevaluate_on: [a]", r"evaluate_on as a mapping to a list of text, got \['a'\]"),
         ("schema: 1", "schema: 1\norderings: [qam]", "expected orderings as a list of a list of text, got"),
@@ -71,3 +75,81 @@ def test_faults_are_named(tmp_path, old, new, message):
 def test_faults_of_lent_weights_and_bases_are_named(tmp_path, old, new, message):
     with pytest.raises(ValueError, match=message):
         load_spec(edited(tmp_path, old, new, LENDING))
+
+
+def written(tmp_path, **files: str) -> Path:
+    """Table files; the last one is loaded."""
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path / f"{[*files][-1]}.yaml"
+
+
+HEAD = """schema: 1
+name: mine
+title: Mine
+source: nowhere
+paper_data: none
+metrics: ["J&F"]
+base: one
+rows:
+  - {id: one, label: One, stages: [pretrain, main], overrides: [], variants: [no_gate]}
+"""
+
+
+def test_a_table_builds_on_shipped_files(tmp_path):
+    spec = load_spec(written(tmp_path, mine=f"defaults: [common/table]\n{HEAD}"))
+    assert [floor.id for floor in spec.floors] == ["copy_first", "matching"]
+    assert [(stage.id, stage.start) for stage in spec.stages] == [("pretrain", None), ("main", "pretrain")]
+    assert spec.variant("no_gate").ungated
+    assert (spec.main_metric, spec.sizes["mini"], spec.seeds["mini"]) == ("J&F", "_small", 1)
+
+
+def test_what_a_table_says_itself_is_joined_over_what_it_builds_on(tmp_path):
+    under = """
+tolerance: {mini: null, paper: 2.0}
+variants:
+  - {id: no_gate, label: none, evaluate: [a, b]}
+  - {id: other, label: other, evaluate: []}
+"""
+    own = """
+main_metric: "J&F"
+tolerance: {paper: 1.0}
+paper_data_on: {a: b}
+stages: [{id: pretrain, overrides: []}, {id: main, overrides: []}]
+variants:
+  - {id: more, label: more, evaluate: []}
+  - {id: no_gate, evaluate: [c]}
+"""
+    spec = load_spec(written(tmp_path, under=under, mine=f"defaults: [under]\n{HEAD}{own}"))
+    assert spec.tolerance == {"mini": None, "paper": 1.0}
+    assert [variant.id for variant in spec.variants] == ["no_gate", "other", "more"]
+    assert (spec.variant("no_gate").label, spec.variant("no_gate").evaluate) == ("none", ("c",))  # words are replaced
+
+
+def test_a_table_can_do_without_what_it_builds_on(tmp_path):
+    assert load_spec(written(tmp_path, mine=f"defaults: [common/table]\nfloors: null\n{HEAD}")).floors == ()
+
+
+def test_later_files_stand_over_earlier_ones(tmp_path):
+    words = {"under": "main_metric: J\ntitle: A", "middle": 'main_metric: "J&F"'}
+    stages = "stages: [{id: pretrain, overrides: []}, {id: main, overrides: []}]\n"
+    variants = "variants: [{id: no_gate, label: a, evaluate: []}]\n"
+    spec = load_spec(written(tmp_path, **words, mine=f"defaults: [under, middle]\n{HEAD}{stages}{variants}"))
+    assert (spec.main_metric, spec.title) == ("J&F", "Mine")
+
+
+@pytest.mark.parametrize("text", ["", "[a]", "{", "\0"])
+def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
+    with pytest.raises(ValueError, match=r"under\.yaml: (expected a mapping as in|no YAML)"):
+        load_spec(written(tmp_path, under=text, mine=f"defaults: [under]\n{HEAD}"))
+
+
+def test_an_entry_told_twice_in_one_file_is_found(tmp_path):
+    twice = "variants: [{id: no_gate, label: a, evaluate: []}, {id: no_gate, label: b, evaluate: []}]\n"
+    with pytest.raises(ValueError, match="variant id 'no_gate' is used twice"):
+        load_spec(written(tmp_path, mine=f"defaults: [common/table]\n{HEAD}{twice}"))
+
+
+def test_files_that_are_built_on_build_on_nothing(tmp_path):
+    with pytest.raises(ValueError, match="unknown key 'defaults'"):
+        load_spec(written(tmp_path, under="defaults: [common/table]", mine=f"defaults: [under]\n{HEAD}"))

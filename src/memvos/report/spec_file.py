@@ -1,13 +1,15 @@
-"""Reads and checks table files, experiments/*.yaml."""
+"""Reads and checks table files, experiments/*.yaml, with the files that they build on (`defaults`)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from memvos.paths import experiments_dir
 from memvos.report.entries import MEASURES, Curve, Row, Stage, Sweep, Variant
 from memvos.report.overrides import lent_to, merge
 from memvos.report.spec import Spec
@@ -23,20 +25,62 @@ def load_spec(path: str | Path) -> Spec:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a key is missing or unknown, an id is used twice or names nothing, or the schema is another one.
+        ValueError: if a key is missing or unknown, an id is used twice or names nothing, the schema is another one, or
+            a file among its defaults does not exist.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no table specification at {path}; expected a file like experiments/qdmn_table5.yaml")
-    raw = yaml.safe_load(path.read_text())
-    if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
+    raw = _mapping(path)
+    if raw.pop("schema", None) != SCHEMA:
         raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
+    defaults = raw.pop("defaults", [])
+    if not isinstance(defaults, list):
+        raise ValueError(f"{path}: expected defaults as a list of files, e.g. [common/table], got {defaults!r}")
+    for name in reversed(defaults):
+        raw = _joined(_mapping(_default(name, path)), raw)
     for key, kind in KINDS.items():
         raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
     raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
     spec = _build(Spec, raw, str(path))
     _check(spec, path)
     return spec
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path}: expected a mapping as in experiments/qdmn_table5.yaml, got {raw!r:.80}")
+    return raw
+
+
+def _default(name: Any, path: Path) -> Path:
+    """A file that the table at `path` builds on: beside it, or of the shipped experiments."""
+    for folder in (path.parent, experiments_dir()):
+        if (file := folder / f"{name}.yaml").is_file():
+            return file
+    raise ValueError(f"{path}: no {name}.yaml beside it or among the shipped experiments; correct `defaults`")
+
+
+def _joined(under: Any, over: Any) -> Any:
+    """What `over` says, and what only `under` does: mappings are joined by key, lists of entries by id."""
+    if isinstance(under, dict) and isinstance(over, dict):
+        return under | {key: _joined(under.get(key), value) for key, value in over.items()}
+    if _entries(under) and _entries(over):
+        by_id = _joined(*({entry["id"]: entry for entry in entries} for entries in (under, over)))
+        return list(by_id.values())
+    return over
+
+
+def _entries(value: Any) -> bool:
+    """Is it a list of entries, each with an id of its own?"""
+    if not isinstance(value, list) or not all(isinstance(entry, dict) and "id" in entry for entry in value):
+        return False
+    ids = [entry["id"] for entry in value]
+    return all(ids.count(id) == 1 for id in ids)
 
 
 def _build(kind: type, entry: Any, where: str) -> Any:
@@ -106,9 +150,7 @@ def _check(spec: Spec, path: Path) -> None:
         "sweep": spec.sweeps,
     }
     for what, entries in unique.items():
-        ids = [entry.id for entry in entries]
-        if twice := {id for id in ids if ids.count(id) > 1}:
-            raise ValueError(f"{path}: {what} id {sorted(twice)[0]!r} is used twice; give every {what} its own")
+        _check_ids(what, entries, str(path))
     if spec.main_metric not in spec.metrics:
         raise ValueError(f"{path}: main_metric {spec.main_metric!r} is not among metrics {', '.join(spec.metrics)}")
     if any(allowed is not None for allowed in spec.tolerance.values()) and not spec.paper_data_on:
@@ -138,6 +180,12 @@ def _check(spec: Spec, path: Path) -> None:
         _check_ordering(pair, [row.id for row in spec.rows], f"{path}: orderings")
 
 
+def _check_ids(what: str, entries: Sequence[Any], where: str) -> None:
+    ids = [entry.id for entry in entries]
+    if twice := {id for id in ids if ids.count(id) > 1}:
+        raise ValueError(f"{where}: {what} id {sorted(twice)[0]!r} is used twice; give every {what} its own")
+
+
 def _check_ordering(pair: tuple[str, ...], known: list[str], where: str) -> None:
     if len(pair) != 2 or pair[0] == pair[1]:
         raise ValueError(f"{where}: expected pairs [BETTER, WORSE] of two rows, got [{', '.join(pair)}]")
@@ -146,6 +194,7 @@ def _check_ordering(pair: tuple[str, ...], known: list[str], where: str) -> None
 
 
 def _check_sweep(spec: Spec, sweep: Sweep, where: str) -> None:
+    _check_ids("curve", sweep.curves, where)
     for curve in sweep.curves:
         if curve.variant and curve.variant not in spec.row(sweep.row).variants:
             raise ValueError(f"{where}, curve {curve.id!r}: row {sweep.row!r} has no variant {curve.variant!r}")
