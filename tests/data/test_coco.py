@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from memvos.data import prepare
-from memvos.data.coco import MOST, decode_runs, draw, instance_masks, rasterise
+from memvos.data.coco import MOST, draw, instance_masks, rasterise, runs_of
 from memvos.errors import InputError
 
 SQUARE = [[0, 0, 4, 0, 4, 4, 0, 4]]
@@ -129,20 +129,20 @@ def test_what_of_a_polygon_lies_outside_the_image_is_cut_off():
 def test_runs_go_down_the_columns():
     """2 rows, 3 columns: skip one pixel, take two, skip one, take one, skip one."""
     expected = np.array([[0, 1, 1], [1, 0, 0]], dtype=bool)
-    assert np.array_equal(decode_runs({"size": [2, 3], "counts": [1, 2, 1, 1, 1]}), expected)
+    assert np.array_equal(runs_of({"size": [2, 3], "counts": [1, 2, 1, 1, 1]}).mask(), expected)
 
 
 def test_packed_runs_are_unpacked():
     """Five bits a character, low ones first, 48 added; from the fourth run on the difference to two runs before."""
     runs = [49, 10, 20, 10, 11]  # the last two are coded as 10 - 10 = 0 and 11 - 20 = -9
-    mask = decode_runs({"size": [10, 10], "counts": "a1:d00G"})
-    assert np.array_equal(mask, decode_runs({"size": [10, 10], "counts": runs}))
+    mask = runs_of({"size": [10, 10], "counts": "a1:d00G"}).mask()
+    assert np.array_equal(mask, runs_of({"size": [10, 10], "counts": runs}).mask())
     assert mask.T.flatten().nonzero()[0].tolist() == [*range(49, 59), *range(79, 89)]
 
 
 def test_runs_that_do_not_add_up_are_refused():
     with pytest.raises(InputError, match="runs of 3 pixels; expected 2×3"):
-        decode_runs({"size": [2, 3], "counts": [1, 2]})
+        runs_of({"size": [2, 3], "counts": [1, 2]}).mask()
 
 
 @pytest.mark.parametrize(
@@ -155,16 +155,16 @@ def test_runs_that_do_not_add_up_are_refused():
 )
 def test_runs_that_cannot_be_are_refused(counts, told):
     with pytest.raises(InputError, match=told):
-        decode_runs({"size": [2, 3], "counts": counts})
+        runs_of({"size": [2, 3], "counts": counts}).mask()
 
 
 def test_packed_runs_may_be_bytes():
-    assert decode_runs({"size": [2, 2], "counts": b"112"}).tolist() == [[False, False], [True, False]]  # 1, 1, 2
+    assert runs_of({"size": [2, 2], "counts": b"112"}).mask().tolist() == [[False, False], [True, False]]  # 1, 1, 2
 
 
 def test_a_mask_may_be_full_or_empty():
-    assert decode_runs({"size": [2, 3], "counts": [0, 6]}).all()
-    assert not decode_runs({"size": [2, 3], "counts": [6]}).any()
+    assert runs_of({"size": [2, 3], "counts": [0, 6]}).mask().all()
+    assert not runs_of({"size": [2, 3], "counts": [6]}).mask().any()
 
 
 @pytest.mark.parametrize("counts", [[1, 2, 1, 1, 1], "121O0", [1.0, 2.0, 1.0, 1.0, 1.0]])

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,22 @@ from memvos.errors import InputError
 
 MOST = 254
 """Objects of an image that fit a label map."""
+
+
+class Runs(NamedTuple):
+    """A run-length mask of COCO.
+
+    Attributes:
+        size: (H, W).
+        lengths: of its runs of zeros and ones in turn, down the columns, zeros first; they add up to H·W.
+    """
+
+    size: tuple[int, int]
+    lengths: np.ndarray
+
+    def mask(self) -> np.ndarray:
+        """Bool (H, W)."""
+        return np.repeat(np.arange(len(self.lengths)) % 2 == 1, self.lengths).reshape(self.size[::-1]).T
 
 
 def instance_masks(annotations: Path, target: Path) -> list[Job]:
@@ -59,7 +75,7 @@ def rasterise(shape: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[
         InputError: if it is neither, of another size, or as `runs_of`.
     """
     if isinstance(shape, Mapping):
-        mask = decode_runs({"size": size, **shape})
+        mask = runs_of({"size": size, **shape}).mask()
         if mask.shape != tuple(size):
             raise InputError(
                 f"a COCO mask has size {list(mask.shape)}, its image {list(size)}; export both of the same images"
@@ -73,14 +89,8 @@ def rasterise(shape: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[
     return mask
 
 
-def decode_runs(segmentation: Mapping[str, Any]) -> np.ndarray:
-    """A run-length mask of COCO as bool (H, W); see `runs_of`."""
-    (height, width), runs = runs_of(segmentation)
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
-
-
-def runs_of(segmentation: Mapping[str, Any]) -> tuple[tuple[int, int], list[int]]:
-    """(H, W) of a run-length mask of COCO, and its runs of zeros and ones in turn, down the columns, zeros first.
+def runs_of(segmentation: Mapping[str, Any]) -> Runs:
+    """A run-length mask as COCO's files have it, unpacked and looked over.
 
     Args:
         segmentation: {size: [H, W], counts: runs, or COCO's compressed string of them}.
@@ -101,7 +111,7 @@ def runs_of(segmentation: Mapping[str, Any]) -> tuple[tuple[int, int], list[int]
         raise InputError(f"a COCO mask has runs of {sum(runs)} pixels; expected {height}×{width}; export it again")
     if min(runs, default=0) < 0:
         raise InputError(f"a COCO mask has a run of {min(runs)} pixels; expected none below 0; export it again")
-    return (height, width), runs
+    return Runs((height, width), np.array(runs, np.int64))
 
 
 def _whole(values: Any) -> list[int] | None:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from memvos.losses.quality import mask_iou
 
 LEAST = 1e-4
 """Coarse masks are clamped to this distance from 0 and 1, so that a wrong one has a finite loss."""
@@ -68,12 +71,10 @@ class MatchingLosses(nn.Module):
     def _of_choice(self, found: Found, truth: Tensor, valid: Tensor) -> Tensor:
         if found.similarity is None:
             return found.coarse.new_zeros(())
-        true, seen = ((maps > 0.5).flatten(2).float() for maps in (truth, found.masks))
-        overlap = true @ seen.transpose(1, 2)
-        union = true.sum(dim=2).unsqueeze(2) + seen.sum(dim=2).unsqueeze(1) - overlap
-        best, right = (overlap / union.clamp(min=1)).max(dim=2)  # (B, N)
+        pairs = torch.broadcast_tensors(found.masks.unsqueeze(1), truth.unsqueeze(2))
+        best, right = mask_iou(*pairs).max(dim=2)  # (B, N)
         known = valid & (best >= self.least)
-        there = seen.any(dim=2).unsqueeze(1)
+        there = (found.masks > 0.5).flatten(2).any(dim=2).unsqueeze(1)
         logits = (self.gamma * found.similarity.float()).masked_fill(~there, -1e4)
         error = functional.cross_entropy(logits.flatten(0, 1), right.flatten(), reduction="none").view_as(best)
         return (error * known).sum() / known.sum().clamp(min=1)

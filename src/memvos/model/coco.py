@@ -6,13 +6,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from memvos.data.coco import decode_runs, runs_of
+from memvos.data.coco import Runs, runs_of
 from memvos.errors import InputError
 from memvos.model.interface import Place
 from memvos.model.proposal_sources import REMEDY, Frames, named, placed
@@ -21,7 +21,16 @@ from memvos.model.proposals import Proposals, select
 NEEDED = ("image_id", "bbox", "score", "segmentation")
 """Keys of a result that are used."""
 
-Results = dict[tuple[str, str], list[Mapping[str, Any]]]
+
+class Result(NamedTuple):
+    """One proposal of a detector: its box [x, y, width, height] in pixels of the frame, its score, its mask."""
+
+    box: list[float]
+    score: float
+    mask: Runs
+
+
+Results = dict[tuple[str, str], list[Result]]
 """Results by (video, frame)."""
 
 
@@ -82,13 +91,13 @@ class CocoProposals:
             self._found = _read(Path(self.results), self.images)
         return self._found
 
-    def _of(self, entries: Sequence[Mapping[str, Any]], image: Tensor, place: Place) -> Proposals:
-        if not entries:
+    def _of(self, found: Sequence[Result], image: Tensor, place: Place) -> Proposals:
+        if not found:
             return Proposals.none(self.grid)
-        masks = torch.from_numpy(np.stack([decode_runs(entry["segmentation"]) for entry in entries])).float()
-        x, y, width, height = torch.tensor([entry["bbox"] for entry in entries]).float().unbind(dim=1)
+        masks = torch.from_numpy(np.stack([result.mask.mask() for result in found])).float()
+        x, y, width, height = torch.tensor([result.box for result in found]).float().unbind(dim=1)
         boxes = torch.stack([x, y, x + width, y + height], dim=1)
-        scores = torch.tensor([float(entry["score"]) for entry in entries])
+        scores = torch.tensor([result.score for result in found])
         chosen = select(Proposals.cut_out(masks, boxes, scores, self.grid), self.most, self.overlap)
         return placed(chosen, tuple(masks.shape[1:]), image, place)
 
@@ -99,25 +108,25 @@ def _read(results: Path, images: str | Path | None) -> Results:
         raise InputError(f"{results}: expected a list of COCO results, got a {type(entries).__name__}")
     names = None if images is None else _names(Path(images))
     found: Results = {}
-    sizes: dict[tuple[str, str], tuple[int, int]] = {}
     for place, entry in enumerate(entries):
         try:
-            size = _check(entry)
+            result = _result(entry)
         except InputError as fault:
             raise InputError(f"{results}: result {place}: {fault}") from fault
         path = Path(_name(entry["image_id"], names, results, images))
         frame = (path.parent.name, path.stem)
-        if sizes.setdefault(frame, size) != size:
+        others = found.setdefault(frame, [])
+        if others and others[0].mask.size != result.mask.size:
             raise InputError(
-                f"{results}: result {place}: its mask has size {list(size)}, another one of {'/'.join(frame)} has "
-                f"{list(sizes[frame])}; export it again"
+                f"{results}: result {place}: its mask has size {list(result.mask.size)}, another one of "
+                f"{'/'.join(frame)} has {list(others[0].mask.size)}; export it again"
             )
-        found.setdefault(frame, []).append(entry)
+        others.append(result)
     return found
 
 
-def _check(entry: Any) -> tuple[int, int]:
-    """Look over a result; returns (H, W) of its mask."""
+def _result(entry: Any) -> Result:
+    """A result of the file, looked over."""
     if lacking := [key for key in NEEDED if not isinstance(entry, Mapping) or entry.get(key) is None]:
         raise InputError(f"no {', '.join(lacking)}; expected {', '.join(NEEDED)}; export it again")
     box, score, mask = entry["bbox"], entry["score"], entry["segmentation"]
@@ -127,7 +136,7 @@ def _check(entry: Any) -> tuple[int, int]:
         raise InputError(f"score {score!r}; expected a number; export it again")
     if not isinstance(mask, Mapping):
         raise InputError("polygons; expected run-length masks; convert them")
-    return runs_of(mask)[0]
+    return Result(box, float(score), runs_of(mask))
 
 
 def _is_number(value: Any) -> bool:
