@@ -91,3 +91,12 @@ def test_truth_of_another_size_is_refused(painted, paint):
     stepper = Segmenter(painted, EVERY, device="cpu", precision="float32", gate=OracleQuality())
     with pytest.raises(ValueError, match="the true labels in the size of the frame, 16×16, got 4×4"):
         stepper.step(paint(SIZE, {0: BOX}), labels(*BOX), truth=np.zeros((4, 4), np.uint8))
+
+
+def test_of_an_annotation_only_the_objects_given_count(painted, paint):
+    other = (0, 3, 0, 3)
+    stepper = Segmenter(painted, EVERY, device="cpu", precision="float32", gate=OracleQuality())
+    stepper.step(paint(SIZE, {0: BOX}), labels(*BOX), truth=labels(*BOX))
+    added = labels(*other) * 2
+    step = stepper.step(paint(SIZE, {0: BOX, 1: other}), added)  # the truth of object 1 is not known here
+    assert step.decision.score == pytest.approx(1.0)

@@ -163,6 +163,17 @@ def test_frames_the_memory_does_not_want_need_not_be_memorised(painted, paint):
     assert sum(call[0] == "memorize" for call in painted.seen) == 1
 
 
+@pytest.mark.parametrize("score_all", [True, False])
+def test_the_first_prediction_is_the_reference_whether_or_not_all_are_scored(painted, paint, score_all):
+    rule = {"every": 3, "sigma": 0.8, "beta": None, "keep_previous": False, "reference": "first_predicted"}
+    segmenter = stepper(painted, rule, score_all=score_all)
+    qualities = [1.0, 1.0, 0.5, 0.5, 0.5, 1.0]
+    frames = [paint((20, 24), {0: BOX}, quality=quality) for quality in qualities]  # without padding
+    given = np.pad(label_map({1: BOX}), ((0, 2), (0, 1)))
+    steps = [segmenter.step(frame, None if time else given) for time, frame in enumerate(frames)]
+    assert [step.time for step in steps if step.stored] == [0, 5]  # frame 3 has half the score of frame 1
+
+
 def test_changing_a_result_does_not_change_what_follows(nearest, clip):
     frames, labels = clip(4, 32, 40)
     mine, other = stepper(nearest), stepper(nearest)

@@ -84,3 +84,42 @@ def test_scales_that_are_none_are_refused():
     for scales in ([], [0], [-1, 1]):
         with pytest.raises(InputError, match="expected numbers above 0"):
             views(scales)
+
+
+def test_masks_that_overlap_are_taken_as_a_segmenter_takes_them():
+    frame = np.zeros((64, 64, 3), np.uint8)
+    small, large = np.zeros((64, 64), bool), np.ones((64, 64), bool)
+    small[11:14, 11:14] = True
+    large[12, 12] = False  # of the small one a single pixel is left
+    segmenter = MultiViewSegmenter(made, views([1.0, 0.5]))
+    labels = segmenter.step(frame, {1: small, 2: large}).labels
+    assert np.argwhere(labels == 1).tolist() == [[12, 12]]
+    hidden = MultiViewSegmenter(made, views([1.0, 0.5]))
+    with pytest.raises(InputError, match="hidden by masks given after it"):
+        hidden.step(frame, {1: small, 2: np.ones((64, 64), bool)})
+    assert np.array_equal(hidden.step(frame, {1: small}).labels, small)  # no view was left behind
+
+
+def test_given_objects_have_exactly_the_pixels_of_their_masks():
+    frame, stripes = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), bool)
+    stripes[::3, 10:21] = True
+    first = MultiViewSegmenter(made, views([0.5])).step(frame, {1: stripes})
+    assert np.array_equal(first.labels, stripes)
+    assert np.array_equal(first.probabilities[1], stripes)
+
+
+def test_quality_is_the_mean_of_the_views_that_scored(painted, paint):
+    rule = {"every": 2, "beta": None, "keep_previous": False}
+    sigmas = iter([0.9, 0.1])  # what the first view rejects in frame 2, the second stores, and is not asked for frame 3
+    segmenter = MultiViewSegmenter(
+        lambda: Segmenter(painted, {**rule, "sigma": next(sigmas)}, "cpu", "float32", score_all=False), views([1, 1])
+    )
+    box = np.zeros((16, 16), np.uint8)
+    box[4:12, 4:12] = 1
+    frames = [paint((16, 16), {0: (4, 12, 4, 12)}, quality=quality) for quality in (1.0, 0.5, 0.5, 0.5)]
+    steps = [segmenter.step(frame, None if segmenter.ids else box) for frame in frames]
+    assert [step.quality.get(1) for step in steps[1:]] == [
+        None,
+        pytest.approx(0.5, abs=3e-3),
+        pytest.approx(0.5, abs=3e-3),
+    ]

@@ -47,9 +47,10 @@ class OracleQuality:
     gives the label map (H, W). It is compared with masks that are already predicted and reaches the bank's decision
     only, never the model. An object neither in the masks nor in the truth does not count; one in either does.
 
-    Data is often annotated on some frames only. Where masks are given they are the truth; where there is none, the
-    scores are NaN, which no threshold lets pass: the frame is not stored, and as after any rejection the bank tries the
-    next one (with `retry=False` that of the next interval). Without a threshold no truth is needed.
+    Data is often annotated on some frames only. Where masks are given they are the truth of their objects, and other
+    objects do not count. Where there is none, the scores are NaN, which no threshold lets pass: the frame is not
+    stored, and as after any rejection the bank tries the next one (with `retry=False` that of the next interval).
+    Without a threshold no truth is needed.
     """
 
     needs_truth = True

@@ -98,6 +98,17 @@ def to_tensor(masks: Mapping[int, np.ndarray], device: torch.device) -> Tensor:
     return (stack * (later == 0)).unsqueeze(0).to(device)
 
 
+def check_seen(key: int, time: int, given: np.ndarray, shown: Any) -> None:
+    """Refuse the first mask of an object of which nothing is shown, be it `given` (H, W) empty or covered.
+
+    Raises:
+        InputError: if so.
+    """
+    if not shown.any():
+        why = "hidden by masks given after it" if given.any() else "empty"
+        raise InputError(f"the first mask of object {key}, at frame {time}, is {why}; give it where it is seen")
+
+
 def grown(mask: Tensor, reach: int) -> Tensor:
     """One object's mask (H, W) with its border moved out by `reach` pixels to every side."""
     return F.max_pool2d(mask[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]

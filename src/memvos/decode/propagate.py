@@ -17,7 +17,7 @@ from memvos.decode import resume
 from memvos.decode.aggregate import aggregate, put_in, to_masks, to_probabilities, winner
 from memvos.decode.corruption import MaskCorruption, NoCorruption, corrupt
 from memvos.decode.gate import OracleQuality, PredictedQuality, Scores, true_masks
-from memvos.decode.masks import join_labels, split_masks, to_tensor
+from memvos.decode.masks import check_seen, join_labels, split_masks, to_tensor
 from memvos.decode.precision import autocast, choose_device, choose_precision
 from memvos.decode.prior import DoubleSoftmaxPrior, PlainPrior
 from memvos.decode.settings import bank_options, make_bank, plain, split_overrides, with_read
@@ -161,7 +161,7 @@ class Segmenter:
         size = self._fit((pixels.shape[0], pixels.shape[1]))
         given = self._given(masks, size)
         new = [key for key in given.ids if key not in self.ids]
-        true = self._true_masks(truth, masks if given.ids else None, [*self.ids, *new], size)
+        true = self._true_masks(truth, [*self.ids, *new], size)
         self._size = size
         image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
         with autocast(self.device, self.dtype):
@@ -216,21 +216,16 @@ class Segmenter:
         whole = to_tensor(split, self.device)
         shrunk = size.shrink_masks(whole)
         for slot, (key, mask) in enumerate(split.items()):
-            if key not in self.ids and not shrunk[0, slot].any():
-                why = "hidden by masks given after it" if mask.any() else "empty"
-                raise InputError(
-                    f"the first mask of object {key}, at frame {self.time}, is {why}; give it where it is seen"
-                )
+            if key not in self.ids:
+                check_seen(key, self.time, mask, shrunk[0, slot])
         return Given(tuple(split), whole, shrunk)
 
-    def _true_masks(self, truth: Any, given: Any, ids: list[int], size: FrameSize) -> Tensor | None:
+    def _true_masks(self, truth: Any, ids: list[int], size: FrameSize) -> Tensor | None:
         """True masks (1, N, h, w) bool of all objects for a gate that needs them; None where they are not known."""
         if not self.gate.needs_truth:
             return None
         if truth is None:
             truth = self.gate.at(self.time)
-        if truth is None:
-            truth = given
         return None if truth is None else true_masks(truth, ids, size, self.device)
 
     def _segment(self, query: Query, given: Given) -> Tensor:
@@ -257,12 +252,17 @@ class Segmenter:
         wanted = due or self.bank.follows or self.score_all
         if not given.ids and (last or not wanted):
             return {}, _NOTHING, False
-        record, scores = self._record(query, probabilities, truth)
+        alone = (
+            bool(given.ids) and truth is None and self.gate.needs_truth
+        )  # given masks are the truth of their objects
+        known = self._size.crop(to_masks(probabilities)) if alone else truth
+        record, scores = self._record(query, probabilities, known)
         quality = dict(zip(self.ids, record.quality[0].tolist(), strict=True))
         if given.ids:
-            annotated = torch.tensor([[key in given.ids for key in self.ids]])
+            annotated = torch.tensor([[key in given.ids for key in self.ids]], device=scores.present.device)
+            present = scores.present & annotated if alone else scores.present
             record = replace(record, quality=scores.quality)
-            return quality, self.bank.annotate(record, annotated, scores.present), False
+            return quality, self.bank.annotate(record, annotated, present), False
         polluted = corrupt(self.corruption, probabilities, self._size, self.time, self._salt) if due else None
         if polluted is None:
             return quality, self.bank.offer(replace(record, quality=scores.quality), scores.present), False

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from memvos.decode.masks import join_labels, split_masks
+from memvos.decode.masks import check_seen, join_labels, split_masks, to_tensor
 from memvos.decode.propagate import Segmenter, Step
 from memvos.decode.sizes import with_small_ones
 from memvos.errors import InputError
@@ -117,16 +117,25 @@ class MultiViewSegmenter:
         The network is not told the name: what files hold of a frame does not lie where its other views show it.
         """
         size = frame.shape[0], frame.shape[1]
-        given = {} if masks is None else split_masks(masks, size)
+        given = {} if masks is None else self._given(split_masks(masks, size))
         steps = [self._shown(view, segmenter, frame, given, truth) for view, segmenter in self._views]
         pairs = [(view, step) for (view, _), step in zip(self._views, steps, strict=True)]
         ids = list(steps[0].probabilities)
         maps = {key: _mean([view.undo(step.probabilities[key], size) for view, step in pairs]) for key in ids}
-        labels = _winner(maps, size)
-        for key, mask in given.items():
-            labels[mask] = key
-        quality = {key: float(np.mean([step.quality[key] for step in steps])) for key in steps[0].quality}
-        return replace(steps[0], labels=labels, probabilities=maps, quality=quality)
+        if given:  # has exactly the pixels of its masks
+            covered = np.any(list(given.values()), axis=0)
+            maps = {key: given[key].astype(np.float32) if key in given else maps[key] * ~covered for key in ids}
+        found = {key: [step.quality[key] for step in steps if key in step.quality] for key in ids}  # some did not score
+        quality = {key: float(np.mean(values)) for key, values in found.items() if values}
+        return replace(steps[0], labels=_winner(maps, size), probabilities=maps, quality=quality)
+
+    def _given(self, masks: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """Masks without the pixels that later ones have; those of new objects show something."""
+        whole = to_tensor(masks, torch.device("cpu"))[0].numpy() > 0
+        for shown, (key, mask) in zip(whole, masks.items(), strict=True):
+            if key not in self.ids:
+                check_seen(key, self._views[0][1].time, mask, shown)
+        return dict(zip(masks, whole, strict=True))
 
     def _shown(
         self,

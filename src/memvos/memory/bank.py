@@ -132,8 +132,8 @@ class MemoryBank:
 
     @property
     def follows(self) -> bool:
-        """Must every frame be offered, because the next one is read with it?"""
-        return self.keep_previous or self._references.previous is not None
+        """Must every frame be offered, because the next one is read with it, or scores will be divided by its own?"""
+        return self.keep_previous or self._references.previous is not None or self._score.waits
 
     def due(self, time: int) -> bool:
         """Would a prediction of this frame be put to the gate?"""

@@ -67,6 +67,11 @@ class FrameScore:
         self._parts: dict[int, tuple[float, bool]] = {}  # object slot: its score in the reference frame, and seen there
         self._divisor = math.nan
 
+    @property
+    def waits(self) -> bool:
+        """Will the next predicted frame be the reference?"""
+        return self.reference == "first_predicted" and not self._parts
+
     def annotate(self, quality: Sequence[float], present: Sequence[bool], given: Sequence[bool]) -> None:
         """A frame with given masks: the objects given there are referred to it, or the next prediction will be it."""
         if self.reference == "first_predicted":
