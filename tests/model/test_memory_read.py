@@ -27,8 +27,18 @@ def test_similarity_is_the_dot_product_over_the_root_of_the_key_channels():
 
 def test_similarity_by_distance_by_hand():
     query, memory = torch.tensor([[1.0], [2.0], [0.0], [0.0]]), torch.tensor([[1.0, 0], [0, 3], [0, 0], [2, 0]])
-    # (2·1 - 5) / 2 and (2·6 - 9) / 2, that is -|q - m|² / 2 = -4 and -1 plus |q|² / 2 = 2.5
-    assert NegativeDistance()(query, memory).tolist() == [[-1.5, 1.5]]
+    # |q - m|² = 0 + 4 + 0 + 4, and 1 + 1 + 0 + 0; √Ck = 2
+    assert NegativeDistance()(query, memory).tolist() == [[-4.0, -1.0]]
+
+
+def test_the_kernel_read_by_distance_goes_by_the_nearest_query_position():
+    torch.manual_seed(0)
+    query, memory = torch.randn(3, 6) * torch.tensor([1.0, 1, 1, 3, 3, 3]), torch.randn(3, 5)  # some keys are long
+    nearest = torch.cdist(query.T, memory.T).argmin(dim=0)
+    assert torch.equal(NegativeDistance()(query, memory).argmax(dim=-2), nearest)
+    kernel = Kernel(sigma=0.1)  # reads a memory position from its best query position alone
+    weights = kernel(NegativeDistance()(query, memory), (2, 3)).amounts
+    assert all(weights[place].argmax() in (nearest == place).nonzero() for place in nearest)
 
 
 def test_attention_by_distance_does_not_change_when_all_keys_shift():
@@ -202,3 +212,18 @@ def test_the_logit_deviation_is_taken_over_memory_positions():
     memory = memory_of(keys, torch.zeros(1, 1, 4, 1, 1))
     statistics = MemoryRead().statistics(torch.full((1, 1, 1, 1), 3.0), memory)  # logits 3 -3 3 -3
     assert statistics["logit_std"] == pytest.approx(math.sqrt(4 * 9 / 3))
+
+
+def test_statistics_are_over_the_positions_that_an_object_may_read():
+    torch.manual_seed(0)
+    query, keys, values = torch.randn(1, 4, 2, 2), torch.randn(2, 4, 3, 2, 2), torch.randn(2, 5, 3, 2, 2)
+    valid = torch.tensor([[True, True, True], [False, False, True]])
+    spread = MemoryRead().statistics(query, memory_of(keys, values, valid))["logit_std"]
+    first = MemoryRead().statistics(query, memory_of(keys[:1], values[:1]))["logit_std"]
+    second = MemoryRead().statistics(query, memory_of(keys[1:, :, 2:], values[1:, :, 2:]))["logit_std"]
+    assert spread == pytest.approx((first + second) / 2)
+    shared = MemoryRead().statistics(query, memory_of(keys[:1], values, valid))["logit_std"]  # one key, two objects
+    late = MemoryRead().statistics(query, memory_of(keys[:1, :, 2:], values[1:, :, 2:]))["logit_std"]
+    assert shared == pytest.approx((first + late) / 2)
+    never = torch.tensor([[True, True, True], [False, False, False]])
+    assert MemoryRead().statistics(query, memory_of(keys, values, never))["logit_std"] == pytest.approx(first)

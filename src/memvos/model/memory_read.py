@@ -29,13 +29,19 @@ class DotProduct(nn.Module):
 
 
 class NegativeDistance(nn.Module):
-    """-|K_Q - K_M|² / √Ck (STCN §3.2) without |K_Q|², which no softmax over memory positions sees."""
+    """-|K_Q - K_M|² / √Ck (STCN §3.2)."""
 
     def forward(self, query_key: Tensor, memory_key: Tensor) -> Tensor:
         """query_key (..., Ck, Q), memory_key (..., Ck, P) → logits (..., Q, P)."""
-        size = memory_key.square().sum(dim=-2, keepdim=True)  # joins the product as one more channel
-        query = torch.cat([2 * query_key, -torch.ones_like(query_key[..., :1, :])], dim=-2)
-        return (query.transpose(-1, -2) / math.sqrt(query_key.shape[-2])) @ torch.cat([memory_key, size], dim=-2)
+        (query_size, query_one), (memory_size, memory_one) = map(self._sizes, (query_key, memory_key))
+        query = torch.cat([2 * query_key, -query_one, -query_size], dim=-2)  # |K_Q|², |K_M|² as two more channels
+        memory = torch.cat([memory_key, memory_size, memory_one], dim=-2)
+        return (query.transpose(-1, -2) / math.sqrt(query_key.shape[-2])) @ memory
+
+    @staticmethod
+    def _sizes(key: Tensor) -> tuple[Tensor, Tensor]:
+        size = key.square().sum(dim=-2, keepdim=True)
+        return size, torch.ones_like(size)
 
 
 class Weights(NamedTuple):
@@ -164,11 +170,14 @@ class MemoryRead(nn.Module):
         return readout.transpose(-1, -2).unflatten(-1, query_key.shape[-2:])  # channels last in memory
 
     def statistics(self, query_key: Tensor, memory: Memory) -> dict[str, float]:
-        """Of the similarities: "logit_std", their deviation over memory positions, averaged over query positions."""
-        objects = query_key.shape[1] if query_key.ndim == 5 else memory.key.shape[1]
+        """Of the similarities: "logit_std", their deviation over the memory positions that an object may read, averaged
+        over query positions and objects that may read at least two.
+        """
+        own_keys = query_key.ndim == 5 or memory.key.shape[1] > 1
+        objects = memory.value.shape[1] if own_keys or memory.valid is not None else 1
         with torch.no_grad():
             spread = [
-                self._logits(query_key[..., rows, :], memory, part).std(dim=-1).flatten()
+                _deviation(self._logits(query_key[..., rows, :], memory, part), _readable(memory, part))
                 for part, blocks in _parts(query_key, memory, objects)
                 for rows in blocks
             ]
@@ -197,11 +206,8 @@ class MemoryRead(nn.Module):
 
     def _readable(self, query_key: Tensor, memory: Memory, objects: slice) -> Tensor:
         """Similarities, the least there is where an object may not read."""
-        logits = self._logits(query_key, memory, objects)
-        if memory.valid is None:
-            return logits
-        valid = memory.valid[:, objects].repeat_interleave(memory.key.shape[-2:].numel(), dim=2).unsqueeze(2)
-        return logits.masked_fill(~valid, torch.finfo(logits.dtype).min)  # valid: (B, N, 1, P)
+        logits, readable = self._logits(query_key, memory, objects), _readable(memory, objects)
+        return logits if readable is None else logits.masked_fill(~readable, torch.finfo(logits.dtype).min)
 
     def _logits(self, query_key: Tensor, memory: Memory, objects: slice) -> Tensor:
         """Similarities in float32, (B, N or 1, Q, P)."""
@@ -209,6 +215,23 @@ class MemoryRead(nn.Module):
         query = query_key.unsqueeze(1) if query_key.ndim == 4 else query_key[:, objects]
         with torch.autocast(query_key.device.type, enabled=False):
             return self.similarity(query.float().flatten(3), key.float().flatten(3))
+
+
+def _readable(memory: Memory, objects: slice) -> Tensor | None:
+    """Memory positions that objects may read, bool (B, N, 1, P); None: all."""
+    if memory.valid is None:
+        return None
+    return memory.valid[:, objects].repeat_interleave(memory.key.shape[-2:].numel(), dim=2).unsqueeze(2)
+
+
+def _deviation(logits: Tensor, readable: Tensor | None) -> Tensor:
+    """Standard deviation of logits (B, N or 1, Q, P) over P, flat, without objects that may read fewer than two."""
+    if readable is None:
+        return logits.std(dim=-1).flatten()
+    count = readable.sum(dim=-1, keepdim=True)
+    centred = logits - (logits * readable).sum(dim=-1, keepdim=True) / count
+    spread = ((centred.square() * readable).sum(dim=-1, keepdim=True) / (count - 1)).sqrt()
+    return spread[(count > 1).expand_as(spread)]
 
 
 def _parts(query_key: Tensor, memory: Memory, objects: int) -> Iterator[tuple[slice, list[slice]]]:
