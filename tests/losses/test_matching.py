@@ -51,6 +51,23 @@ def test_slots_without_an_object_do_not_count():
     assert loss["coarse"].item() == pytest.approx(0.5 * 1e-4, rel=1e-2)
 
 
+def test_how_a_batch_is_divided_changes_nothing():
+    torch.manual_seed(0)
+    found = Found(
+        torch.rand(2, 2, 8, 8),
+        torch.rand(2, 2, 3),
+        torch.cat([halves(), torch.ones(1, 1, 8, 8)], 1).expand(2, -1, -1, -1),
+    )
+    masks, valid = halves().expand(2, -1, -1, -1), torch.tensor([[True, True], [True, False]])
+    together = MatchingLosses()(found, masks, valid)
+    alone = [
+        MatchingLosses()(Found(*(part[k : k + 1] for part in found)), masks[k : k + 1], valid[k : k + 1])
+        for k in (0, 1)
+    ]
+    for name, loss in together.items():
+        assert loss.item() == pytest.approx((alone[0][name].item() + alone[1][name].item()) / 2)
+
+
 def test_without_proposals_there_is_no_choice():
     loss = MatchingLosses()(Found(torch.zeros(1, 2, 8, 8)), halves(), VALID)
     assert loss["match"].item() == 0

@@ -48,7 +48,7 @@ class MatchingLosses(nn.Module):
         self.coarse, self.match, self.gamma, self.least = coarse, match, gamma, least
 
     def forward(self, found: Found, masks: Tensor, valid: Tensor) -> dict[str, Tensor]:
-        """Weighted losses of one frame.
+        """Weighted losses of one frame, means over the objects of a clip, and then over clips.
 
         Args:
             found: with coarse masks (B, N, h, w), similarities (B, N, K) and proposals' masks (B, K, h, w).
@@ -66,7 +66,7 @@ class MatchingLosses(nn.Module):
     def _of_masks(self, coarse: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         clamped = coarse.clamp(LEAST, 1 - LEAST)
         error = -(truth * clamped.log() + (1 - truth) * (1 - clamped).log()).mean(dim=(2, 3))
-        return (error * valid).sum() / valid.sum().clamp(min=1)
+        return _mean(error, valid)
 
     def _of_choice(self, found: Found, truth: Tensor, valid: Tensor) -> Tensor:
         if found.similarity is None:
@@ -77,4 +77,9 @@ class MatchingLosses(nn.Module):
         there = (found.masks > 0.5).flatten(2).any(dim=2).unsqueeze(1)
         logits = (self.gamma * found.similarity.float()).masked_fill(~there, -1e4)
         error = functional.cross_entropy(logits.flatten(0, 1), right.flatten(), reduction="none").view_as(best)
-        return (error * known).sum() / known.sum().clamp(min=1)
+        return _mean(error, known)
+
+
+def _mean(errors: Tensor, counted: Tensor) -> Tensor:
+    """Of (B, N) over the objects that count of each clip, and over clips, so that no batch matters to a clip."""
+    return ((errors * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)).mean()
