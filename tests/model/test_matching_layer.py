@@ -115,6 +115,26 @@ def test_fewer_proposals_than_objects_are_given_away_once(solver):
     torch.testing.assert_close(weights, torch.tensor([[[1.0, 0], [0, 1], [0, 0]]]), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize(("objects", "proposals"), [(3, 1), (4, 2), (4, 4), (6, 3), (10, 4), (12, 6)])
+def test_many_objects_and_few_proposals_are_solved_too(objects, proposals):
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.rand(32, objects, proposals, generator=generator, dtype=torch.float64)
+    alike = torch.rand(32, 1, proposals, generator=generator, dtype=torch.float64) * 0.2 + 0.4
+    for similarity in (2 * spread - 1, alike + 0.02 * spread):  # anything, and objects that all like the same
+        weights = solve(ProjectionSolver(), similarity)
+        assert weights.sum(dim=1).max() <= 1.01
+        torch.testing.assert_close(weights, solve(ProjectionSolver(iterations=1000), similarity), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("solver", [ProjectionSolver(), DykstraSolver(), HungarianSolver()])
+def test_empty_slots_and_filled_up_proposals_change_nothing(solver):
+    similarity = contest(2, 5).float() - 0.6  # some below 0, where an empty slot's 0 would be the best
+    padded = torch.nn.functional.pad(similarity, (0, 4, 0, 1))
+    objects, proposals = torch.tensor([[True, True, False]]), torch.arange(9).unsqueeze(0) < 5
+    expected = torch.nn.functional.pad(solve(solver, similarity), (0, 4, 0, 1))
+    torch.testing.assert_close(solve(solver, padded, objects, proposals), expected)
+
+
 def test_slots_without_an_object_take_nothing():
     similarity = torch.tensor([[[0.9, 0.2], [0.9, 0.1]]])
     weights = solve(ProjectionSolver(), similarity, objects=torch.tensor([[False, True]]))

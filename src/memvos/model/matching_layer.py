@@ -36,7 +36,7 @@ class ProjectionSolver(nn.Module):
         iterations: of the ascent.
     """
 
-    def __init__(self, gamma: float = 10.0, iterations: int = 16) -> None:
+    def __init__(self, gamma: float = 10.0, iterations: int = 48) -> None:
         super().__init__()
         self.gamma, self.iterations = gamma, iterations
 
@@ -59,15 +59,17 @@ class ProjectionSolver(nn.Module):
     def _prices(self, scores: Tensor, rows: Tensor) -> Tensor:
         """Prices (B, 1, K + N) at least 0 of columns, at which none is given away more than once.
 
-        A step is as long as the number of objects that take of a column allows: their sparsemaxes change by at most one
-        each when its price does. Nesterov's momentum starts anew, clip by clip, where it points away from the ascent.
+        A step is as long as the number of objects that took of a column allows: their sparsemaxes change by at most one
+        each when its price does. Those that let go of it may come back, so the most there ever were count. Nesterov's
+        momentum starts anew, clip by clip, where it points away from the ascent.
         """
         counted = rows.to(scores.dtype).transpose(1, 2)  # (B, 1, N)
         price = ahead = torch.zeros_like(scores[:, :1])
         since = torch.zeros_like(scores[:, :1, :1])  # steps since the momentum started
+        takers = torch.ones_like(price)
         for _ in range(self.iterations):
             weights = sparsemax(scores - ahead)
-            takers = (counted @ (weights > 0).to(scores.dtype)).clamp(min=1)
+            takers = torch.maximum(takers, counted @ (weights > 0).to(scores.dtype))
             raised = F.relu(ahead + (counted @ weights - 1) / takers)
             moved = raised - price
             since = since * ((ahead - raised) @ moved.transpose(1, 2) <= 0)
@@ -97,44 +99,46 @@ class DykstraSolver(nn.Module):
         """Return the mean iterate (B, N, K); arguments as for `ProjectionSolver`."""
         count = similarity.shape[2]
         with torch.autocast(similarity.device.type, enabled=False):
-            scores = self._padded(similarity.float().masked_fill(~proposals.unsqueeze(1), 0.0))
-            scores = scores * objects.unsqueeze(2)
-            current, rows = greedy(scores), objects.unsqueeze(2)
+            there = objects.unsqueeze(2) & self._columns_of(objects, proposals).unsqueeze(1)
+            scores = F.pad(similarity.float(), (0, there.shape[2] - count)) * there
+            current = greedy(scores.masked_fill(~there, _NEVER)) * there
             corrections = [torch.zeros_like(scores) for _ in range(3)]
             history = [current]
             for _ in range(self.train_steps if self.training else self.steps):
-                current = (current + self.step * scores) * rows
+                current = (current + self.step * scores) * there
                 history.append(current)
-                current = self._projected(current, corrections, rows)
+                current = self._projected(current, corrections, there)
             mean = torch.stack(history).mean(dim=0)
-        return mean[:, :, :count] * proposals.unsqueeze(1) * rows
+        return mean[:, :, :count]
 
-    def _padded(self, scores: Tensor) -> Tensor:
-        """Empty masks of similarity 0 up to one column more than rows (released)."""
-        lacking = max(0, scores.shape[1] + 1 - scores.shape[2])
-        return F.pad(scores, (0, lacking))
+    @staticmethod
+    def _columns_of(objects: Tensor, proposals: Tensor) -> Tensor:
+        """Columns that count, (B, K + N + 1): proposals, and empty masks, worth 0, up to one more than objects."""
+        lacking = objects.sum(dim=1, keepdim=True) + 1 - proposals.sum(dim=1, keepdim=True)
+        empty = torch.arange(objects.shape[1] + 1, device=objects.device) < lacking
+        return torch.cat([proposals, empty], dim=1)
 
-    def _projected(self, current: Tensor, corrections: list[Tensor], rows: Tensor) -> Tensor:
-        sets = (self._positive, self._columns, self._rows)
+    def _projected(self, current: Tensor, corrections: list[Tensor], there: Tensor) -> Tensor:
+        sets = (self._positive, self._at_most_once, self._once)
         for _ in range(self.cycles):
             for place, project in enumerate(sets):
                 shifted = current + corrections[place]
-                current = project(shifted) * rows
+                current = project(shifted, there) * there
                 corrections[place] = shifted - current
         return current
 
     @staticmethod
-    def _positive(weights: Tensor) -> Tensor:
+    def _positive(weights: Tensor, there: Tensor) -> Tensor:
         return weights.clamp(min=0)
 
     @staticmethod
-    def _columns(weights: Tensor) -> Tensor:
+    def _at_most_once(weights: Tensor, there: Tensor) -> Tensor:
         over = (weights.sum(dim=1, keepdim=True) - 1).clamp(min=0)
-        return weights - over / weights.shape[1]
+        return weights - over / there.sum(dim=1, keepdim=True).clamp(min=1)
 
     @staticmethod
-    def _rows(weights: Tensor) -> Tensor:
-        return weights - (weights.sum(dim=2, keepdim=True) - 1) / weights.shape[2]
+    def _once(weights: Tensor, there: Tensor) -> Tensor:
+        return weights - (weights.sum(dim=2, keepdim=True) - 1) / there.sum(dim=2, keepdim=True).clamp(min=1)
 
 
 def greedy(scores: Tensor) -> Tensor:
