@@ -211,10 +211,14 @@ def test_jittered_masks_need_a_pass_of_their_own(tiny, module_of):
 def test_the_quality_loss_counts_from_its_first_step_on(tiny, batch, module_of):
     module = module_of(tiny, quality_start=10)
     logged = without_trainer(module)
-    assert float(module.training_step(batch, 0)["loss"].detach()) == pytest.approx(logged["train/segmentation"])
+    before = module.training_step(batch, 0)
+    assert float(before["loss"].detach()) == pytest.approx(logged["train/segmentation"])
+    assert "score" not in before  # a head that is not trained yet has not collapsed
+    assert "train/score" in logged
     module._trainer.global_step = 10
-    together = float(module.training_step(batch, 1)["loss"].detach())
-    assert together == pytest.approx(logged["train/segmentation"] + logged["train/quality"])
+    together = module.training_step(batch, 1)
+    assert float(together["loss"].detach()) == pytest.approx(logged["train/segmentation"] + logged["train/quality"])
+    assert "score" in together
 
 
 def test_a_negative_quality_weight_is_refused(tiny, module_of):

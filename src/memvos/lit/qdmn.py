@@ -129,7 +129,7 @@ class QDMNModule(pl.LightningModule):
     def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of a clip batch, summed over frames, and what callbacks watch.
 
-        `score` is the mean predicted score, there only while a quality head is trained.
+        `score` is the mean predicted score, there only while the loss of a quality head counts.
         """
         score_last = self.trains_quality and not self._score_apart
         forced = self._forced(batch, batch_idx)
@@ -159,8 +159,9 @@ class QDMNModule(pl.LightningModule):
             quality = sum(self._quality_loss_of(*pair, batch.valid) for pair in scored) / len(scored)
             scores, target = scored[0]  # of the masks as predicted
             weight = self.quality_weight if self.global_step >= self.quality_start else 0.0
-            output = {"loss": base + weight * quality, "score": _mean(scores.detach(), batch.valid)}
-            shown |= {"quality": quality.detach(), "score": output["score"]}
+            score = _mean(scores.detach(), batch.valid)
+            output = {"loss": base + weight * quality, **({"score": score} if weight else {})}
+            shown |= {"quality": quality.detach(), "score": score}
             self._recent.append((torch.stack([scores.detach(), target]), batch.valid))
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
         return output
