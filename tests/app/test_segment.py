@@ -296,6 +296,13 @@ def test_options_of_hydra_and_paths_with_signs_of_their_own_pass():
     ]  # fmt: skip
 
 
+def test_paths_that_are_quoted_already_pass_as_they_are(home):
+    line = ["input='a b.mp4'", 'masks="it\'s.png"', "--out", "'o'"]
+    assert translate(line) == ["input='a b.mp4'", 'masks="it\'s.png"', "output_dir='o'"]
+    (home / "'a b.mp4'").touch()  # the name of a file, signs and all
+    assert translate(["'a b.mp4'", "masks='a'b'"]) == [r"input='\'a b.mp4\''", r"masks='\'a\'b\''"]
+
+
 def test_an_unknown_option_is_refused():
     with pytest.raises(
         InputError,
@@ -306,6 +313,20 @@ def test_an_unknown_option_is_refused():
 
 def test_a_sweep_puts_its_folders_into_out():
     assert translate(["v.mp4", "--out", "o", "-m"]) == ["-m", "input='v.mp4'", "hydra.sweep.dir='o'"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("clip")
+def test_every_job_of_a_sweep_segments_the_video(memvos, home):
+    options = ("--masks", "first.png", "--out", "out", "--model", "copy_first", "memory=first")
+    code, output, error = memvos("segment", "clip", *options, "-m", "memory.beta=2,3")
+    assert code == 0, error
+    assert [line.split()[0] for line in output.splitlines()] == ["done", "done"]
+    for job, limit in (("0", 2), ("1", 3)):
+        names = sorted(path.name for path in (home / "out" / job).glob("*.png"))
+        assert names == [f"{time:05d}.png" for time in range(4)]
+        assert (home / "out" / job / "quality.csv").is_file()
+        assert f"memory.beta={limit}" in output.splitlines()[int(job)]
 
 
 def test_a_second_input_is_refused():

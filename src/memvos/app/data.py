@@ -116,8 +116,8 @@ def _as_path(override: str) -> str:
     from memvos.app import composition
 
     key, _, value = override.partition("=")
-    plain = key == "root" and value and value != "null" and value[0] not in "\"'$"
-    return f"{key}={composition.quoted(value)}" if plain else override
+    plain = key == "root" and value and value != "null" and value[0] != "$"
+    return f"{key}={composition.path_value(value)}" if plain else override
 
 
 def nodes(name: str, overrides: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:

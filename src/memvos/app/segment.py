@@ -64,7 +64,7 @@ def translate(arguments: Sequence[str]) -> list[str]:
         if option in names and value != "null" and (equals or option.startswith("-")):
             if not equals and (not waiting or waiting[0].startswith("-")):
                 raise InputError(f"{option} needs a value: {option} PATH")
-            overrides.append(f"{names[option]}={composition.quoted(value if equals else waiting.pop(0))}")
+            overrides.append(f"{names[option]}={composition.path_value(value if equals else waiting.pop(0))}")
         elif argument == "--overlay":
             overrides.append("overlay=true")
         elif option.startswith("--"):
@@ -75,7 +75,7 @@ def translate(arguments: Sequence[str]) -> list[str]:
         elif any(override.startswith("input=") for override in overrides):
             raise InputError(f"expected one input, got a second: {argument}")
         else:
-            overrides.append(f"input={composition.quoted(argument)}")
+            overrides.append(f"input={composition.path_value(argument)}")
     return [*of_hydra, *overrides]
 
 
