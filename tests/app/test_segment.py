@@ -363,6 +363,18 @@ def test_masks_of_a_video_file_are_named_by_number(memvos, home):
     assert (code, "2 masks of objects 1" in output) == (0, True), error
 
 
+@pytest.mark.parametrize("name", ["first", "00000"])
+def test_a_mask_among_the_frames_is_no_frame(memvos, clip, home, name):
+    for path in clip.iterdir():
+        Image.open(path).save(path.with_suffix(".jpg"))
+        path.unlink()
+    (home / "first.png").rename(clip / f"{name}.png")
+    line = ("segment", clip, "--masks", clip / f"{name}.png", "--out", home / "out", "--model", "copy_first")
+    code, output, error = memvos(*line)
+    assert (code, "4 masks of objects 7" in output) == (0, True), error
+    assert sorted(path.name for path in (home / "out").glob("*.png")) == [f"{time:05d}.png" for time in range(4)]
+
+
 @pytest.mark.parametrize(
     ("values", "setting"), [((255, 200, 30, 7), "threshold=true"), ((1, 1, 255, 255), "ignore=[255]")]
 )

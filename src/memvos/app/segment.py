@@ -99,7 +99,7 @@ def segment(config: DictConfig) -> None:
     _check(settings)
     if settings["threads"] is not None:
         torch.set_num_threads(settings["threads"])
-    frames = open_frames(settings["input"])
+    frames = open_frames(settings["input"], without=[settings["masks"]])
     given: dict[str, list[int]] = {}
     reader = MaskFormat(threshold=settings["threshold"], ignore=settings["ignore"])
     found = read_masks(Path(settings["masks"]), frames, reader)

@@ -33,18 +33,25 @@ _TURNS = {
 class ImageFolder:
     """The images of a folder in natural order of their names (frame 2 before frame 10), upright by their EXIF tag.
 
+    Args:
+        folder: where they lie.
+        rate: frames per second to show them at.
+        without: files that are no frames, e.g. the mask of the first one.
+
     Attributes:
         names: file stems.
-        rate: frames per second to show them at.
+        rate: as it was given.
 
     Raises:
-        InputError: if the folder holds no image, or two of one name.
+        InputError: if the folder holds no frame, or two of one name.
     """
 
-    def __init__(self, folder: str | Path, rate: Fraction | float = 25) -> None:
-        self.paths = list_files(Path(folder), IMAGE_SUFFIXES)
+    def __init__(self, folder: str | Path, rate: Fraction | float = 25, without: Iterable[str | Path] = ()) -> None:
+        found, here = list_files(Path(folder), IMAGE_SUFFIXES), _names_in(Path(folder), map(Path, without))
+        self.paths = [path for path in found if path.name not in here]
         if not self.paths:
-            raise InputError(f"{folder} holds no image; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+            beside = f" beside {', '.join(sorted(here))}" if found else ""
+            raise InputError(f"{folder} holds no image{beside}; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         self.names = [path.stem for path in self.paths]
         if len(set(self.names)) < len(self.names):
             double = next(name for name in self.names if self.names.count(name) > 1)
@@ -123,8 +130,12 @@ class VideoFile:
         return container.streams.video[0]
 
 
-def open_frames(source: str | Path) -> ImageFolder | VideoFile:
+def open_frames(source: str | Path, without: Iterable[str | Path] = ()) -> ImageFolder | VideoFile:
     """Frames of a folder of images, a video file, a camera or a stream.
+
+    Args:
+        source: where they come from.
+        without: files that are no frames, if they lie in the folder.
 
     Raises:
         InputError: if there is nothing at `source`, or nothing that can be read.
@@ -133,7 +144,7 @@ def open_frames(source: str | Path) -> ImageFolder | VideoFile:
         return VideoFile(source)
     if not Path(source).exists():
         raise InputError(f"{source} does not exist; give a video file, a folder of images, a camera or a stream")
-    return ImageFolder(source) if Path(source).is_dir() else VideoFile(source)
+    return ImageFolder(source, without=without) if Path(source).is_dir() else VideoFile(source)
 
 
 def named(frames: Iterable[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -195,6 +206,12 @@ def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
     mirror, turns = _TURNS.get(orientation, (False, 0))
     turned = np.rot90(image, turns)
     return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
+
+
+def _names_in(folder: Path, paths: Iterable[Path]) -> set[str]:
+    """Names of the files of which a folder is the place, links and what they point to."""
+    places = [place for path in paths for place in (path.parent.resolve() / path.name, path.resolve())]
+    return {place.name for place in places if place.parent == folder.resolve()}
 
 
 def _orientation(path: Path) -> int:
