@@ -139,6 +139,12 @@ def test_smoothed_masks_are_cut_at_128(tmp_path):
     assert MaskFormat(threshold=True).read(path).tolist() == [[0, 0], [1, 1]]
 
 
+def test_what_is_ignored_is_so_before_a_mask_is_cut(tmp_path):
+    path = save(tmp_path / "m.png", [[0, 100], [200, 255]], "L")
+    assert MaskFormat(threshold=True, ignore=(255,)).read(path).tolist() == [[0, 0], [1, 0]]
+    assert MaskFormat(threshold=True, ignore=(200,)).read(path).tolist() == [[0, 0], [0, 1]]
+
+
 def test_merged_objects_have_id_1(tmp_path):
     path = save(tmp_path / "m.png", [[0, 1], [2, 7]], "P")
     assert MaskFormat(merge=True).read(path).tolist() == [[0, 1], [1, 1]]

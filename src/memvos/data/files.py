@@ -98,7 +98,8 @@ class MaskFormat:
     Attributes:
         merge: all objects become one, id 1 (the DAVIS 2016 task on any annotation).
         threshold: grey values of 128 and more are one object, id 1 (anti-aliased saliency masks).
-        ignore: values read as background (255 where a data set uses it as "void"); any sequence, kept as a tuple.
+        ignore: values read as background (255 where a data set uses it as "void"), before any threshold; any sequence,
+            kept as a tuple.
 
     Raises:
         InputError: if what is to be ignored is no list of mask values.
@@ -122,10 +123,10 @@ class MaskFormat:
             MaskFault: (an InputError) if it is not of mode P, L, LA or 1, or mixes 255 with other ids.
         """
         labels = _values(path)
-        if self.threshold:
-            return (labels >= 128).astype(np.uint8)
         for value in self.ignore:
             labels[labels == value] = 0
+        if self.threshold:
+            return (labels >= 128).astype(np.uint8)
         if labels.max(initial=0) == 255:
             labels = self._one_object(labels, path)
         return (labels > 0).astype(np.uint8) if self.merge else labels
