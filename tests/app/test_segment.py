@@ -93,6 +93,19 @@ def test_the_mask_that_is_given_is_not_written_over(memvos, clip, weights, home)
     assert [path.name for path in masks.iterdir()] == ["00000.png"]
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["an image", "a folder of links"])
+def test_a_frame_is_not_written_over_by_its_mask(memvos, clip, home, whole):
+    before = (clip / "00000.png").read_bytes()
+    (home / "links").mkdir()
+    (home / "links/00000.png").symlink_to(clip / "00000.png")
+    source = home / "links" if whole else clip / "00000.png"
+    line = ("segment", source, "--masks", "first.png", "--out", clip, "--model", "copy_first")
+    code, _, error = memvos(*line)
+    told = f"{clip}/00000.png would be overwritten by the mask found for frame 00000; name another --out"
+    assert (code, told in error) == (2, True), error
+    assert (clip / "00000.png").read_bytes() == before
+
+
 def test_a_video_is_not_written_over_by_its_overlay(memvos, clip, weights, home):
     options = (
         "--masks",
@@ -133,16 +146,34 @@ def test_masks_without_a_frame_are_told_before_anything_is_written(memvos, clip,
     assert not (home / "out").exists()
 
 
-def test_a_bad_later_mask_is_named_and_what_was_given_is_noted(memvos, clip, weights, home):
-    masks = home / "masks"
-    masks.mkdir()
-    Image.open(clip.parent / "first.png").save(masks / "00000.png")
-    Image.fromarray(np.ones((10, 10), np.uint8)).save(masks / "00002.png")
-    options = ("--masks", masks, "--out", home / "out", "--model", "qdmn_small", f"weights={weights}")
-    code, _, error = memvos("segment", clip, *options)
-    assert code == 2
-    assert "frame 00002: expected the given mask in the size of the frame, 48×64, got 10×10" in error
-    assert json.loads((home / "out" / "given.json").read_text())["00000"] == [7]
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (np.ones((10, 20), np.uint8), "00002.png is 20×10 pixels, 00000.png 64×48; expected one size"),
+        (np.zeros((48, 64), np.uint8), "00002.png shows no object, only background; expected at least one id above 0"),
+        (np.zeros((48, 64, 3), np.uint8), "00002.png has mode RGB; expected a palette (P) or grey (L) PNG"),
+    ],
+    ids=["size", "empty", "colours"],
+)
+def test_a_bad_later_mask_is_told_before_anything_is_computed(memvos, clip, home, mask, told):
+    (home / "masks").mkdir()
+    (home / "first.png").rename(home / "masks/00000.png")
+    Image.fromarray(mask).save(home / "masks/00002.png")
+    line = ("segment", clip, "--masks", home / "masks", "--out", home / "out", "--model", "copy_first")
+    code, _, error = memvos(*line)
+    assert (code, told in error, len(error.strip().splitlines())) == (2, True, 1), error
+    assert not (home / "out").exists()
+
+
+def test_masks_that_were_given_are_noted_though_a_frame_cannot_be_read(memvos, clip, home):
+    (home / "masks").mkdir()
+    for time in (0, 3):
+        Image.open(home / "first.png").save(home / f"masks/{time:05d}.png")
+    (clip / "00003.png").write_text("no image")
+    line = ("segment", clip, "--masks", home / "masks", "--out", home / "out", "--model", "copy_first")
+    code, _, error = memvos(*line)
+    assert (code, "00003.png cannot be read" in error) == (2, True), error
+    assert json.loads((home / "out/given.json").read_text()) == {"00000": [7]}
 
 
 def test_an_earlier_result_in_the_folder_is_noted(memvos, clip, weights, home):
