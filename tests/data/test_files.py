@@ -163,6 +163,14 @@ def test_hidden_files_and_other_suffixes_are_left_out(tmp_path):
     assert [path.name for path in list_files(tmp_path, (".png",), deep=True)] == ["a.png", "b.png", "c.PNG"]
 
 
+@pytest.mark.parametrize("name", [".ipynb_checkpoints", ".git", "@eaDir", "__MACOSX"])
+def test_hidden_folders_are_not_looked_into(tmp_path, name):
+    for folder in (tmp_path / "a", tmp_path / name, tmp_path / "a" / name):
+        folder.mkdir()
+        (folder / "0.png").touch()
+    assert list_files(tmp_path, (".png",), deep=True) == [tmp_path / "a/0.png"]
+
+
 def test_linked_folders_are_looked_into_and_no_circle_is_followed(tmp_path):
     (tmp_path / "set/a").mkdir(parents=True)
     (tmp_path / "other").mkdir()

@@ -174,25 +174,32 @@ def natural_key(name: str) -> tuple:
     return (*parts, name)
 
 
+def is_hidden(name: str) -> bool:
+    """Is a file or folder of this name put there by a system or an editor (.git, ._a.png, @eaDir, __MACOSX)?"""
+    return name.startswith(".") or name in ("@eaDir", "__MACOSX")
+
+
 def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> list[Path]:
-    """Files with one of the suffixes in `folder` (and below it if `deep`), without hidden files, in natural order."""
+    """Files with one of the suffixes in `folder` (and below it if `deep`), without hidden ones, in natural order."""
     found = _below(folder) if deep else folder.iterdir()
-    files = [path for path in found if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    files = [path for path in found if path.suffix.lower() in suffixes and not is_hidden(path.name)]
     return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 
 def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Files below a folder, linked ones too; none if it is missing. No link back to a folder `above` is followed."""
+    """Files below a folder, linked ones too; none if it is missing. Hidden folders, and links back to a folder `above`,
+    are not looked into.
+    """
     real = folder.resolve()
     if real in above or not folder.is_dir():
         return
     with os.scandir(folder) as entries:
         for entry in entries:
             path = folder / entry.name
-            if entry.is_dir():
-                yield from _below(path, above | {real})
-            else:
+            if not entry.is_dir():
                 yield path
+            elif not is_hidden(entry.name):
+                yield from _below(path, above | {real})
 
 
 def _read(path: Path, kind: str) -> bytes:
