@@ -9,7 +9,7 @@ from typing import Any
 
 from memvos.app import data
 from memvos.app.arguments import split as split_options
-from memvos.app.arguments import whole_number
+from memvos.app.arguments import switch, whole_number
 from memvos.app.runs import writable_folder
 from memvos.errors import InputError
 
@@ -22,9 +22,8 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
     from memvos.lit.result_files import scores_of, write_scores
 
     options, overrides = split_options(arguments, OPTIONS)
-    split = options.get("split", "test")
+    split, equal = options.get("split", "test"), switch(options, "equal")
     tree = data.videos_of(name, split, overrides)
-    equal = options.get("equal", "false").lower() == "true"
     workers = whole_number("workers", options["workers"]) if "workers" in options else None
     output = Path(options.get("output", f"{folder.rstrip('/')}_scores"))
     if Path(folder).is_dir():  # or score_folder says so, and nothing is left behind
