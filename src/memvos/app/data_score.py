@@ -25,7 +25,8 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
     split, equal = options.get("split", "test"), switch(options, "equal")
     tree = data.videos_of(name, split, overrides)
     workers = whole_number("workers", options["workers"]) if "workers" in options else None
-    output = Path(options.get("output", f"{folder.rstrip('/')}_scores"))
+    place = Path(folder) if Path(folder).name not in ("", "..") else Path(folder).resolve()  # ".": by its name
+    output = Path(options.get("output", f"{place}_scores"))
     if Path(folder).is_dir():  # or score_folder says so, and nothing is left behind
         writable_folder(output, "output")
     objects = score_folder(tree, folder, workers, equal, progress=sys.stderr.isatty())
