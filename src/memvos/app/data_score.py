@@ -39,14 +39,16 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
 
 def lines(result: dict[str, Any], output: Path) -> str:
     """The scores in percent, and where the files are."""
+    from memvos.lit.result_files import counts
+
     rows = [("mean", "J&F", "J", "F"), ("recall", None, "J_recall", "F_recall"), ("decay", None, "J_decay", "F_decay")]
     table = [f"{'':8}{'J&F':>8}{'J':>8}{'F':>8}"]
     for title, *keys in rows:
         table.append(f"{title:8}" + "".join(f"{100 * result['scores'][key]:8.2f}" if key else " " * 8 for key in keys))
     if "youtube" in result:
         table.append("  ".join(f"{key} {100 * value:.2f}" for key, value in result["youtube"].items()))
-    counts = f"{result['objects']} objects in {result['sequences']} videos of {result['data']} {result['split']}"
-    return "\n".join([*table, f"{counts}, fingerprint {result['fingerprint']}; files in {output}"])
+    where = f"{counts(output)} of {result['data']} {result['split']}"
+    return "\n".join([*table, f"{where}, fingerprint {result['fingerprint']}; files in {output}"])
 
 
 def submission(name: str, source: str, arguments: Sequence[str]) -> int:
