@@ -20,6 +20,17 @@ def test_a_sound_tree_has_no_fault(davis_root, static_root):
     raise_faults(DavisTree(davis_root, "train"), [])
 
 
+def test_a_video_of_one_mask_is_noted_where_clips_are_to_be_drawn(davis_root):
+    for mask in (davis_root / "Annotations/480p/cars").iterdir():
+        if mask.stem != "00000":
+            mask.unlink()
+    tree = DavisTree(davis_root, "train")
+    assert check(tree) == []
+    (fault,) = check(tree, clips=True)
+    assert str(fault).startswith("one mask only (1×): video 'cars' has 1 annotated frames; expected at least 2 to")
+    raise_faults(tree, [fault])
+
+
 def test_videos_without_frames_are_noted(davis_root):
     (davis_root / "JPEGImages/480p/later").mkdir()
     (davis_root / "Annotations/480p/lost").mkdir()

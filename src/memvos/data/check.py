@@ -24,6 +24,7 @@ NOTES = (
     "missing frames",
     "missing image",
     "ids differ from meta.json",
+    "one mask only",
 )
 """Kinds that do not keep a run from starting: what is there can be used, though it is not what was published."""
 
@@ -45,12 +46,12 @@ class Fault:
         return self.kind not in NOTES
 
 
-def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
+def check(tree: Tree, thorough: bool | None = None, clips: bool = False) -> list[Fault]:
     """Return the faults of a tree, in the order in which their kinds were first met; an empty list if there are none.
 
     The header and the end of every file are read, and every first mask is decoded. `thorough` decodes every
     file, which also finds unknown object ids and damage in the middle of a PNG (of a JPEG most of that is read
-    over); None does so for at most `DECODED_AT_MOST` files.
+    over); None does so for at most `DECODED_AT_MOST` files. `clips`: training clips are to be drawn from the videos.
 
     The kinds: "unreadable file"; "sizes differ" (a mask and its image, or the frames of a video); "no mask" (a video
     without any), "no first mask", "no object"; "unknown object id" (one that the first mask lacks, in a tree where
@@ -61,7 +62,7 @@ def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
     if thorough is None:
         thorough = len(tree.files()) <= DECODED_AT_MOST
     found: dict[str, dict[Path, str]] = {}
-    for kind, path, message in _faults(tree, thorough):
+    for kind, path, message in _faults(tree, thorough, clips):
         found.setdefault(kind, {}).setdefault(path, message)
     return [Fault(kind, next(iter(messages.values())), len(messages)) for kind, messages in found.items()]
 
@@ -81,13 +82,15 @@ def raise_faults(tree: Tree, faults: list[Fault]) -> None:
 _Found = Iterator[tuple[str, Path, str]]  # kind, the file at fault, message
 
 
-def _faults(tree: Tree, thorough: bool) -> _Found:
+def _faults(tree: Tree, thorough: bool, clips: bool) -> _Found:
     objects = 0
     for video in tree.videos:
         yield from _file_faults(video)
         ids = yield from _mask_faults(tree, video, thorough)
         objects += len(tree.meta.get(video.name, ids))
         yield from _name_faults(tree, video)
+        if clips and video.annotated and video.too_few_masks:
+            yield "one mask only", video.image_paths[0], video.too_few_masks
         for path in video.image_paths if thorough else ():
             yield from _unreadable(path)
     for still in tree.images:

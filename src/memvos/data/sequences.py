@@ -12,6 +12,8 @@ from memvos.data.files import MaskFormat, image_size, read_image
 from memvos.errors import InputError
 
 _PLAIN = MaskFormat()
+MASKS_OF_A_CLIP = 2
+"""Annotated frames that a video needs for training clips."""
 
 
 class StaticImage:
@@ -163,6 +165,16 @@ class Video:
         return (
             f"video {self.name!r}: {got}; expected a mask for the first frame, {self.frame_names[0]}; "
             "add it, or leave the video out of the split"
+        )
+
+    @property
+    def too_few_masks(self) -> str | None:
+        """The message for a video that no training clip can be drawn from; None for others."""
+        if len(self.annotated) >= MASKS_OF_A_CLIP:
+            return None
+        return (
+            f"video {self.name!r} has {len(self.annotated)} annotated frames; expected at least {MASKS_OF_A_CLIP} to "
+            "train on; leave it out of the split, or use it for pretraining only"
         )
 
     def still(self, t: int) -> StaticImage:
