@@ -102,11 +102,19 @@ def test_255_alone_is_the_one_object_and_not_void(tmp_path, mode):
     assert MaskFormat().read(path).tolist() == [[0, 1], [1, 0]]
 
 
-def test_the_alpha_of_a_grey_alpha_mask_is_left_out(tmp_path):
-    grey = Image.fromarray(np.array([[0, 255], [0, 255]], np.uint8))
-    alpha = Image.fromarray(np.array([[255, 0], [255, 255]], np.uint8))
-    Image.merge("LA", (grey, alpha)).save(tmp_path / "m.png")
-    assert MaskFormat().read(tmp_path / "m.png").tolist() == [[0, 1], [0, 1]]
+@pytest.mark.parametrize(
+    ("grey", "alpha", "labels"),
+    [
+        ([[0, 255], [0, 255]], [[255, 255], [255, 255]], [[0, 1], [0, 1]]),
+        ([[255, 255], [255, 255]], [[0, 255], [0, 128]], [[0, 1], [0, 1]]),  # the shape is in the alpha
+        ([[0, 3], [7, 9]], [[255, 0], [1, 255]], [[0, 0], [7, 9]]),
+        ([[0, 255], [0, 255]], [[0, 0], [0, 0]], [[0, 1], [0, 1]]),  # which says nothing
+    ],
+)
+def test_what_is_transparent_is_background_unless_all_is(tmp_path, grey, alpha, labels):
+    channels = [Image.fromarray(np.array(values, np.uint8)) for values in (grey, alpha)]
+    Image.merge("LA", channels).save(tmp_path / "m.png")
+    assert MaskFormat().read(tmp_path / "m.png").tolist() == labels
 
 
 def test_white_is_the_object_of_a_black_and_white_mask(tmp_path):

@@ -93,7 +93,7 @@ class MaskFormat:
 
     Palette (P), grey (L), grey-alpha (LA) and black-and-white (1) PNGs are read. Values are object ids, except that a
     mask which holds only 0 and 255 is one object: 255 becomes id 1 (DAVIS 2016 and saliency masks; 255 is not "void"
-    there).
+    there). Where the alpha of LA is 0 there is background, unless it is 0 everywhere, and so says nothing.
 
     Attributes:
         merge: all objects become one, id 1 (the DAVIS 2016 task on any annotation).
@@ -156,7 +156,12 @@ def _values(path: Path) -> np.ndarray:
         )
     if image.mode == "1":
         image = image.convert("L")  # 0 and 255
-    return np.array(image.getchannel("L") if image.mode == "LA" else image)
+    if image.mode != "LA":
+        return np.array(image)
+    labels, alpha = (np.array(channel) for channel in image.split())
+    if alpha.any():
+        labels[alpha == 0] = 0
+    return labels
 
 
 def natural_key(name: str) -> tuple:
