@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memvos.data.files import MaskFormat, image_size, list_files, natural_key, probe, read_image
+from memvos.data.files import MaskFormat, image_size, list_files, natural_key, orientation, probe, read_image
 from memvos.errors import InputError
 
 
@@ -45,6 +45,17 @@ def test_an_image_of_other_numbers_is_refused(tmp_path):
     Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "f.png", format="tiff")
     with pytest.raises(InputError, match=r"f\.png has mode F; expected 8 or 16 bits"):
         read_image(tmp_path / "f.png")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize(("tag", "expected"), [(None, 1), (1, 1), (6, 6), (8, 8), (0, 1), (9, 1)])
+def test_the_orientation_is_that_of_the_exif_and_leaves_the_pixels(tmp_path, suffix, tag, expected):
+    exif = Image.Exif()
+    if tag is not None:
+        exif[0x0112] = tag
+    Image.new("RGB", (6, 4)).save(tmp_path / f"a.{suffix}", exif=exif)
+    assert orientation(tmp_path / f"a.{suffix}") == expected
+    assert read_image(tmp_path / f"a.{suffix}").shape == (4, 6, 3)
 
 
 def test_a_header_of_a_monstrous_size_is_one_clear_line(tmp_path):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memvos.data import copies
-from memvos.data.files import MaskFault, probe, read_image
+from memvos.data.files import MASK_SUFFIX, MaskFault, orientation, probe, read_image
 from memvos.data.frame_rate import uneven, variant
 from memvos.data.mask_ids import differs_from_meta, look_at
-from memvos.data.sequences import StaticImage, Video
+from memvos.data.sequences import StaticImage, Video, size_remedy
 from memvos.data.trees import Tree
 from memvos.errors import InputError
 
@@ -25,6 +25,7 @@ NOTES = (
     "missing image",
     "ids differ from meta.json",
     "one mask only",
+    "rotated by EXIF",
 )
 """Kinds that do not keep a run from starting: what is there can be used, though it is not what was published."""
 
@@ -85,7 +86,7 @@ _Found = Iterator[tuple[str, Path, str]]  # kind, the file at fault, message
 def _faults(tree: Tree, thorough: bool, clips: bool) -> _Found:
     objects = 0
     for video in tree.videos:
-        yield from _file_faults(video)
+        yield from _file_faults(video, thorough)
         ids = yield from _mask_faults(tree, video, thorough)
         objects += len(tree.meta.get(video.name, ids))
         yield from _name_faults(tree, video)
@@ -122,7 +123,7 @@ def _pair_faults(tree: Tree) -> _Found:
         yield "images of one name", path, f"{message}; remove one of the two"
 
 
-def _file_faults(video: Video) -> _Found:
+def _file_faults(video: Video, thorough: bool) -> _Found:
     """Headers and ends of all files, and their sizes."""
     expected = None
     for frame, image_path in zip(video.frame_names, video.image_paths, strict=True):
@@ -137,8 +138,14 @@ def _file_faults(video: Video) -> _Found:
             expected = expected or size
             if size != expected:
                 got, want = (f"{width}×{height}" for height, width in (size, expected))
-                message = f"{path} is {got} pixels, video {video.name!r} {want}; expected one size; resize it to {want}"
-                yield "sizes differ", path, message
+                remedy = size_remedy(size, expected, f"resize it to {want}")
+                yield (
+                    "sizes differ",
+                    path,
+                    f"{path} is {got} pixels, video {video.name!r} {want}; expected one size; {remedy}",
+                )
+            if path is image_path:
+                yield from _rotation(path, thorough)
 
 
 def _mask_faults(tree: Tree, video: Video, thorough: bool):
@@ -199,9 +206,11 @@ def _still_faults(still: StaticImage, thorough: bool) -> _Found:
         except InputError as fault:
             yield "unreadable file", path, str(fault)
             return
+    yield from _rotation(still.image_path, thorough)
     (rows, columns), (height, width) = probe(still.mask_path), probe(still.image_path)
     if (rows, columns) != (height, width):
-        message = f"mask {still.mask_path} is {columns}×{rows} pixels, its image {width}×{height}; resize the mask"
+        remedy = size_remedy((rows, columns), (height, width), "resize the mask")
+        message = f"mask {still.mask_path} is {columns}×{rows} pixels, its image {width}×{height}; {remedy}"
         yield "sizes differ", still.mask_path, message
     elif thorough:
         yield from _unreadable(still.image_path)
@@ -214,6 +223,18 @@ def _still_faults(still: StaticImage, thorough: bool) -> _Found:
         if not ids:
             message = f"mask {still.mask_path} is empty; draw an object or remove the pair"
             yield "no object", still.mask_path, message
+
+
+def _rotation(path: Path, thorough: bool) -> _Found:
+    """Whether an image is shown turned; of a PNG only if thorough, for it has to be decoded to know."""
+    if path.suffix.lower() == MASK_SUFFIX and not thorough:
+        return
+    if (value := orientation(path)) != 1:
+        message = (
+            f"{path} has the EXIF orientation {value}, which is not applied; expected masks that fit the pixels as "
+            "they are stored; turn the files upright, e.g. by mogrify -auto-orient, before masks are drawn"
+        )
+        yield "rotated by EXIF", path, message
 
 
 def _kind(fault: InputError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,6 +20,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIX = ".png"
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What PIL raises for truncated, broken and monstrous files."""
+_ORIENTATION_TAG = 0x0112
 _JPEG_START, _JPEG_END, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND"
 
 
@@ -85,6 +87,19 @@ def probe(path: Path) -> tuple[int, int]:
     if _JPEG_END not in tail and _PNG_END not in tail:
         _decode(path, "image", _read(path, "image"))
     return size
+
+
+def orientation(path: Path) -> int:
+    """How an image is to be turned by its EXIF, 1 (upright) … 8; 1 where that is damaged, unknown or missing.
+
+    `read_image` does not turn it: the masks of data sets fit the pixels as they are stored.
+    """
+    with Image.open(path) as image:
+        try:
+            value = image.getexif().get(_ORIENTATION_TAG, 1)
+        except (SyntaxError, ValueError, struct.error, OSError):
+            return 1
+    return value if value in range(1, 9) else 1
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import Any
 
 import av
 import numpy as np
-from PIL import Image
 
-from memvos.data.files import IMAGE_SUFFIXES, list_files, read_image
+from memvos.data.files import IMAGE_SUFFIXES, list_files, orientation, read_image
 from memvos.decode.propagate import Segmenter, Step
 from memvos.errors import InputError
 
-_ORIENTATION_TAG = 0x0112
 # EXIF orientation -> (mirror left-right after, quarter turns counterclockwise)
 _TURNS = {
     1: (False, 0),
@@ -67,7 +64,7 @@ class ImageFolder:
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, uint8 RGB (H, W, 3))."""
         for path in self.paths:
-            yield path.stem, turn_upright(read_image(path), _orientation(path))
+            yield path.stem, turn_upright(read_image(path), orientation(path))
 
 
 class VideoFile:
@@ -212,12 +209,3 @@ def _names_in(folder: Path, paths: Iterable[Path]) -> set[str]:
     """Names of the files of which a folder is the place, links and what they point to."""
     places = [place for path in paths for place in (path.parent.resolve() / path.name, path.resolve())]
     return {place.name for place in places if place.parent == folder.resolve()}
-
-
-def _orientation(path: Path) -> int:
-    """As the file's EXIF says; 1, upright, where that is damaged or missing."""
-    with Image.open(path) as image:
-        try:
-            return image.getexif().get(_ORIENTATION_TAG, 1)
-        except (SyntaxError, ValueError, struct.error, OSError):
-            return 1
