@@ -41,6 +41,17 @@ def test_faults_are_listed_by_kind_and_give_exit_code_1(memvos, home):
     assert "sizes differ (1×)" in output
 
 
+def test_a_video_of_one_mask_is_told_where_training_clips_are_drawn(memvos, davis_root):
+    for video in ("bird", "dog"):  # of train, and of val, where one mask will do
+        for mask in (davis_root / "Annotations/480p" / video).iterdir():
+            if mask.stem != "00000":
+                mask.unlink()
+    code, output, _ = memvos("data", "check", "davis2017", f"root={davis_root}")
+    assert code == 1
+    assert output.count("one mask only (1×): video 'bird' has 1 annotated frames; expected at least 2") == 1
+    assert "'dog'" not in output
+
+
 def test_pictures_are_looked_over_and_evaluated_as_short_videos(memvos, home, static_root):
     assert memvos("data", "check", "images", f"root={static_root}")[0] == 0
     code, _, errors = memvos(

@@ -31,3 +31,9 @@ def test_an_archive_is_fetched_by_its_address(memvos, home):
     code, _, error = memvos("data", "fetch", "mose", "root=.")
     assert code == 2
     assert "mose cannot be fetched: its terms ask for a form or a login" in error
+
+
+def test_what_is_neither_kept_nor_not_is_told_before_anything_is_fetched(memvos, home):
+    code, _, error = memvos("data", "fetch", f"file://{home / 'set.zip'}", f"root={home / 'data'}", "keep=1")
+    assert (code, "expected keep=true or keep=false, got '1'" in error) == (2, True), error
+    assert not (home / "data").exists()

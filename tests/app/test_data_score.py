@@ -52,6 +52,21 @@ def test_a_place_that_cannot_be_written_is_told_before_scoring(memvos, home, you
     assert "a file is in the way; choose another output=FOLDER" in error
 
 
+@pytest.mark.parametrize(("start", "folder"), [(".", "masks"), (".", "./masks/"), ("masks", "."), ("masks/v0", "..")])
+def test_scores_go_beside_the_folder_of_masks(memvos, home, youtube, monkeypatch, start, folder):
+    predict(YouTubeTree(youtube.removeprefix("root="), "valid"), home / "masks")
+    monkeypatch.chdir(home / start)
+    code, _, error = memvos("data", "score", "youtube2019", folder, youtube, "workers=1")
+    assert code == 0, error
+    assert (home / "masks_scores/result.json").is_file()
+    assert sorted(path.name for path in (home / "masks").iterdir()) == ["v0", "v1"]
+
+
+def test_equal_is_true_or_false(memvos, home, youtube):
+    code, _, error = memvos("data", "score", "youtube2019", home, youtube, "equal=yes")
+    assert (code, "expected equal=true or equal=false, got 'yes'" in error) == (2, True), error
+
+
 def test_a_missing_folder_of_masks_leaves_nothing_behind(memvos, home, youtube):
     code, _, error = memvos("data", "score", "youtube2019", f"{home}/nowhere", youtube, "workers=1")
     assert code == 2, error

@@ -50,6 +50,17 @@ def test_floors_need_no_weights(memvos, tiny, home):
     assert json.loads((home / "e" / "result.json").read_text())["scores"]["J"] > 0.05
 
 
+def test_what_is_not_scored_is_told_with_the_protocols_rule(memvos, davis_root, home):
+    for path in (davis_root / "Annotations").rglob("*.png"):
+        if path.stem not in ("00000", "00005"):
+            path.unlink()
+    line = ("evaluate", "scale=smoke", "data=davis2017", f"data.root={davis_root}", "data.test.official=null")
+    code, output, error = memvos(*line, "model=copy_first", "memory=first", "output_dir=e")
+    assert code == 0, error
+    assert "not scored: no masks after the first on frames that count; by DAVIS' protocol the first and the" in output
+    assert "(2 objects in 1 videos, " in output
+
+
 def test_the_oracle_gate_is_refused_where_no_mask_follows_the_first(memvos, davis_root, home):
     for path in (davis_root / "Annotations").rglob("*.png"):
         if path.stem != "00000":

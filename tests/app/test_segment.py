@@ -93,6 +93,19 @@ def test_the_mask_that_is_given_is_not_written_over(memvos, clip, weights, home)
     assert [path.name for path in masks.iterdir()] == ["00000.png"]
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["an image", "a folder of links"])
+def test_a_frame_is_not_written_over_by_its_mask(memvos, clip, home, whole):
+    before = (clip / "00000.png").read_bytes()
+    (home / "links").mkdir()
+    (home / "links/00000.png").symlink_to(clip / "00000.png")
+    source = home / "links" if whole else clip / "00000.png"
+    line = ("segment", source, "--masks", "first.png", "--out", clip, "--model", "copy_first")
+    code, _, error = memvos(*line)
+    told = f"{clip}/00000.png would be overwritten by the mask found for frame 00000; name another --out"
+    assert (code, told in error) == (2, True), error
+    assert (clip / "00000.png").read_bytes() == before
+
+
 def test_a_video_is_not_written_over_by_its_overlay(memvos, clip, weights, home):
     options = (
         "--masks",
@@ -133,16 +146,34 @@ def test_masks_without_a_frame_are_told_before_anything_is_written(memvos, clip,
     assert not (home / "out").exists()
 
 
-def test_a_bad_later_mask_is_named_and_what_was_given_is_noted(memvos, clip, weights, home):
-    masks = home / "masks"
-    masks.mkdir()
-    Image.open(clip.parent / "first.png").save(masks / "00000.png")
-    Image.fromarray(np.ones((10, 10), np.uint8)).save(masks / "00002.png")
-    options = ("--masks", masks, "--out", home / "out", "--model", "qdmn_small", f"weights={weights}")
-    code, _, error = memvos("segment", clip, *options)
-    assert code == 2
-    assert "frame 00002: expected the given mask in the size of the frame, 48×64, got 10×10" in error
-    assert json.loads((home / "out" / "given.json").read_text())["00000"] == [7]
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (np.ones((10, 20), np.uint8), "00002.png is 20×10 pixels, 00000.png 64×48; expected one size"),
+        (np.zeros((48, 64), np.uint8), "00002.png shows no object, only background; expected at least one id above 0"),
+        (np.zeros((48, 64, 3), np.uint8), "00002.png has mode RGB; expected a palette (P) or grey (L) PNG"),
+    ],
+    ids=["size", "empty", "colours"],
+)
+def test_a_bad_later_mask_is_told_before_anything_is_computed(memvos, clip, home, mask, told):
+    (home / "masks").mkdir()
+    (home / "first.png").rename(home / "masks/00000.png")
+    Image.fromarray(mask).save(home / "masks/00002.png")
+    line = ("segment", clip, "--masks", home / "masks", "--out", home / "out", "--model", "copy_first")
+    code, _, error = memvos(*line)
+    assert (code, told in error, len(error.strip().splitlines())) == (2, True, 1), error
+    assert not (home / "out").exists()
+
+
+def test_masks_that_were_given_are_noted_though_a_frame_cannot_be_read(memvos, clip, home):
+    (home / "masks").mkdir()
+    for time in (0, 3):
+        Image.open(home / "first.png").save(home / f"masks/{time:05d}.png")
+    (clip / "00003.png").write_text("no image")
+    line = ("segment", clip, "--masks", home / "masks", "--out", home / "out", "--model", "copy_first")
+    code, _, error = memvos(*line)
+    assert (code, "00003.png cannot be read" in error) == (2, True), error
+    assert json.loads((home / "out/given.json").read_text()) == {"00000": [7]}
 
 
 def test_an_earlier_result_in_the_folder_is_noted(memvos, clip, weights, home):
@@ -296,6 +327,13 @@ def test_options_of_hydra_and_paths_with_signs_of_their_own_pass():
     ]  # fmt: skip
 
 
+def test_paths_that_are_quoted_already_pass_as_they_are(home):
+    line = ["input='a b.mp4'", 'masks="it\'s.png"', "--out", "'o'"]
+    assert translate(line) == ["input='a b.mp4'", 'masks="it\'s.png"', "output_dir='o'"]
+    (home / "'a b.mp4'").touch()  # the name of a file, signs and all
+    assert translate(["'a b.mp4'", "masks='a'b'"]) == [r"input='\'a b.mp4\''", r"masks='\'a\'b\''"]
+
+
 def test_an_unknown_option_is_refused():
     with pytest.raises(
         InputError,
@@ -306,6 +344,20 @@ def test_an_unknown_option_is_refused():
 
 def test_a_sweep_puts_its_folders_into_out():
     assert translate(["v.mp4", "--out", "o", "-m"]) == ["-m", "input='v.mp4'", "hydra.sweep.dir='o'"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("clip")
+def test_every_job_of_a_sweep_segments_the_video(memvos, home):
+    options = ("--masks", "first.png", "--out", "out", "--model", "copy_first", "memory=first")
+    code, output, error = memvos("segment", "clip", *options, "-m", "memory.beta=2,3")
+    assert code == 0, error
+    assert [line.split()[0] for line in output.splitlines()] == ["done", "done"]
+    for job, limit in (("0", 2), ("1", 3)):
+        names = sorted(path.name for path in (home / "out" / job).glob("*.png"))
+        assert names == [f"{time:05d}.png" for time in range(4)]
+        assert (home / "out" / job / "quality.csv").is_file()
+        assert f"memory.beta={limit}" in output.splitlines()[int(job)]
 
 
 def test_a_second_input_is_refused():
@@ -340,6 +392,18 @@ def test_masks_of_a_video_file_are_named_by_number(memvos, home):
     line = ("segment", home / "clip.mp4", "--masks", home / "masks/00001.png", *line[4:])
     code, output, error = memvos(*line)  # a single mask belongs to the frame of its name, too
     assert (code, "2 masks of objects 1" in output) == (0, True), error
+
+
+@pytest.mark.parametrize("name", ["first", "00000"])
+def test_a_mask_among_the_frames_is_no_frame(memvos, clip, home, name):
+    for path in clip.iterdir():
+        Image.open(path).save(path.with_suffix(".jpg"))
+        path.unlink()
+    (home / "first.png").rename(clip / f"{name}.png")
+    line = ("segment", clip, "--masks", clip / f"{name}.png", "--out", home / "out", "--model", "copy_first")
+    code, output, error = memvos(*line)
+    assert (code, "4 masks of objects 7" in output) == (0, True), error
+    assert sorted(path.name for path in (home / "out").glob("*.png")) == [f"{time:05d}.png" for time in range(4)]
 
 
 @pytest.mark.parametrize(

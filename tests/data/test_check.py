@@ -20,6 +20,49 @@ def test_a_sound_tree_has_no_fault(davis_root, static_root):
     raise_faults(DavisTree(davis_root, "train"), [])
 
 
+def test_a_video_of_one_mask_is_noted_where_clips_are_to_be_drawn(davis_root):
+    for mask in (davis_root / "Annotations/480p/cars").iterdir():
+        if mask.stem != "00000":
+            mask.unlink()
+    tree = DavisTree(davis_root, "train")
+    assert check(tree) == []
+    (fault,) = check(tree, clips=True)
+    assert str(fault).startswith("one mask only (1×): video 'cars' has 1 annotated frames; expected at least 2 to")
+    raise_faults(tree, [fault])
+
+
+def turn(path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(path).save(path, exif=exif)
+
+
+def test_images_that_their_exif_turns_are_noted(davis_root, static_root):
+    for t in (1, 4):
+        turn(davis_root / f"JPEGImages/480p/cars/0000{t}.jpg", 6)
+    turn(davis_root / "JPEGImages/480p/cars/00002.jpg", 1)
+    turn(static_root / "images/00001.jpg", 3)
+    tree = DavisTree(davis_root, "train")
+    for thorough in (False, True):
+        (fault,) = check(tree, thorough)
+        assert str(fault).startswith("rotated by EXIF (2×): ")
+        assert "cars/00001.jpg has the EXIF orientation 6, which is not applied; expected masks that" in fault.example
+        assert fault.example.endswith("; turn the files upright, e.g. by mogrify -auto-orient, before masks are drawn")
+        raise_faults(tree, [fault])
+    assert kinds(check(ImageTree(static_root))) == {"rotated by EXIF": 1}
+
+
+def test_what_is_turned_by_a_quarter_is_not_to_be_resized(davis_root, static_root):
+    told = "; it is turned by a quarter: turn it, or the image it belongs to (by its EXIF: mogrify -auto-orient)"
+    for path in (davis_root / "Annotations/480p/bird/00002.png", static_root / "masks/00001.png"):
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path)
+    for tree in (DavisTree(davis_root, "train"), ImageTree(static_root)):
+        (fault,) = check(tree)
+        assert (fault.kind, fault.example.endswith(told), "resize" in fault.example) == ("sizes differ", True, False)
+    with pytest.raises(InputError, match="expected equal sizes; it is turned by a quarter: turn it, or the image"):
+        DavisTree(davis_root, "train").videos[0].labels(2)
+
+
 def test_videos_without_frames_are_noted(davis_root):
     (davis_root / "JPEGImages/480p/later").mkdir()
     (davis_root / "Annotations/480p/lost").mkdir()

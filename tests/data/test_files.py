@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memvos.data.files import MaskFormat, image_size, list_files, natural_key, probe, read_image
+from memvos.data.files import MaskFormat, image_size, list_files, natural_key, orientation, probe, read_image
 from memvos.errors import InputError
 
 
@@ -45,6 +45,17 @@ def test_an_image_of_other_numbers_is_refused(tmp_path):
     Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "f.png", format="tiff")
     with pytest.raises(InputError, match=r"f\.png has mode F; expected 8 or 16 bits"):
         read_image(tmp_path / "f.png")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize(("tag", "expected"), [(None, 1), (1, 1), (6, 6), (8, 8), (0, 1), (9, 1)])
+def test_the_orientation_is_that_of_the_exif_and_leaves_the_pixels(tmp_path, suffix, tag, expected):
+    exif = Image.Exif()
+    if tag is not None:
+        exif[0x0112] = tag
+    Image.new("RGB", (6, 4)).save(tmp_path / f"a.{suffix}", exif=exif)
+    assert orientation(tmp_path / f"a.{suffix}") == expected
+    assert read_image(tmp_path / f"a.{suffix}").shape == (4, 6, 3)
 
 
 def test_a_header_of_a_monstrous_size_is_one_clear_line(tmp_path):
@@ -102,11 +113,19 @@ def test_255_alone_is_the_one_object_and_not_void(tmp_path, mode):
     assert MaskFormat().read(path).tolist() == [[0, 1], [1, 0]]
 
 
-def test_the_alpha_of_a_grey_alpha_mask_is_left_out(tmp_path):
-    grey = Image.fromarray(np.array([[0, 255], [0, 255]], np.uint8))
-    alpha = Image.fromarray(np.array([[255, 0], [255, 255]], np.uint8))
-    Image.merge("LA", (grey, alpha)).save(tmp_path / "m.png")
-    assert MaskFormat().read(tmp_path / "m.png").tolist() == [[0, 1], [0, 1]]
+@pytest.mark.parametrize(
+    ("grey", "alpha", "labels"),
+    [
+        ([[0, 255], [0, 255]], [[255, 255], [255, 255]], [[0, 1], [0, 1]]),
+        ([[255, 255], [255, 255]], [[0, 255], [0, 128]], [[0, 1], [0, 1]]),  # the shape is in the alpha
+        ([[0, 3], [7, 9]], [[255, 0], [1, 255]], [[0, 0], [7, 9]]),
+        ([[0, 255], [0, 255]], [[0, 0], [0, 0]], [[0, 1], [0, 1]]),  # which says nothing
+    ],
+)
+def test_what_is_transparent_is_background_unless_all_is(tmp_path, grey, alpha, labels):
+    channels = [Image.fromarray(np.array(values, np.uint8)) for values in (grey, alpha)]
+    Image.merge("LA", channels).save(tmp_path / "m.png")
+    assert MaskFormat().read(tmp_path / "m.png").tolist() == labels
 
 
 def test_white_is_the_object_of_a_black_and_white_mask(tmp_path):
@@ -139,6 +158,12 @@ def test_smoothed_masks_are_cut_at_128(tmp_path):
     assert MaskFormat(threshold=True).read(path).tolist() == [[0, 0], [1, 1]]
 
 
+def test_what_is_ignored_is_so_before_a_mask_is_cut(tmp_path):
+    path = save(tmp_path / "m.png", [[0, 100], [200, 255]], "L")
+    assert MaskFormat(threshold=True, ignore=(255,)).read(path).tolist() == [[0, 0], [1, 0]]
+    assert MaskFormat(threshold=True, ignore=(200,)).read(path).tolist() == [[0, 0], [0, 1]]
+
+
 def test_merged_objects_have_id_1(tmp_path):
     path = save(tmp_path / "m.png", [[0, 1], [2, 7]], "P")
     assert MaskFormat(merge=True).read(path).tolist() == [[0, 1], [1, 1]]
@@ -155,6 +180,14 @@ def test_hidden_files_and_other_suffixes_are_left_out(tmp_path):
     (tmp_path / "deep/c.PNG").touch()
     assert [path.name for path in list_files(tmp_path, (".png",))] == ["a.png", "b.png"]
     assert [path.name for path in list_files(tmp_path, (".png",), deep=True)] == ["a.png", "b.png", "c.PNG"]
+
+
+@pytest.mark.parametrize("name", [".ipynb_checkpoints", ".git", "@eaDir", "__MACOSX"])
+def test_hidden_folders_are_not_looked_into(tmp_path, name):
+    for folder in (tmp_path / "a", tmp_path / name, tmp_path / "a" / name):
+        folder.mkdir()
+        (folder / "0.png").touch()
+    assert list_files(tmp_path, (".png",), deep=True) == [tmp_path / "a/0.png"]
 
 
 def test_linked_folders_are_looked_into_and_no_circle_is_followed(tmp_path):

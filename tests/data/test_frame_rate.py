@@ -58,6 +58,14 @@ def test_gaps_are_counted_and_the_first_is_named():
     )
 
 
+def test_a_gap_is_at_least_one_and_a_half_steps():
+    assert uneven(numbered("t0.000", "t0.033", "t0.067", "t0.100")) is None  # steps 33, 34, 33
+    assert uneven(numbered("t0.900", "t0.933", "t0.967", "t1.000", "t1.033")) is None  # 33, 34, -967, 33
+    assert uneven(numbered("00", "10", "20", "34")) is None
+    assert "goes from frame 20 to 35 (1 such gaps)" in uneven(numbered("00", "10", "20", "35"))
+    assert uneven(numbered("a1", "b1", "c1", "d9")) is None  # no steps to speak of
+
+
 def test_even_steps_of_any_width_have_no_gaps():
     assert uneven(numbered("3", "6", "9", "12")) is None
     assert uneven(numbered("10", "99")) is None

@@ -306,6 +306,14 @@ def test_of_files_that_share_a_stem_all_are_known_or_the_last(fill):
     assert layouts.by_stem(root, (".jpg", ".png"), "")["a/1"] == root / "a/1.png"
 
 
+def test_hidden_folders_are_no_videos_and_no_resolutions(fill):
+    root = fill("JPEGImages/a/0.jpg", "JPEGImages/.ipynb_checkpoints/0.jpg", "JPEGImages/a/@eaDir/0.jpg")
+    assert [name for name, _ in layouts.video_folders(root, "JPEGImages", "Annotations")] == ["a"]
+    fill(".Trash/JPEGImages/0.jpg")
+    assert [name for name, _ in layouts.video_folders(root, "JPEGImages", "Annotations")] == ["a"]
+    assert layouts.resolution_with_all(root, ["0"]) == "a"
+
+
 def test_names_of_videos_are_kept_or_left_out_in_lists_or_alone():
     place, found = Path("here"), ["a", "b", "c"]
     assert layouts.choose(place, found, None, None) == (found, True)
@@ -327,7 +335,7 @@ def test_names_of_videos_that_contradict_each_other_are_told():
 
 
 def test_images_and_folders_are_listed_in_natural_order_and_a_missing_folder_is_an_empty_one(fill):
-    root = fill("10.jpg", "9.png", "8.jpeg", "7.txt", "v10/", "v9/")
+    root = fill("10.jpg", "9.png", "8.jpeg", "7.txt", "v10/", "v9/", ".ipynb_checkpoints/", "@eaDir/")
     assert [path.name for path in layouts.list_images(root)] == ["8.jpeg", "9.png", "10.jpg"]
     assert [path.name for path in layouts.subfolders(root)] == ["v9", "v10"]
     assert layouts.list_images(root / "nowhere") == layouts.subfolders(root / "nowhere") == []

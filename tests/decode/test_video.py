@@ -91,6 +91,21 @@ def test_folder_is_read_in_natural_order(tmp_path):
     assert [name for name, _ in open_frames(tmp_path)] == ["f1", "f2", "f10"]
 
 
+def test_files_that_are_no_frames_are_left_out(tmp_path, monkeypatch):
+    for name in ("00000.jpg", "00001.jpg", "00000.png", "first.png"):
+        Image.fromarray(RED_LEFT).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    others = ["first.png", tmp_path / "00000.png", "elsewhere/00001.jpg"]
+    assert [name for name, _ in open_frames(tmp_path, without=others)] == ["00000", "00001"]
+    (tmp_path / "first.png").unlink()
+    (tmp_path / "first.png").symlink_to(__file__)
+    assert [name for name, _ in open_frames(tmp_path, without=others)] == ["00000", "00001"]
+    for name in ("00001.jpg", "first.png"):
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=r"holds no image beside 00000\.jpg, 00000\.png; expected files ending in"):
+        open_frames(tmp_path, without=["00000.jpg", "00000.png"])
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path, orientation):
     image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)

@@ -146,6 +146,16 @@ def test_what_is_wrong_with_predictions_is_named(tree, predict, davis_root, tmp_
         score_folder(DavisTree(davis_root, "train"), folder, 1)
 
 
+def test_truth_on_frames_alone_that_do_not_count_is_told_with_the_rule(davis_root, predict):
+    folder = predict(DavisTree(davis_root, "train"))
+    for mask in (davis_root / "Annotations").rglob("*.png"):
+        if mask.stem not in ("00000", "00005"):
+            mask.unlink()
+    told = "only frames that do not count have ground truth.*: by DAVIS' protocol the first and the last frame of"
+    with pytest.raises(InputError, match=told):
+        score_folder(DavisTree(davis_root, "train"), folder, 1)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_prediction_that_is_no_mask_is_told_by_worker_processes_too(tree, predict, workers):
     folder = predict(tree)

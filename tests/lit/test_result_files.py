@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from memvos.lit.result_files import read_part, summary_of, write_part, write_results
+from memvos.lit.result_files import counts, read_part, summary_of, write_part, write_results
 from memvos.lit.video_scores import FrameCourse, FrameQuality, VideoScores
 from memvos.metrics import ObjectScore
 
@@ -50,6 +50,19 @@ def test_quality_is_compared_where_the_iou_is_known():
     assert summary["ece"] == pytest.approx(0.1)
     assert summary["mean"] == pytest.approx(0.5)
     assert summary["stored_fraction"] is None
+
+
+def test_objects_without_a_frame_that_counts_are_told_apart(tmp_path):
+    nothing = np.empty(0)
+    alone = ObjectScore("b", 3, nothing, nothing, nothing.astype(bool))
+    parts = [scores_of("a"), VideoScores([alone], [], frames=4)]
+    for chosen, expected in (
+        (parts, "2 objects (1 scored) in 2 videos (1 scored)"),
+        (parts[:1], "1 objects in 1 videos"),
+        (parts[1:], "1 objects in 1 videos"),
+    ):
+        write_results(tmp_path, summary_of(chosen, predicts_quality=False), chosen, predicts_quality=False)
+        assert counts(tmp_path) == expected
 
 
 def test_json_holds_null_and_csv_nothing_where_a_value_is_not_defined(tmp_path):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from memvos.errors import InputError
+from memvos.errors import InputError, check_switch
 
 
 def split(arguments: Sequence[str], names: Collection[str]) -> tuple[dict[str, str], list[str]]:
@@ -23,3 +23,14 @@ def whole_number(name: str, text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise InputError(f"expected {name}=N with N of at least 1, got {name}={text}")
     return int(text)
+
+
+def switch(options: Mapping[str, str], name: str) -> bool:
+    """The value of NAME=true or NAME=false; false where it is not there.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    text = options.get(name, "false")
+    check_switch(name, {"true": True, "false": False}.get(text.lower(), text))
+    return text.lower() == "true"

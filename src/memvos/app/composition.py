@@ -34,6 +34,9 @@ OPTIONS = {
 """Hydra's own options, and whether a value follows. (--info and --shell-completion, whose value may be left out, go to
 Hydra where they stand.)"""
 
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+"""A quoted string of Hydra's override grammar."""
+
 
 def compose(config_name: str, overrides: Sequence[str] = (), hydra: bool = False) -> DictConfig:
     """Compose a primary config (train, evaluate, segment) with overrides.
@@ -115,6 +118,11 @@ def quoted(path: str | os.PathLike[str]) -> str:
     """A path as Hydra's override grammar reads it."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
+
+
+def path_value(text: str) -> str:
+    """A path from a command line as the value of an override: quoted, unless it is so already (and no file's name)."""
+    return text if QUOTED.fullmatch(text) and not os.path.exists(text) else quoted(text)
 
 
 def with_folder(key: str, folder: str | os.PathLike[str]) -> str:

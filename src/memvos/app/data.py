@@ -28,6 +28,7 @@ SYNTHETIC = "memvos.data.synthetic."
 PLACES = {"check": (1,), "score": (2,), "submission": (2, 3), "prepare": (1,), "fetch": (1,), "proposals": (2,)}
 """Action → how many arguments without a `=` it takes."""
 WITH_FOLDER = ("score", "submission", "proposals")
+CLIPS = "memvos.data.datamodules.VideoClipDataModule"
 TREES = "memvos.data.trees.", "memvos.data.youtube.", "memvos.data.static_sets.", SYNTHETIC
 
 
@@ -70,7 +71,7 @@ def check(name: str, overrides: Sequence[str]) -> int:
     from memvos.data.layouts import NoRoot
 
     faulty = False
-    for node, splits in nodes(name, overrides):
+    for node, splits, clips in nodes(name, overrides):
         try:
             found = build(node)
         except NoRoot:
@@ -80,7 +81,7 @@ def check(name: str, overrides: Sequence[str]) -> int:
             faulty = True
             continue
         for tree in found:
-            faults = look_over(tree)
+            faults = look_over(tree, clips=clips)
             frames = sum(len(video) for video in tree.videos)
             size = f"{len(tree.videos)} videos, {frames} frames" if tree.videos else f"{len(tree.images)} images"
             kinds = f"{len(faults)} kind{'s' * (len(faults) > 1)} of fault" if faults else "no faults"
@@ -93,7 +94,7 @@ def check(name: str, overrides: Sequence[str]) -> int:
 
 def render(overrides: Sequence[str]) -> int:
     """Render every split of the embedded benchmark that is not there yet."""
-    for node, splits in nodes("synthetic", overrides):
+    for node, splits, _ in nodes("synthetic", overrides):
         for tree in build(node):
             print(f"synthetic {splits}: {len(tree.videos)} clips in {tree.root}")
     return 0
@@ -116,12 +117,13 @@ def _as_path(override: str) -> str:
     from memvos.app import composition
 
     key, _, value = override.partition("=")
-    plain = key == "root" and value and value != "null" and value[0] not in "\"'$"
-    return f"{key}={composition.quoted(value)}" if plain else override
+    plain = key == "root" and value and value != "null" and value[0] != "$"
+    return f"{key}={composition.path_value(value)}" if plain else override
 
 
-def nodes(name: str, overrides: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every tree that a data configuration names, once, as a configuration, with the keys that name it.
+def nodes(name: str, overrides: Sequence[str]) -> Iterator[tuple[dict[str, Any], str, bool]]:
+    """Every tree that a data configuration names, once, as a configuration, with the keys that name it, and whether
+    training clips are drawn from its videos.
 
     Raises:
         InputError: if there is no such configuration.
@@ -129,12 +131,14 @@ def nodes(name: str, overrides: Sequence[str]) -> Iterator[tuple[dict[str, Any],
     from memvos.app import provenance
 
     found: dict[str, tuple[Any, list[str]]] = {}
-    for key, node in named(settings(name, overrides)):
+    whole = settings(name, overrides)
+    places = [[key, "trees"] for key, node in whole.items() if isinstance(node, dict) and node.get("_target_") == CLIPS]
+    for key, node in named(whole):
         found.setdefault(provenance.digest(node), (node, []))[1].append(key)
     for node, keys in found.values():
         direct = [key for key in keys if "." not in key]
         if direct if name == "synthetic" else not node["_target_"].startswith(SYNTHETIC):
-            yield node, ", ".join(direct or keys)
+            yield node, ", ".join(direct or keys), any(key.split(".")[:2] in places for key in keys)
 
 
 def build(node: dict[str, Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from memvos.app import data
-from memvos.app.arguments import split, whole_number
+from memvos.app.arguments import split, switch, whole_number
 from memvos.errors import InputError
 
 SMALL = 512
@@ -44,6 +44,7 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
     options, rest = split(arguments, ("root", "sha256", "keep"))
     if rest or "root" not in options:
         raise InputError("expected memvos data fetch NAME|URL root=PATH [sha256=HASH] [keep=true]")
+    keep = switch(options, "keep")
     if name not in DOWNLOADS and "://" not in name:
         raise InputError(
             f"{name} cannot be fetched: its terms ask for a form or a login. Those that can: {', '.join(DOWNLOADS)}, "
@@ -65,7 +66,7 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
         written = unpack(archive, root / (known.below[number] if known.below else "."))
         print(f"{archive.name}: {written} files written to {root}, SHA-256 {mark}")
         done.write_text(f"{mark}\n")
-        if options.get("keep", "false").lower() != "true":
+        if not keep:
             archive.unlink()
     return 0
 

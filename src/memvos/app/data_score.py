@@ -9,7 +9,7 @@ from typing import Any
 
 from memvos.app import data
 from memvos.app.arguments import split as split_options
-from memvos.app.arguments import whole_number
+from memvos.app.arguments import switch, whole_number
 from memvos.app.runs import writable_folder
 from memvos.errors import InputError
 
@@ -22,11 +22,11 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
     from memvos.lit.result_files import scores_of, write_scores
 
     options, overrides = split_options(arguments, OPTIONS)
-    split = options.get("split", "test")
+    split, equal = options.get("split", "test"), switch(options, "equal")
     tree = data.videos_of(name, split, overrides)
-    equal = options.get("equal", "false").lower() == "true"
     workers = whole_number("workers", options["workers"]) if "workers" in options else None
-    output = Path(options.get("output", f"{folder.rstrip('/')}_scores"))
+    place = Path(folder) if Path(folder).name not in ("", "..") else Path(folder).resolve()  # ".": by its name
+    output = Path(options.get("output", f"{place}_scores"))
     if Path(folder).is_dir():  # or score_folder says so, and nothing is left behind
         writable_folder(output, "output")
     objects = score_folder(tree, folder, workers, equal, progress=sys.stderr.isatty())
@@ -39,14 +39,16 @@ def score(name: str, folder: str, arguments: Sequence[str]) -> int:
 
 def lines(result: dict[str, Any], output: Path) -> str:
     """The scores in percent, and where the files are."""
+    from memvos.lit.result_files import counts
+
     rows = [("mean", "J&F", "J", "F"), ("recall", None, "J_recall", "F_recall"), ("decay", None, "J_decay", "F_decay")]
     table = [f"{'':8}{'J&F':>8}{'J':>8}{'F':>8}"]
     for title, *keys in rows:
         table.append(f"{title:8}" + "".join(f"{100 * result['scores'][key]:8.2f}" if key else " " * 8 for key in keys))
     if "youtube" in result:
         table.append("  ".join(f"{key} {100 * value:.2f}" for key, value in result["youtube"].items()))
-    counts = f"{result['objects']} objects in {result['sequences']} videos of {result['data']} {result['split']}"
-    return "\n".join([*table, f"{counts}, fingerprint {result['fingerprint']}; files in {output}"])
+    where = f"{counts(output)} of {result['data']} {result['split']}"
+    return "\n".join([*table, f"{where}, fingerprint {result['fingerprint']}; files in {output}"])
 
 
 def submission(name: str, source: str, arguments: Sequence[str]) -> int:

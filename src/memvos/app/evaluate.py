@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -78,7 +79,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     )
     if loggers:
         _tell(loggers, settings, result)
-    print(summary(result, folder))
+    print(summary(result, folder, tree.protocol))
     return result
 
 
@@ -138,9 +139,18 @@ def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | Non
     return provenance.collect(settings, mark, data, str(device), precision, weights)
 
 
-def summary(result: dict[str, Any], folder: Any) -> str:
-    """One line: the scores in percent, and where the files are."""
+def summary(result: dict[str, Any], folder: Path, protocol: str) -> str:
+    """One line: the scores in percent, and where the files are.
+
+    Args:
+        result: what result.json holds.
+        folder: where the files are.
+        protocol: which frames count, a name of `memvos.metrics.SCORED`.
+    """
+    from memvos.lit.result_files import counts
+    from memvos.metrics import RULES
+
     known = {name: result["scores"][name] for name in ("J&F", "J", "F", "J&F_present")} | result.get("youtube", {})
     scores = "  ".join(f"{name} {100 * value:.1f}" for name, value in known.items() if value is not None)
-    scores = scores or "not scored: no masks after the first"
-    return f"{scores}  ({result['objects']} objects in {result['sequences']} videos, {folder})"
+    scores = scores or f"not scored: no masks after the first on frames that count; {RULES[protocol]}"
+    return f"{scores}  ({counts(folder)}, {folder})"

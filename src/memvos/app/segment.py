@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -64,7 +64,7 @@ def translate(arguments: Sequence[str]) -> list[str]:
         if option in names and value != "null" and (equals or option.startswith("-")):
             if not equals and (not waiting or waiting[0].startswith("-")):
                 raise InputError(f"{option} needs a value: {option} PATH")
-            overrides.append(f"{names[option]}={composition.quoted(value if equals else waiting.pop(0))}")
+            overrides.append(f"{names[option]}={composition.path_value(value if equals else waiting.pop(0))}")
         elif argument == "--overlay":
             overrides.append("overlay=true")
         elif option.startswith("--"):
@@ -75,7 +75,7 @@ def translate(arguments: Sequence[str]) -> list[str]:
         elif any(override.startswith("input=") for override in overrides):
             raise InputError(f"expected one input, got a second: {argument}")
         else:
-            overrides.append(f"input={composition.quoted(argument)}")
+            overrides.append(f"input={composition.path_value(argument)}")
     return [*of_hydra, *overrides]
 
 
@@ -99,12 +99,13 @@ def segment(config: DictConfig) -> None:
     _check(settings)
     if settings["threads"] is not None:
         torch.set_num_threads(settings["threads"])
-    frames = open_frames(settings["input"])
+    frames = open_frames(settings["input"], without=[settings["masks"]])
     given: dict[str, list[int]] = {}
     reader = MaskFormat(threshold=settings["threshold"], ignore=settings["ignore"])
-    found = read_masks(Path(settings["masks"]), frames, reader)
-    _spare_inputs(settings, frames)
-    masks = {name: partial(noted, given, name, read) for name, read in found.items()}
+    found = find_masks(Path(settings["masks"]), frames)
+    _spare_inputs(settings, frames, found.values())
+    look_over(found.values(), reader)
+    masks = {name: partial(noted, given, name, partial(reader.read, path)) for name, path in found.items()}
     overrides = HydraConfig.get().overrides.task
     is_chosen = any(composition.key_of(override) == "model" for override in overrides)
     segmenter = build_segmenter(settings, composition.places(overrides, "model"), is_chosen)
@@ -151,15 +152,19 @@ def _check(settings: dict[str, Any]) -> None:
             )
 
 
-def _spare_inputs(settings: dict[str, Any], frames: Any) -> None:
-    """Refuse to write a mask over the one that is given, or the tinted video over the one it is made of.
+def _spare_inputs(settings: dict[str, Any], frames: Any, masks: Iterable[Path]) -> None:
+    """Refuse to write a mask over a frame or a mask that is given, or the tinted video over the one it is made of.
 
     Raises:
         InputError: if so.
     """
-    target, mask = Path(settings["output_dir"]).resolve(), Path(settings["masks"]).resolve()
-    if mask.parent == target and _names_of(frames)(mask.stem):
-        raise InputError(f"{mask} would be overwritten by the mask found for frame {mask.stem}; name another --out")
+    from memvos.data.files import MASK_SUFFIX
+
+    target, known = Path(settings["output_dir"]).resolve(), _names_of(frames)
+    for path in (*getattr(frames, "paths", [Path(settings["input"])]), *masks):
+        real = path.resolve() if path.suffix.lower() == MASK_SUFFIX or path.is_symlink() else path
+        if real.parent == target and real.suffix.lower() == MASK_SUFFIX and known(real.stem):
+            raise InputError(f"{real} would be overwritten by the mask found for frame {real.stem}; name another --out")
     if settings["overlay"] and Path(settings["input"]).resolve() == target / OVERLAY:
         raise InputError(f"{target / OVERLAY} would be overwritten by its own overlay; name another --out")
 
@@ -221,11 +226,11 @@ def chosen_read(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: settings[key] for key in ("top_k", "kernel") if settings[key] != "own"}
 
 
-def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], Any]]:
-    """Frame name → a function that reads its mask; the first is read at once, so that a bad one is found now.
+def find_masks(path: Path, frames: Any) -> dict[str, Path]:
+    """Frame name → the file of its mask.
 
     Raises:
-        InputError: if there is no mask, the first is no mask, or there is no frame of a mask's name.
+        InputError: if there is no mask, or no frame of a mask's name.
     """
     from memvos.data.files import MASK_SUFFIX, list_files
     from memvos.decode.video import numbered
@@ -234,13 +239,11 @@ def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], A
     if not path.exists():
         raise InputError(f"no mask at {path}; give the mask of the first frame, or a folder of masks")
     if path.is_dir():
-        found = {file.stem: partial(reader.read, file) for file in list_files(path, (MASK_SUFFIX,))}
+        found = {file.stem: file for file in list_files(path, (MASK_SUFFIX,))}
         if not found:
             raise InputError(f"{path} holds no {MASK_SUFFIX} file; expected masks named as their frames")
     else:
-        name = path.stem if known(path.stem) else getattr(frames, "names", [numbered(0)])[0]
-        found = {name: partial(reader.read, path)}
-    next(iter(found.values()))()
+        found = {path.stem if known(path.stem) else getattr(frames, "names", [numbered(0)])[0]: path}
     if alone := [name for name in found if not known(name)]:
         expected = "" if hasattr(frames, "names") else "frames are named 00000, 00001, …; "
         raise InputError(
@@ -248,6 +251,30 @@ def read_masks(path: Path, frames: Any, reader: Any) -> dict[str, Callable[[], A
             f"{expected}name masks as their frames"
         )
     return found
+
+
+def look_over(masks: Iterable[Path], reader: Any) -> None:
+    """Decode every mask once and keep none, so that a bad one is found before anything is computed.
+
+    Raises:
+        InputError: if one cannot be read, has another size than the first, or shows no object.
+    """
+    sizes: dict[Path, tuple[int, int]] = {}
+    for path in masks:
+        labels = reader.read(path)
+        sizes[path] = labels.shape
+        first = next(iter(sizes))
+        if sizes[path] != sizes[first]:
+            got, want = (f"{width}×{height}" for height, width in (sizes[path], sizes[first]))
+            raise InputError(
+                f"mask {path} is {got} pixels, {first.name} {want}; expected one size, that of the frames; resize it "
+                "(nearest neighbour)"
+            )
+        if not labels.any():
+            raise InputError(
+                f"mask {path} shows no object, only background; expected at least one id above 0; draw one, or leave "
+                "that file out"
+            )
 
 
 def _names_of(frames: Any) -> Callable[[str], bool]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memvos.data import copies
-from memvos.data.files import MaskFault, probe, read_image
+from memvos.data.files import MASK_SUFFIX, MaskFault, orientation, probe, read_image
 from memvos.data.frame_rate import uneven, variant
 from memvos.data.mask_ids import differs_from_meta, look_at
-from memvos.data.sequences import StaticImage, Video
+from memvos.data.sequences import StaticImage, Video, size_remedy
 from memvos.data.trees import Tree
 from memvos.errors import InputError
 
@@ -24,6 +24,8 @@ NOTES = (
     "missing frames",
     "missing image",
     "ids differ from meta.json",
+    "one mask only",
+    "rotated by EXIF",
 )
 """Kinds that do not keep a run from starting: what is there can be used, though it is not what was published."""
 
@@ -45,12 +47,12 @@ class Fault:
         return self.kind not in NOTES
 
 
-def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
+def check(tree: Tree, thorough: bool | None = None, clips: bool = False) -> list[Fault]:
     """Return the faults of a tree, in the order in which their kinds were first met; an empty list if there are none.
 
     The header and the end of every file are read, and every first mask is decoded. `thorough` decodes every
     file, which also finds unknown object ids and damage in the middle of a PNG (of a JPEG most of that is read
-    over); None does so for at most `DECODED_AT_MOST` files.
+    over); None does so for at most `DECODED_AT_MOST` files. `clips`: training clips are to be drawn from the videos.
 
     The kinds: "unreadable file"; "sizes differ" (a mask and its image, or the frames of a video); "no mask" (a video
     without any), "no first mask", "no object"; "unknown object id" (one that the first mask lacks, in a tree where
@@ -61,7 +63,7 @@ def check(tree: Tree, thorough: bool | None = None) -> list[Fault]:
     if thorough is None:
         thorough = len(tree.files()) <= DECODED_AT_MOST
     found: dict[str, dict[Path, str]] = {}
-    for kind, path, message in _faults(tree, thorough):
+    for kind, path, message in _faults(tree, thorough, clips):
         found.setdefault(kind, {}).setdefault(path, message)
     return [Fault(kind, next(iter(messages.values())), len(messages)) for kind, messages in found.items()]
 
@@ -81,13 +83,15 @@ def raise_faults(tree: Tree, faults: list[Fault]) -> None:
 _Found = Iterator[tuple[str, Path, str]]  # kind, the file at fault, message
 
 
-def _faults(tree: Tree, thorough: bool) -> _Found:
+def _faults(tree: Tree, thorough: bool, clips: bool) -> _Found:
     objects = 0
     for video in tree.videos:
-        yield from _file_faults(video)
+        yield from _file_faults(video, thorough)
         ids = yield from _mask_faults(tree, video, thorough)
         objects += len(tree.meta.get(video.name, ids))
         yield from _name_faults(tree, video)
+        if clips and video.annotated and video.too_few_masks:
+            yield "one mask only", video.image_paths[0], video.too_few_masks
         for path in video.image_paths if thorough else ():
             yield from _unreadable(path)
     for still in tree.images:
@@ -119,7 +123,7 @@ def _pair_faults(tree: Tree) -> _Found:
         yield "images of one name", path, f"{message}; remove one of the two"
 
 
-def _file_faults(video: Video) -> _Found:
+def _file_faults(video: Video, thorough: bool) -> _Found:
     """Headers and ends of all files, and their sizes."""
     expected = None
     for frame, image_path in zip(video.frame_names, video.image_paths, strict=True):
@@ -134,8 +138,14 @@ def _file_faults(video: Video) -> _Found:
             expected = expected or size
             if size != expected:
                 got, want = (f"{width}×{height}" for height, width in (size, expected))
-                message = f"{path} is {got} pixels, video {video.name!r} {want}; expected one size; resize it to {want}"
-                yield "sizes differ", path, message
+                remedy = size_remedy(size, expected, f"resize it to {want}")
+                yield (
+                    "sizes differ",
+                    path,
+                    f"{path} is {got} pixels, video {video.name!r} {want}; expected one size; {remedy}",
+                )
+            if path is image_path:
+                yield from _rotation(path, thorough)
 
 
 def _mask_faults(tree: Tree, video: Video, thorough: bool):
@@ -196,9 +206,11 @@ def _still_faults(still: StaticImage, thorough: bool) -> _Found:
         except InputError as fault:
             yield "unreadable file", path, str(fault)
             return
+    yield from _rotation(still.image_path, thorough)
     (rows, columns), (height, width) = probe(still.mask_path), probe(still.image_path)
     if (rows, columns) != (height, width):
-        message = f"mask {still.mask_path} is {columns}×{rows} pixels, its image {width}×{height}; resize the mask"
+        remedy = size_remedy((rows, columns), (height, width), "resize the mask")
+        message = f"mask {still.mask_path} is {columns}×{rows} pixels, its image {width}×{height}; {remedy}"
         yield "sizes differ", still.mask_path, message
     elif thorough:
         yield from _unreadable(still.image_path)
@@ -211,6 +223,18 @@ def _still_faults(still: StaticImage, thorough: bool) -> _Found:
         if not ids:
             message = f"mask {still.mask_path} is empty; draw an object or remove the pair"
             yield "no object", still.mask_path, message
+
+
+def _rotation(path: Path, thorough: bool) -> _Found:
+    """Whether an image is shown turned; of a PNG only if thorough, for it has to be decoded to know."""
+    if path.suffix.lower() == MASK_SUFFIX and not thorough:
+        return
+    if (value := orientation(path)) != 1:
+        message = (
+            f"{path} has the EXIF orientation {value}, which is not applied; expected masks that fit the pixels as "
+            "they are stored; turn the files upright, e.g. by mogrify -auto-orient, before masks are drawn"
+        )
+        yield "rotated by EXIF", path, message
 
 
 def _kind(fault: InputError) -> str:

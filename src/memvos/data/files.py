@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,6 +20,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIX = ".png"
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What PIL raises for truncated, broken and monstrous files."""
+_ORIENTATION_TAG = 0x0112
 _JPEG_START, _JPEG_END, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND"
 
 
@@ -87,18 +89,32 @@ def probe(path: Path) -> tuple[int, int]:
     return size
 
 
+def orientation(path: Path) -> int:
+    """How an image is to be turned by its EXIF, 1 (upright) … 8; 1 where that is damaged, unknown or missing.
+
+    `read_image` does not turn it: the masks of data sets fit the pixels as they are stored.
+    """
+    with Image.open(path) as image:
+        try:
+            value = image.getexif().get(_ORIENTATION_TAG, 1)
+        except (SyntaxError, ValueError, struct.error, OSError):
+            return 1
+    return value if value in range(1, 9) else 1
+
+
 @dataclass(frozen=True)
 class MaskFormat:
     """How the pixel values of a mask file become object ids.
 
     Palette (P), grey (L), grey-alpha (LA) and black-and-white (1) PNGs are read. Values are object ids, except that a
     mask which holds only 0 and 255 is one object: 255 becomes id 1 (DAVIS 2016 and saliency masks; 255 is not "void"
-    there).
+    there). Where the alpha of LA is 0 there is background, unless it is 0 everywhere, and so says nothing.
 
     Attributes:
         merge: all objects become one, id 1 (the DAVIS 2016 task on any annotation).
         threshold: grey values of 128 and more are one object, id 1 (anti-aliased saliency masks).
-        ignore: values read as background (255 where a data set uses it as "void"); any sequence, kept as a tuple.
+        ignore: values read as background (255 where a data set uses it as "void"), before any threshold; any sequence,
+            kept as a tuple.
 
     Raises:
         InputError: if what is to be ignored is no list of mask values.
@@ -122,10 +138,10 @@ class MaskFormat:
             MaskFault: (an InputError) if it is not of mode P, L, LA or 1, or mixes 255 with other ids.
         """
         labels = _values(path)
-        if self.threshold:
-            return (labels >= 128).astype(np.uint8)
         for value in self.ignore:
             labels[labels == value] = 0
+        if self.threshold:
+            return (labels >= 128).astype(np.uint8)
         if labels.max(initial=0) == 255:
             labels = self._one_object(labels, path)
         return (labels > 0).astype(np.uint8) if self.merge else labels
@@ -155,7 +171,12 @@ def _values(path: Path) -> np.ndarray:
         )
     if image.mode == "1":
         image = image.convert("L")  # 0 and 255
-    return np.array(image.getchannel("L") if image.mode == "LA" else image)
+    if image.mode != "LA":
+        return np.array(image)
+    labels, alpha = (np.array(channel) for channel in image.split())
+    if alpha.any():
+        labels[alpha == 0] = 0
+    return labels
 
 
 def natural_key(name: str) -> tuple:
@@ -173,25 +194,32 @@ def natural_key(name: str) -> tuple:
     return (*parts, name)
 
 
+def is_hidden(name: str) -> bool:
+    """Is a file or folder of this name put there by a system or an editor (.git, ._a.png, @eaDir, __MACOSX)?"""
+    return name.startswith(".") or name in ("@eaDir", "__MACOSX")
+
+
 def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> list[Path]:
-    """Files with one of the suffixes in `folder` (and below it if `deep`), without hidden files, in natural order."""
+    """Files with one of the suffixes in `folder` (and below it if `deep`), without hidden ones, in natural order."""
     found = _below(folder) if deep else folder.iterdir()
-    files = [path for path in found if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    files = [path for path in found if path.suffix.lower() in suffixes and not is_hidden(path.name)]
     return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 
 def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Files below a folder, linked ones too; none if it is missing. No link back to a folder `above` is followed."""
+    """Files below a folder, linked ones too; none if it is missing. Hidden folders, and links back to a folder `above`,
+    are not looked into.
+    """
     real = folder.resolve()
     if real in above or not folder.is_dir():
         return
     with os.scandir(folder) as entries:
         for entry in entries:
             path = folder / entry.name
-            if entry.is_dir():
-                yield from _below(path, above | {real})
-            else:
+            if not entry.is_dir():
                 yield path
+            elif not is_hidden(entry.name):
+                yield from _below(path, above | {real})
 
 
 def _read(path: Path, kind: str) -> bytes:

@@ -8,6 +8,9 @@ import numpy as np
 
 from memvos.data.sequences import Video
 
+GAP = 1.5
+"""Times the usual step; rounded times (0.033, 0.067, 0.100) differ by less."""
+
 
 def variant(video: Video, step: int | None) -> str | None:
     """A message if frames are numbered in other steps than the variant's; None also where no step is demanded."""
@@ -22,15 +25,16 @@ def variant(video: Video, step: int | None) -> str | None:
 
 
 def uneven(video: Video) -> str | None:
-    """A message if the numbers of the frames have gaps."""
+    """A message if the numbers of the frames have gaps, steps of at least `GAP` times the usual one."""
     steps = _steps(video)
-    gaps = np.flatnonzero(steps != _usual(steps)) if steps.size else steps
-    if not gaps.size:
+    usual = _usual(steps) if steps.size else 0
+    gaps = np.flatnonzero(steps >= GAP * usual)
+    if usual <= 0 or not gaps.size:
         return None
     before, after = video.frame_names[gaps[0]], video.frame_names[gaps[0] + 1]
     return (
         f"video {video.name!r} goes from frame {before} to {after} ({len(gaps)} such gaps); expected steps of "
-        f"{_usual(steps)}; copy the missing frames"
+        f"{usual}; copy the missing frames"
     )
 
 

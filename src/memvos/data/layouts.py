@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from memvos.data.files import IMAGE_SUFFIXES, MASK_SUFFIX, MaskFormat, list_files, natural_key
+from memvos.data.files import IMAGE_SUFFIXES, MASK_SUFFIX, MaskFormat, is_hidden, list_files, natural_key
 from memvos.data.sequences import Video
 from memvos.errors import InputError
 
@@ -103,7 +103,7 @@ def resolution_with_all(root: Path, names: Sequence[str]) -> str:
         InputError: if JPEGImages has no resolution folder.
     """
     base = root / "JPEGImages"
-    folders = [path for path in (sorted(base.iterdir()) if base.is_dir() else []) if path.is_dir()]
+    folders = sorted(subfolders(base))
     if not folders:
         raise InputError(
             f"found no folder {base}/<resolution>; expected e.g. {base}/480p/<video>/00000.jpg; correct data.root"
@@ -243,8 +243,9 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder in natural order; none if it is missing."""
-    found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    """The folders in a folder in natural order, without hidden ones; none if it is missing."""
+    inside = folder.iterdir() if folder.is_dir() else ()
+    found = [path for path in inside if path.is_dir() and not is_hidden(path.name)]
     return sorted(found, key=lambda path: natural_key(path.name))
 
 

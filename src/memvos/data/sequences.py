@@ -12,6 +12,8 @@ from memvos.data.files import MaskFormat, image_size, read_image
 from memvos.errors import InputError
 
 _PLAIN = MaskFormat()
+MASKS_OF_A_CLIP = 2
+"""Annotated frames that a video needs for training clips."""
 
 
 class StaticImage:
@@ -165,6 +167,16 @@ class Video:
             "add it, or leave the video out of the split"
         )
 
+    @property
+    def too_few_masks(self) -> str | None:
+        """The message for a video that no training clip can be drawn from; None for others."""
+        if len(self.annotated) >= MASKS_OF_A_CLIP:
+            return None
+        return (
+            f"video {self.name!r} has {len(self.annotated)} annotated frames; expected at least {MASKS_OF_A_CLIP} to "
+            "train on; leave it out of the split, or use it for pretraining only"
+        )
+
     def still(self, t: int) -> StaticImage:
         """Annotated frame t as a static image."""
         name = self.frame_names[t]
@@ -186,6 +198,12 @@ def require_categories(video: Video, objects: Iterable[int]) -> None:
         )
 
 
+def size_remedy(size: tuple[int, int], wanted: tuple[int, int], otherwise: str) -> str:
+    """What to do with a file of another size than the wanted (H, W): nothing is resized that is turned by a quarter."""
+    turned = "it is turned by a quarter: turn it, or the image it belongs to (by its EXIF: mogrify -auto-orient)"
+    return turned if size == wanted[::-1] else otherwise
+
+
 def same_size(labels: np.ndarray, image_path: Path, mask_path: Path, size: tuple[int, int] | None = None) -> None:
     """Check a label map (H, W) against its image, whose (H, W) is `size`, or in its header.
 
@@ -194,7 +212,8 @@ def same_size(labels: np.ndarray, image_path: Path, mask_path: Path, size: tuple
     """
     height, width = size or image_size(image_path)
     if labels.shape != (height, width):
+        remedy = size_remedy(labels.shape, (height, width), "resize the mask (nearest neighbour) or the image")
         raise InputError(
             f"mask {mask_path} is {labels.shape[1]}×{labels.shape[0]} pixels, its image {image_path} {width}×{height}; "
-            "expected equal sizes; resize the mask (nearest neighbour) or the image"
+            f"expected equal sizes; {remedy}"
         )

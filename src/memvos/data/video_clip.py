@@ -55,12 +55,9 @@ class VideoClips(Dataset):
         pairs = [
             (video, source.max_skip or max_skip) for source in sources for video in source.tree.videos * source.repeat
         ]
-        short = next((video for video, _ in pairs if len(video.annotated) < 2), None)
-        if short is not None:
-            raise InputError(
-                f"video {short.name!r} has {len(short.annotated)} annotated frames; expected at least 2 to train on; "
-                "leave it out of the split, or use it for pretraining only"
-            )
+        told = next((video.too_few_masks for video, _ in pairs if video.too_few_masks), None)
+        if told is not None:
+            raise InputError(told)
         self._items = pairs
         self._rounds = Rounds(len(pairs), seed)
         self._augment, self._seed, self._cache = augmentation, seed, cache

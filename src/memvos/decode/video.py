@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import Any
 
 import av
 import numpy as np
-from PIL import Image
 
-from memvos.data.files import IMAGE_SUFFIXES, list_files, read_image
+from memvos.data.files import IMAGE_SUFFIXES, list_files, orientation, read_image
 from memvos.decode.propagate import Segmenter, Step
 from memvos.errors import InputError
 
-_ORIENTATION_TAG = 0x0112
 # EXIF orientation -> (mirror left-right after, quarter turns counterclockwise)
 _TURNS = {
     1: (False, 0),
@@ -33,18 +30,25 @@ _TURNS = {
 class ImageFolder:
     """The images of a folder in natural order of their names (frame 2 before frame 10), upright by their EXIF tag.
 
+    Args:
+        folder: where they lie.
+        rate: frames per second to show them at.
+        without: files that are no frames, e.g. the mask of the first one.
+
     Attributes:
         names: file stems.
-        rate: frames per second to show them at.
+        rate: as it was given.
 
     Raises:
-        InputError: if the folder holds no image, or two of one name.
+        InputError: if the folder holds no frame, or two of one name.
     """
 
-    def __init__(self, folder: str | Path, rate: Fraction | float = 25) -> None:
-        self.paths = list_files(Path(folder), IMAGE_SUFFIXES)
+    def __init__(self, folder: str | Path, rate: Fraction | float = 25, without: Iterable[str | Path] = ()) -> None:
+        found, here = list_files(Path(folder), IMAGE_SUFFIXES), _names_in(Path(folder), map(Path, without))
+        self.paths = [path for path in found if path.name not in here]
         if not self.paths:
-            raise InputError(f"{folder} holds no image; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+            beside = f" beside {', '.join(sorted(here))}" if found else ""
+            raise InputError(f"{folder} holds no image{beside}; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         self.names = [path.stem for path in self.paths]
         if len(set(self.names)) < len(self.names):
             double = next(name for name in self.names if self.names.count(name) > 1)
@@ -60,7 +64,7 @@ class ImageFolder:
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, uint8 RGB (H, W, 3))."""
         for path in self.paths:
-            yield path.stem, turn_upright(read_image(path), _orientation(path))
+            yield path.stem, turn_upright(read_image(path), orientation(path))
 
 
 class VideoFile:
@@ -123,8 +127,12 @@ class VideoFile:
         return container.streams.video[0]
 
 
-def open_frames(source: str | Path) -> ImageFolder | VideoFile:
+def open_frames(source: str | Path, without: Iterable[str | Path] = ()) -> ImageFolder | VideoFile:
     """Frames of a folder of images, a video file, a camera or a stream.
+
+    Args:
+        source: where they come from.
+        without: files that are no frames, if they lie in the folder.
 
     Raises:
         InputError: if there is nothing at `source`, or nothing that can be read.
@@ -133,7 +141,7 @@ def open_frames(source: str | Path) -> ImageFolder | VideoFile:
         return VideoFile(source)
     if not Path(source).exists():
         raise InputError(f"{source} does not exist; give a video file, a folder of images, a camera or a stream")
-    return ImageFolder(source) if Path(source).is_dir() else VideoFile(source)
+    return ImageFolder(source, without=without) if Path(source).is_dir() else VideoFile(source)
 
 
 def named(frames: Iterable[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -197,10 +205,7 @@ def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
 
 
-def _orientation(path: Path) -> int:
-    """As the file's EXIF says; 1, upright, where that is damaged or missing."""
-    with Image.open(path) as image:
-        try:
-            return image.getexif().get(_ORIENTATION_TAG, 1)
-        except (SyntaxError, ValueError, struct.error, OSError):
-            return 1
+def _names_in(folder: Path, paths: Iterable[Path]) -> set[str]:
+    """Names of the files of which a folder is the place, links and what they point to."""
+    places = [place for path in paths for place in (path.parent.resolve() / path.name, path.resolve())]
+    return {place.name for place in places if place.parent == folder.resolve()}

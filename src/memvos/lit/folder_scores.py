@@ -20,7 +20,7 @@ from memvos.data.tree import Tree
 from memvos.data.trees import Video
 from memvos.decode.writers import GIVEN
 from memvos.errors import InputError
-from memvos.metrics import SCORED, FrameScores, ObjectScore, SequenceScorer, score_frame, unknown_id
+from memvos.metrics import RULES, SCORED, FrameScores, ObjectScore, SequenceScorer, score_frame, unknown_id
 
 CHUNK = 16
 """Frames of a job: few enough to share one long video among all processes."""
@@ -91,9 +91,14 @@ def _jobs(tree: Tree, folder: Path, seen: Sequence[dict[int, int]]) -> list[_Job
             "<video>/<frame>.png for every annotated frame; complete the predictions, or choose their split"
         )
     if not total:
+        if tree.first_masks_only():
+            raise InputError(
+                f"{tree.name} has no ground truth after the first masks, so that nothing can be scored; pack the masks "
+                "with memvos data submission, or score a split whose masks you have"
+            )
         raise InputError(
-            f"{tree.name} has no ground truth after the first masks, so that nothing can be scored; pack the masks "
-            "with memvos data submission, or score a split whose masks you have"
+            f"{tree.name}: after the first masks only frames that do not count have ground truth, so that nothing can "
+            f"be scored: {RULES[tree.protocol]}; annotate others"
         )
     return jobs
 

@@ -132,6 +132,17 @@ def write_scores(folder: Path, result: dict[str, Any], scores: Sequence[ObjectSc
     _replace(folder / "result.json", lambda file: file.write(json.dumps(_without_nan(result), indent=2) + "\n"))
 
 
+def counts(folder: Path) -> str:
+    """How many objects of how many videos objects.csv has, for people; how many are scored where some are not."""
+    with (folder / "objects.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    scored = [row for row in rows if int(row["frames"])]  # the others have no frame that counts
+    videos, scored_videos = (len({row["video"] for row in part}) for part in (rows, scored))
+    if len(scored) in (0, len(rows)):
+        return f"{len(rows)} objects in {videos} videos"
+    return f"{len(rows)} objects ({len(scored)} scored) in {videos} videos ({scored_videos} scored)"
+
+
 def write_part(path: Path, scores: VideoScores, key: str) -> None:
     """Keep the scores of one finished video."""
     content = json.dumps({"key": key, "form": PART_FORM, "scores": _without_nan(scores.as_plain())})

@@ -4,6 +4,7 @@ from memvos.metrics.davis import boundary_accuracy, region_similarity, statistic
 from memvos.metrics.quality import calibration, pearson, spearman
 from memvos.metrics.sequence import (
     MEASURES,
+    RULES,
     SCORED,
     FrameScores,
     ObjectScore,
@@ -19,6 +20,7 @@ from memvos.metrics.youtube import YOUTUBE_MEASURES, seen_unseen
 
 __all__ = [
     "MEASURES",
+    "RULES",
     "SCORED",
     "YOUTUBE_MEASURES",
     "FrameScores",

@@ -16,6 +16,12 @@ MEASURES = ("J", "J_recall", "J_decay", "F", "F_recall", "F_decay", "J&F", "J_pr
 SCORED = {"davis": slice(1, -1), "youtube": slice(None)}
 """The frames that count: without the first and the last (the DAVIS toolkit, semi-supervised), or all (YouTube-VOS)."""
 
+RULES = {
+    "davis": "by DAVIS' protocol the first and the last frame of a video do not count",
+    "youtube": "by YouTube-VOS' protocol annotated frames after an object's first count",
+}
+"""`SCORED` in words."""
+
 
 @dataclass(frozen=True)
 class ObjectScore:
