@@ -8,7 +8,7 @@ import pytest
 
 from memvos.app import composition, provenance
 from memvos.app.plan import FINAL, Plan, is_evaluated, is_trained
-from memvos.report.entries import Row, Stage, Variant
+from memvos.report.entries import Curve, Row, Stage, Sweep, Variant
 from memvos.report.spec import Spec
 
 STAGES = (Stage("pretrain", ("stage=pretrain",)), Stage("main", ("stage=main",), start="pretrain"))
@@ -345,7 +345,103 @@ def test_a_variant_keeps_the_part_of_the_network_that_it_chooses(with_detector):
         for name in ("f0", "f0 true")
     }
     assert of_model["f0"] == ["model/proposals=detector", *mine]
-    assert of_model["f0 true"] == ["model/proposals=oracle", "model.margin=1.5"]
+    assert of_model["f0 true"] == ["model.margin=1.5", "model/proposals=oracle"]
+
+
+SIGMA = Sweep(
+    "sigma", "σ", "σ", "row", "memory.sigma={value}", (0, 0.8), (Curve("row", "row"), Curve("o", "o", "oracle")), (0.8,)
+)
+RATE = Sweep("rate", "rate", "%", "row", "corruption_rate={ratio}", (0, 30), (Curve("none", "none", "no_gate"),), (0,))
+
+
+@pytest.fixture
+def settings(plan):
+    """By evaluation, (every, σ, β, gate, corruption rate) of a table with variants and two sweeps, with overrides."""
+
+    def composed(*mine: str) -> dict[str, tuple]:
+        made = plan("swept", evaluate=mine)
+        variants = (
+            Variant("no_gate", "no gate", ("memory=every_5",), ungated=True),
+            Variant("no_sigma", "no σ", ("memory.sigma=null",), ungated=True),
+            Variant("oracle", "oracle gate", ("gate=oracle",), oracle=True),
+        )
+        row = Row("row", "row", ("model=copy_first",), ("memory=qdmn",), (), tuple(one.id for one in variants))
+        made.spec = replace(spec((row,)), base="row", floors=(), variants=variants, sweeps=(SIGMA, RATE))
+        made.build([0])
+        found = {}
+        for name, job in made.jobs.items():
+            config = composition.resolved(composition.compose("evaluate", job.arguments[1:]))
+            memory = [config["memory"][key] for key in ("every", "sigma", "beta")]
+            found[name.split()[-3]] = (*memory, config["gate"], config["corruption_rate"])
+        assert made.kept.keys() <= set(mine)
+        return found
+
+    return composed
+
+
+PLAIN = {
+    "row": (5, 0.8, 20, "predicted", 0),
+    "no_gate": (5, None, None, "predicted", 0),
+    "no_sigma": (5, None, 20, "predicted", 0),
+    "oracle": (5, 0.8, 20, "oracle", 0),
+    "sigma0": (5, 0, 20, "predicted", 0),
+    "oracle_sigma0": (5, 0, 20, "oracle", 0),
+    "no_gate_rate30": (5, None, None, "predicted", 0.3),
+}
+
+
+@pytest.mark.parametrize(
+    ("mine", "changed"),
+    [
+        ([], {}),
+        (["memory.sigma=0.5"], {}),  # the row and the oracle gate are the points at 0.8
+        (["memory={sigma: 0.5}"], {}),
+        (["++memory.sigma=0.5", "~memory.sigma"], {}),
+        (
+            ["memory.every=2"],
+            {
+                "row": (2, 0.8, 20, "predicted", 0),
+                "no_sigma": (2, None, 20, "predicted", 0),
+                "oracle": (2, 0.8, 20, "oracle", 0),
+                "sigma0": (2, 0, 20, "predicted", 0),
+                "oracle_sigma0": (2, 0, 20, "oracle", 0),
+            },
+        ),
+        (
+            ["memory=qdmn_released_youtube", "memory.every=3"],
+            {
+                "row": (3, 0.8, 10, "predicted", 0),
+                "no_sigma": (3, None, 10, "predicted", 0),
+                "oracle": (3, 0.8, 10, "oracle", 0),
+                "sigma0": (3, 0, 10, "predicted", 0),
+                "oracle_sigma0": (3, 0, 10, "oracle", 0),
+            },
+        ),
+        (
+            ["corruption_rate=0.2"],
+            {
+                "row": (5, 0.8, 20, "predicted", 0.2),
+                "no_sigma": (5, None, 20, "predicted", 0.2),
+                "oracle": (5, 0.8, 20, "oracle", 0.2),
+                "sigma0": (5, 0, 20, "predicted", 0.2),
+                "oracle_sigma0": (5, 0, 20, "oracle", 0.2),
+            },
+        ),
+        (["gate=oracle"], {"row": (5, 0.8, 20, "oracle", 0)}),
+        (["gate=predicted"], {}),
+    ],
+)
+def test_variants_and_points_of_sweeps_keep_what_makes_them_that(settings, mine, changed):
+    assert settings(*mine) == PLAIN | changed
+
+
+def test_what_a_row_is_scored_with_is_the_users_to_change(plan):
+    made = plan(evaluate=["memory=first", "gate=oracle"])
+    jobs = {job.name: job for job in build(made, ["plain", "other"])}
+    for name in ("plain", "other"):
+        config = composition.resolved(composition.compose("evaluate", jobs[f"evaluate {name} seed 0"].arguments[1:]))
+        assert (config["memory"]["every"], config["gate"]) == (None, "oracle")
+    assert made.kept == {"gate=oracle": {"plain__oracle": "plain"}}
 
 
 def test_true_masks_as_proposals_are_left_out_where_there_are_none(with_detector):
