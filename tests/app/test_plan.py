@@ -149,12 +149,15 @@ def test_a_stage_trained_for_another_table_is_used(plan):
     assert ours.is_done()
 
 
+OBJECTS = "video,object\na,1\na,2\n"
+
+
 def evaluated(folder, mark, **config) -> None:
     """Make a folder look like that of a finished evaluation."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"provenance": {"fingerprint": mark, "config": config}}
+    record = {"provenance": {"fingerprint": mark, "config": config}, "objects": 2}
     (folder / "result.json").write_text(json.dumps(record))
-    (folder / "objects.csv").touch()
+    (folder / "objects.csv").write_text(OBJECTS)
 
 
 def finish(folder, mark) -> None:
@@ -180,6 +183,13 @@ def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path
     assert is_evaluated(tmp_path, "mark")
     assert not is_evaluated(tmp_path, "another")
     (tmp_path / "objects.csv").unlink()  # without which no report reads it
+    assert not is_evaluated(tmp_path, "mark")
+
+
+@pytest.mark.parametrize("left", ["", "video,object\n", "video,object\na,1\n", OBJECTS[:-1], OBJECTS + "b,1\n"])
+def test_an_evaluation_with_other_objects_than_its_result_counts_is_not_done(tmp_path, left):
+    evaluated(tmp_path, "mark")
+    (tmp_path / "objects.csv").write_text(left)
     assert not is_evaluated(tmp_path, "mark")
 
 
@@ -223,6 +233,35 @@ def test_results_of_another_fingerprint_are_set_aside(plan):
     assert made.set_aside_stale() == [folders[0]]
     assert (folders[0] / "stale_result.json").is_file()
     assert (folders[1] / "result.json").is_file()
+
+
+def test_what_a_trial_of_another_setting_set_aside_is_taken_back(plan):
+    made = plan()
+    build(made, ["plain", "copy_first"])
+    marks = {made.jobs[name].folder: one.fingerprint for name, one in made.scored.items()}
+    for folder, mark in marks.items():
+        evaluated(folder, mark)
+    tried, *others = marks
+    trial = plan(evaluate=["short_side=32"])
+    build(trial, ["plain"])
+    evaluated(tried, next(one.fingerprint for name, one in trial.scored.items() if trial.jobs[name].folder == tried))
+    assert trial.take_back() == []
+    assert trial.set_aside_stale() == others
+    (others[-1] / "objects.csv").write_text("")  # not whole any more
+    assert made.take_back() == others[:-1]
+    assert [job.folder for job in made.jobs.values() if job.is_done()] == others[:-1]
+    assert not (others[0] / "stale_result.json").exists()
+
+
+def test_a_stale_result_whose_files_a_later_one_has_replaced_is_not_taken_back(plan):
+    made = plan()
+    build(made, ["copy_first"])
+    folder, mark = next((made.jobs[name].folder, one.fingerprint) for name, one in made.scored.items())
+    evaluated(folder, mark)
+    (folder / "result.json").rename(folder / "stale_result.json")
+    evaluated(folder, "later")
+    assert made.take_back() == []
+    assert made.set_aside_stale() == [folder]
 
 
 LENT = Row("lent", "lent", ("model=stm_small",), ("model=qam_borrowed", "model.source={weights.qdmn}"), BOTH)

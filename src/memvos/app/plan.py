@@ -22,6 +22,7 @@ from memvos.report.spec import Evaluation, Spec
 FINAL = f"checkpoints/{provenance.FINAL}"
 EVALUATE = "evaluate"
 RESULT, OBJECTS = "result.json", "objects.csv"
+STALE = f"stale_{RESULT}"
 GATE = "gate"
 """Key of what a variant, or a point of a sweep, never leaves to the user, for its label tells it."""
 
@@ -114,13 +115,30 @@ class Plan:
         Returns:
             The folders of such results.
         """
-        marks = {self.jobs[name].folder: one.fingerprint for name, one in self.scored.items()}
-        stale = [folder for folder, mark in marks.items() if not is_evaluated(folder, mark)]
+        stale = [folder for folder, mark in self._marks().items() if not is_evaluated(folder, mark)]
         stale += [*self.repeats, *self.left_out]
         found = [folder for folder in stale if (folder / RESULT).is_file()]
         for folder in found:
-            (folder / RESULT).replace(folder / f"stale_{RESULT}")
+            (folder / RESULT).replace(folder / STALE)
         return found
+
+    def take_back(self) -> list[Path]:
+        """Undo `set_aside_stale` where what it renamed is what is planned now, and nothing was evaluated there since.
+
+        A later result, of whatever fingerprint, has replaced the other files of its folder: these are not the old one's.
+
+        Returns:
+            The folders of such results.
+        """
+        free = {folder: mark for folder, mark in self._marks().items() if not (folder / RESULT).exists()}
+        found = [folder for folder, mark in free.items() if is_evaluated(folder, mark, result=STALE)]
+        for folder in found:
+            (folder / STALE).replace(folder / RESULT)
+        return found
+
+    def _marks(self) -> dict[Path, str]:
+        """The fingerprint of every evaluation by its folder."""
+        return {self.jobs[name].folder: one.fingerprint for name, one in self.scored.items()}
 
     def _train(self, row: Row, seed: int) -> tuple[Trained | None, dict[str, Trained]]:
         """Plan the stages of a row; return the last, and what stages of other networks give, by configuration key."""
@@ -295,9 +313,16 @@ def is_trained(folder: Path, mark: str) -> bool:
     return record.get("fingerprint") == mark and "finished" in record and (folder / FINAL).is_file()
 
 
-def is_evaluated(folder: Path, mark: str, with_masks: bool = False) -> bool:
+def is_evaluated(folder: Path, mark: str, with_masks: bool = False, result: str = RESULT) -> bool:
     """Is the evaluation of this fingerprint there, whole, and its masks where they are asked for?"""
-    record = provenance.read(folder, RESULT).get("provenance") or {}
+    found = provenance.read(folder, result)
+    record = found.get("provenance") or {}
     has_masks = (folder / MASKS).is_dir() and record.get("config", {}).get("write_masks")
-    whole = record.get("fingerprint") == mark and (folder / OBJECTS).is_file()
+    whole = record.get("fingerprint") == mark and _objects_in(folder) == found.get("objects", 0)
     return whole and (not with_masks or bool(has_masks))
+
+
+def _objects_in(folder: Path) -> int | None:
+    """Number of objects in objects.csv, whole lines after the first; None without that file."""
+    path = folder / OBJECTS
+    return max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else None
