@@ -81,7 +81,7 @@ def test_faults_are_named(tmp_path, old, new, message):
         ("{weights.qdmn}", "{weights.nobody}", "row 'nobody' does not exist"),
         ("{weights.qdmn}", "{weights.matching}", "takes weights of 'matching', which is not trained"),
         ("base: kmn", "base: nobody", "row 'nobody' does not exist"),
-        ("base: kmn", "base: qdmn", "base of row .*: 'qdmn' is a lender, and no line of the table; expected one of stm"),
+        ("base: kmn", "base: qdmn", "base of row .*: 'qdmn' is a lender, and no line of the table; expected"),
         ("base: stm", "base: qdmn", "base: 'qdmn' is a lender, and no line of the table; expected one of stm, "),
     ],
 )

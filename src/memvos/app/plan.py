@@ -125,7 +125,7 @@ class Plan:
     def take_back(self) -> list[Path]:
         """Undo `set_aside_stale` where what it renamed is what is planned now, and nothing was evaluated there since.
 
-        A later result, of whatever fingerprint, has replaced the other files of its folder: these are not the old one's.
+        A later result, of whatever fingerprint, has replaced the other files of its folder; they are not the old one's.
 
         Returns:
             The folders of such results.

@@ -220,7 +220,7 @@ def _lines(path: Path, words: Sequence[str], numbers: Sequence[str]) -> list[dic
     """The lines of a CSV file, none where there is no file: the columns `words` as text, `numbers` NaN where empty.
 
     Raises:
-        InputError: if the file is damaged: no text, lines that end early, a column missing, no number where one belongs.
+        InputError: if the file is damaged: no text, a line that ends early, no such column, no number in one.
     """
     if not path.is_file():
         return []
