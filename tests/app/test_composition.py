@@ -103,3 +103,5 @@ def test_nothing_of_hydra_is_left_behind(home, arguments, capsys):
 def test_the_places_that_overrides_change_are_named():
     overrides = ["model=stm", "model.a.b=1", "++model/c='x=y'", "model/x@model.d.e=y", "memory.sigma=0", "~model.f"]
     assert composition.places(overrides, "model") == ["a.b", "c", "d.e", "f"]
+    assert composition.place(overrides[0]) == "model"
+    assert composition.place(overrides[4]) == "memory.sigma"

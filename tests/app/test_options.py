@@ -21,6 +21,12 @@ def test_a_folder_of_configurations_that_is_not_there_is_told():
         Options.parse(["qdmn_table5", "--config-dir", "nowhere"])
 
 
+@pytest.mark.parametrize("line", [["--config-dir"], ["--config-dir="], ["--config-dir=", "scale=smoke"]])
+def test_a_folder_of_configurations_needs_a_value(line):
+    with pytest.raises(InputError, match="--config-dir has no value; expected --config-dir FOLDER"):
+        Options.parse(["qdmn_table5", *line])
+
+
 def test_options_of_the_runner_and_overrides_of_the_jobs_are_kept_apart():
     options = Options.parse(
         ["qdmn_table5", "scale=mini", "seeds=3", "jobs=4", "rows=qam,both", "output=there", "threads=1"]

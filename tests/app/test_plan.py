@@ -8,7 +8,7 @@ import pytest
 
 from memvos.app import composition, provenance
 from memvos.app.plan import FINAL, Plan, is_evaluated, is_trained
-from memvos.report.entries import Row, Stage, Variant
+from memvos.report.entries import Curve, Row, Stage, Sweep, Variant
 from memvos.report.spec import Spec
 
 STAGES = (Stage("pretrain", ("stage=pretrain",)), Stage("main", ("stage=main",), start="pretrain"))
@@ -149,12 +149,15 @@ def test_a_stage_trained_for_another_table_is_used(plan):
     assert ours.is_done()
 
 
+OBJECTS = "video,object\na,1\na,2\n"
+
+
 def evaluated(folder, mark, **config) -> None:
     """Make a folder look like that of a finished evaluation."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"provenance": {"fingerprint": mark, "config": config}}
+    record = {"provenance": {"fingerprint": mark, "config": config}, "objects": 2}
     (folder / "result.json").write_text(json.dumps(record))
-    (folder / "objects.csv").touch()
+    (folder / "objects.csv").write_text(OBJECTS)
 
 
 def finish(folder, mark) -> None:
@@ -180,6 +183,13 @@ def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path
     assert is_evaluated(tmp_path, "mark")
     assert not is_evaluated(tmp_path, "another")
     (tmp_path / "objects.csv").unlink()  # without which no report reads it
+    assert not is_evaluated(tmp_path, "mark")
+
+
+@pytest.mark.parametrize("left", ["", "video,object\n", "video,object\na,1\n", OBJECTS[:-1], OBJECTS + "b,1\n"])
+def test_an_evaluation_with_other_objects_than_its_result_counts_is_not_done(tmp_path, left):
+    evaluated(tmp_path, "mark")
+    (tmp_path / "objects.csv").write_text(left)
     assert not is_evaluated(tmp_path, "mark")
 
 
@@ -223,6 +233,35 @@ def test_results_of_another_fingerprint_are_set_aside(plan):
     assert made.set_aside_stale() == [folders[0]]
     assert (folders[0] / "stale_result.json").is_file()
     assert (folders[1] / "result.json").is_file()
+
+
+def test_what_a_trial_of_another_setting_set_aside_is_taken_back(plan):
+    made = plan()
+    build(made, ["plain", "copy_first"])
+    marks = {made.jobs[name].folder: one.fingerprint for name, one in made.scored.items()}
+    for folder, mark in marks.items():
+        evaluated(folder, mark)
+    tried, *others = marks
+    trial = plan(evaluate=["short_side=32"])
+    build(trial, ["plain"])
+    evaluated(tried, next(one.fingerprint for name, one in trial.scored.items() if trial.jobs[name].folder == tried))
+    assert trial.take_back() == []
+    assert trial.set_aside_stale() == others
+    (others[-1] / "objects.csv").write_text("")  # not whole any more
+    assert made.take_back() == others[:-1]
+    assert [job.folder for job in made.jobs.values() if job.is_done()] == others[:-1]
+    assert not (others[0] / "stale_result.json").exists()
+
+
+def test_a_stale_result_whose_files_a_later_one_has_replaced_is_not_taken_back(plan):
+    made = plan()
+    build(made, ["copy_first"])
+    folder, mark = next((made.jobs[name].folder, one.fingerprint) for name, one in made.scored.items())
+    evaluated(folder, mark)
+    (folder / "result.json").rename(folder / "stale_result.json")
+    evaluated(folder, "later")
+    assert made.take_back() == []
+    assert made.set_aside_stale() == [folder]
 
 
 LENT = Row("lent", "lent", ("model=stm_small",), ("model=qam_borrowed", "model.source={weights.qdmn}"), BOTH)
@@ -345,7 +384,103 @@ def test_a_variant_keeps_the_part_of_the_network_that_it_chooses(with_detector):
         for name in ("f0", "f0 true")
     }
     assert of_model["f0"] == ["model/proposals=detector", *mine]
-    assert of_model["f0 true"] == ["model/proposals=oracle", "model.margin=1.5"]
+    assert of_model["f0 true"] == ["model.margin=1.5", "model/proposals=oracle"]
+
+
+SIGMA = Sweep(
+    "sigma", "σ", "σ", "row", "memory.sigma={value}", (0, 0.8), (Curve("row", "row"), Curve("o", "o", "oracle")), (0.8,)
+)
+RATE = Sweep("rate", "rate", "%", "row", "corruption_rate={ratio}", (0, 30), (Curve("none", "none", "no_gate"),), (0,))
+
+
+@pytest.fixture
+def settings(plan):
+    """By evaluation, (every, σ, β, gate, corruption rate) of a table with variants and two sweeps, with overrides."""
+
+    def composed(*mine: str) -> dict[str, tuple]:
+        made = plan("swept", evaluate=mine)
+        variants = (
+            Variant("no_gate", "no gate", ("memory=every_5",), ungated=True),
+            Variant("no_sigma", "no σ", ("memory.sigma=null",), ungated=True),
+            Variant("oracle", "oracle gate", ("gate=oracle",), oracle=True),
+        )
+        row = Row("row", "row", ("model=copy_first",), ("memory=qdmn",), (), tuple(one.id for one in variants))
+        made.spec = replace(spec((row,)), base="row", floors=(), variants=variants, sweeps=(SIGMA, RATE))
+        made.build([0])
+        found = {}
+        for name, job in made.jobs.items():
+            config = composition.resolved(composition.compose("evaluate", job.arguments[1:]))
+            memory = [config["memory"][key] for key in ("every", "sigma", "beta")]
+            found[name.split()[-3]] = (*memory, config["gate"], config["corruption_rate"])
+        assert made.kept.keys() <= set(mine)
+        return found
+
+    return composed
+
+
+PLAIN = {
+    "row": (5, 0.8, 20, "predicted", 0),
+    "no_gate": (5, None, None, "predicted", 0),
+    "no_sigma": (5, None, 20, "predicted", 0),
+    "oracle": (5, 0.8, 20, "oracle", 0),
+    "sigma0": (5, 0, 20, "predicted", 0),
+    "oracle_sigma0": (5, 0, 20, "oracle", 0),
+    "no_gate_rate30": (5, None, None, "predicted", 0.3),
+}
+
+
+@pytest.mark.parametrize(
+    ("mine", "changed"),
+    [
+        ([], {}),
+        (["memory.sigma=0.5"], {}),  # the row and the oracle gate are the points at 0.8
+        (["memory={sigma: 0.5}"], {}),
+        (["++memory.sigma=0.5", "~memory.sigma"], {}),
+        (
+            ["memory.every=2"],
+            {
+                "row": (2, 0.8, 20, "predicted", 0),
+                "no_sigma": (2, None, 20, "predicted", 0),
+                "oracle": (2, 0.8, 20, "oracle", 0),
+                "sigma0": (2, 0, 20, "predicted", 0),
+                "oracle_sigma0": (2, 0, 20, "oracle", 0),
+            },
+        ),
+        (
+            ["memory=qdmn_released_youtube", "memory.every=3"],
+            {
+                "row": (3, 0.8, 10, "predicted", 0),
+                "no_sigma": (3, None, 10, "predicted", 0),
+                "oracle": (3, 0.8, 10, "oracle", 0),
+                "sigma0": (3, 0, 10, "predicted", 0),
+                "oracle_sigma0": (3, 0, 10, "oracle", 0),
+            },
+        ),
+        (
+            ["corruption_rate=0.2"],
+            {
+                "row": (5, 0.8, 20, "predicted", 0.2),
+                "no_sigma": (5, None, 20, "predicted", 0.2),
+                "oracle": (5, 0.8, 20, "oracle", 0.2),
+                "sigma0": (5, 0, 20, "predicted", 0.2),
+                "oracle_sigma0": (5, 0, 20, "oracle", 0.2),
+            },
+        ),
+        (["gate=oracle"], {"row": (5, 0.8, 20, "oracle", 0)}),
+        (["gate=predicted"], {}),
+    ],
+)
+def test_variants_and_points_of_sweeps_keep_what_makes_them_that(settings, mine, changed):
+    assert settings(*mine) == PLAIN | changed
+
+
+def test_what_a_row_is_scored_with_is_the_users_to_change(plan):
+    made = plan(evaluate=["memory=first", "gate=oracle"])
+    jobs = {job.name: job for job in build(made, ["plain", "other"])}
+    for name in ("plain", "other"):
+        config = composition.resolved(composition.compose("evaluate", jobs[f"evaluate {name} seed 0"].arguments[1:]))
+        assert (config["memory"]["every"], config["gate"]) == (None, "oracle")
+    assert made.kept == {"gate=oracle": {"plain__oracle": "plain"}}
 
 
 def test_true_masks_as_proposals_are_left_out_where_there_are_none(with_detector):

@@ -90,8 +90,9 @@ def test_weights_of_a_finished_run_are_known_by_its_fingerprint_and_others_by_th
     assert provenance.weights_identity(weights.replace(weights.with_name("last.ckpt"))) == sha256
 
 
-def test_half_a_record_is_no_record(tmp_path):
-    (tmp_path / provenance.FILE).write_text('{"fingerprint": ')
+@pytest.mark.parametrize("left", [b'{"fingerprint": ', b"", b"\xff\xfe", b"[1]", b"null"])
+def test_a_damaged_record_is_no_record(tmp_path, left):
+    (tmp_path / provenance.FILE).write_bytes(left)
     assert provenance.read(tmp_path) == {}
 
 

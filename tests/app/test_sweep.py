@@ -10,6 +10,7 @@ import pytest
 from memvos.app import provenance, sweep
 from memvos.app.job import Job
 from memvos.app.sweep import short_named
+from memvos.errors import InputError
 
 
 def test_jobs_are_named_by_what_differs(tmp_path):
@@ -25,6 +26,27 @@ def test_every_job_gives_a_result_and_a_failing_one_does_not_stop_the_others(mem
     assert [line.split()[0] for line in output.splitlines()] == ["failed", "J&F"]
     assert (home / "sweep" / "1" / "result.json").is_file()
     assert "has no split 'nonsense'" in error
+
+
+def test_the_folder_of_a_sweep_is_output_dir_too():
+    line = ["-m", "seed=1,2", "++output_dir='my runs'", "scale=smoke"]
+    assert sweep.in_sweep_dir(line) == ["-m", "seed=1,2", "hydra.sweep.dir='my runs'", "scale=smoke"]
+    assert sweep.in_sweep_dir(line[1:]) == line[1:]
+    with pytest.raises(InputError, match=r"output_dir and hydra\.sweep\.dir are both the folder of a sweep; give one"):
+        sweep.in_sweep_dir([*line, "hydra.sweep.dir=there"])
+
+
+def test_an_interrupted_sweep_with_an_output_dir_goes_on_in_it(memvos, tiny, monkeypatch):
+    def interrupted(jobs, *_):
+        folders.extend(job.folder for job in jobs)
+        raise KeyboardInterrupt
+
+    folders = []
+    monkeypatch.setattr(sweep, "_run", interrupted)
+    code, _, error = memvos("train", *tiny, "output_dir=mine", "seed=1,2", "-m")
+    assert code == 130
+    assert [folder.parent.name for folder in folders] == ["mine", "mine"]
+    assert re.search(r" seed=1,2 -m output_dir=mine$", error.strip())
 
 
 def test_jobs_find_the_users_own_configurations(memvos, tiny, home):

@@ -85,6 +85,13 @@ def test_writing_returns_every_file_and_leaves_no_others(table, tmp_path):
     assert "![Corrupted masks in the memory bank](corrupted.png)" in (tmp_path / "out/table.md").read_text()
 
 
+def test_bins_of_an_earlier_report_do_not_stay_beside_one_without(table, spec, tmp_path):
+    write(table, tmp_path / "out")
+    assert (tmp_path / "out/quality_bins.csv").is_file()
+    write(build(spec, tmp_path / "nothing"), tmp_path / "out")
+    assert not (tmp_path / "out/quality_bins.csv").exists()
+
+
 def test_the_same_results_give_the_same_files(table, tmp_path):
     first, second = (write(table, tmp_path / name) for name in ("a", "b"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]

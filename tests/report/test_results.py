@@ -70,6 +70,7 @@ def test_faulty_files_are_named(spec, two):
     content = (first / "result.json").read_text()
     for text, message in (
         (content[:40], "is not JSON .*; delete its folder and run again"),
+        ("\0", "is not JSON"),
         ('{"schema": 9}', "expected `schema: 1` and scores"),
         (content.replace('"row": "baseline"', '"row": "pem"'), "holds row 'pem', seed 0, but lies in baseline/seed0"),
         (content.replace('"J&F": 0.6', '"J&F": 0.9'), r"says J&F = 0.9000, the mean of objects.csv is 0.6000"),
@@ -81,6 +82,31 @@ def test_faulty_files_are_named(spec, two):
     (first / "objects.csv").unlink()
     with pytest.raises(ValueError, match=r"objects.csv is missing beside result.json"):
         Results(spec, root)
+
+
+HEAD = b"video,frame,object,quality,iou,stored,evicted\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "left", "message"),
+    [
+        ("objects.csv", b"", "is damaged .there is no column 'video'"),
+        ("objects.csv", b"video,object,J\na,1,0.5\n", "is damaged .there is no column 'J_recall'"),
+        ("objects.csv", b"\xff\xfe", "is damaged .'utf-8' codec can't decode"),
+        ("objects.csv", None, "has 2 objects, result.json counts 3"),
+        ("quality.csv", b"frame,score\n0,1\n", "is damaged .there is no column 'video'"),
+        ("quality.csv", HEAD + b"a,0,1,high,0.5,1,\n", "is damaged .could not convert string to float: 'high'"),
+        ("quality.csv", HEAD + b"a,0,1,0.5\n", "is damaged .a line ends early"),
+        ("quality.csv", b"\xff", "is damaged .'utf-8' codec"),
+        ("frames.csv", b"video,frame\na,0\n", "is damaged .there is no column 'seconds'"),
+    ],
+)
+def test_damaged_csv_files_are_named(spec, two, name, left, message):
+    root, first, _ = two
+    path = first / name
+    path.write_bytes(left if left is not None else path.read_bytes().rsplit(b"\n", 2)[0] + b"\n")
+    with pytest.raises(ValueError, match=rf"baseline/seed0/{name} {message}.*; delete its folder and run again"):
+        [(result.quality_pairs, result.course) for result in Results(spec, root)]
 
 
 def test_a_floor_is_compared_with_every_seed(spec, tmp_path, result):

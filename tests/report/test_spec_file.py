@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from memvos.metrics import MEASURES, YOUTUBE_MEASURES
+from memvos.report.entries import SCORES, YOUTUBE_SCORES
 from memvos.report.spec_file import load_spec
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -52,6 +54,15 @@ def test_a_missing_file_is_named(tmp_path):
         ("row: both}", "row: both, override: 'rate={rate}'}", "cannot put 0 into override 'rate={rate}'"),
         ("row: both}", "row: both, curves: [{id: qam, label: a}, {id: qam, label: b}]}", "id 'qam' is used twice"),
         ("paper_data_on: {", "sizes: {", "got a tolerance but no paper_data_on; expected the data sets"),
+        ('metrics: ["J", "F", "J&F"]', 'metrics: ["J&f", "J&F"]', "there is no measure 'J&f'; known are J, J_recall, "),
+        ('metrics: ["J", "F", "J&F"]', "metrics: [G]\nmain_metric: G", "main_metric 'G' is no score of an object"),
+        ("schema: 1", "schema: 1\nfloors: 5", "floors: expected a list of entries, got 5"),
+        ("row: both}", "row: both, curves: 5}", "sweeps, curves: expected a list of entries, got 5"),
+        ("id: baseline", "id: [x]", r"expected id as text, got \['x'\]"),
+        ("schema: 1", "schema: 1\nstages: [{id: [x]}]", r"expected id as text, got \['x'\]"),
+        ("schema: 1", "schema: 1\n7: 8\nmore: 9", "unknown key 7; known are name, "),
+        ("printed_decimals", "null: 1\nprinted_decimals", "unknown key None; known are name, "),
+        ('"J&F": 84.6', "1: 84.6", "entry 'both': expected the keys of printed as text, got 1; quote it"),
         ("schema: 1", "schema: 1\nevaluate_on: [a]", r"evaluate_on as a mapping to a list of text, got \['a'\]"),
         ("schema: 1", "schema: 1\norderings: [qam]", "expected orderings as a list of a list of text, got"),
         ("schema: 1", "schema: 1\norderings: [[qam]]", r"expected pairs \[BETTER, WORSE\] of two rows, got \[qam\]"),
@@ -70,6 +81,8 @@ def test_faults_are_named(tmp_path, old, new, message):
         ("{weights.qdmn}", "{weights.nobody}", "row 'nobody' does not exist"),
         ("{weights.qdmn}", "{weights.matching}", "takes weights of 'matching', which is not trained"),
         ("base: kmn", "base: nobody", "row 'nobody' does not exist"),
+        ("base: kmn", "base: qdmn", "base of row .*: 'qdmn' is a lender, and no line of the table; expected"),
+        ("base: stm", "base: qdmn", "base: 'qdmn' is a lender, and no line of the table; expected one of stm, "),
     ],
 )
 def test_faults_of_lent_weights_and_bases_are_named(tmp_path, old, new, message):
@@ -150,6 +163,33 @@ def test_an_entry_told_twice_in_one_file_is_found(tmp_path):
         load_spec(written(tmp_path, mine=f"defaults: [common/table]\n{HEAD}{twice}"))
 
 
-def test_files_that_are_built_on_build_on_nothing(tmp_path):
-    with pytest.raises(ValueError, match="unknown key 'defaults'"):
-        load_spec(written(tmp_path, under="defaults: [common/table]", mine=f"defaults: [under]\n{HEAD}"))
+def test_files_that_are_built_on_may_build_on_others(tmp_path):
+    under = "schema: 1\ndefaults: [common/table]\ntitle: Under\ntolerance: {paper: 2.0}\npaper_data_on: {a: b}\n"
+    spec = load_spec(written(tmp_path, under=under, mine=f"defaults: [under]\n{HEAD}"))
+    assert [floor.id for floor in spec.floors] == ["copy_first", "matching"]
+    assert spec.tolerance == {"smoke": None, "mini": None, "small": None, "paper": 2.0}
+    assert spec.title == "Mine"
+
+
+def test_a_table_builds_on_another_table_under_a_name_of_its_own(tmp_path):
+    text = "schema: 1\ndefaults: [qdmn_table5]\n"
+    spec, shipped = load_spec(written(tmp_path, mine=f"{text}name: mine\nbase: qam")), load_spec(SHIPPED)
+    assert (spec.name, spec.base, spec.title) == ("mine", "qam", shipped.title)
+    assert (spec.rows, spec.sweeps) == (shipped.rows, shipped.sweeps)
+    with pytest.raises(ValueError, match=r"mine.yaml, entry '': missing 1 required .* 'name'"):
+        load_spec(written(tmp_path, mine=text))
+
+
+def test_files_that_build_on_each_other_are_refused(tmp_path):
+    files = {"a": "defaults: [b]", "b": "defaults: [mine]", "mine": f"defaults: [a]\n{HEAD}"}
+    with pytest.raises(ValueError, match=r"mine\.yaml builds on itself: mine → a → b → mine; correct `defaults`"):
+        load_spec(written(tmp_path, **files))
+
+
+def test_the_schema_of_a_file_that_is_built_on_is_checked(tmp_path):
+    with pytest.raises(ValueError, match=r"under\.yaml: expected a mapping with `schema: 1`"):
+        load_spec(written(tmp_path, under="schema: 2", mine=f"defaults: [under]\n{HEAD}"))
+
+
+def test_the_scores_that_a_table_may_name_are_those_that_there_are():
+    assert (SCORES, YOUTUBE_SCORES) == (MEASURES, YOUTUBE_MEASURES)

@@ -137,11 +137,15 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").split("=")[0].split("@")[0]
 
 
+def place(override: str) -> str:
+    """What an override changes: model.b=1, model/c=x, model/x@model.d=y → model.b, model.c, model.d."""
+    key = override.lstrip("+~").split("=")[0]
+    return key.split("@")[-1].split(":")[-1].replace("/", ".")
+
+
 def places(overrides: Sequence[str], part: str) -> list[str]:
-    """Where below `part` overrides change a configuration: model.a.b=1, model/c=x, model/x@model.d=y → a.b, c, d."""
-    keys = [override.lstrip("+~").split("=")[0] for override in overrides]
-    dotted = [key.split("@")[-1].split(":")[-1].replace("/", ".") for key in keys]
-    return [key.removeprefix(f"{part}.") for key in dotted if key.startswith(f"{part}.")]
+    """Where below `part` overrides change a configuration: model.a.b=1, model/c=x → a.b, c."""
+    return [key.removeprefix(f"{part}.") for key in map(place, overrides) if key.startswith(f"{part}.")]
 
 
 def _compose(config_name: str, overrides: list[str], hydra: bool) -> DictConfig:

@@ -106,7 +106,9 @@ def _own_configs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     rest, folder = list(arguments), None
     for index, argument in enumerate(arguments):
         if argument.partition("=")[0] == CONFIG_DIR:
-            given = argument.partition("=")[2] or "".join(arguments[index + 1 : index + 2])
+            given = argument.partition("=")[2] if "=" in argument else "".join(arguments[index + 1 : index + 2])
+            if not given:
+                raise InputError(f"{CONFIG_DIR} has no value; expected {CONFIG_DIR} FOLDER, one of the form of conf/")
             folder = Path(given)
             del rest[index : index + (1 if "=" in argument else 2)]
     if folder is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
@@ -15,13 +15,16 @@ from memvos.app.faults import UnknownKey
 from memvos.app.job import Job
 from memvos.app.runs import check_numbers, data_of
 from memvos.report.entries import Row, Stage
-from memvos.report.overrides import lend, lent_to
+from memvos.report.overrides import lend, lent_to, merge
 from memvos.report.results import MASKS
 from memvos.report.spec import Evaluation, Spec
 
 FINAL = f"checkpoints/{provenance.FINAL}"
 EVALUATE = "evaluate"
 RESULT, OBJECTS = "result.json", "objects.csv"
+STALE = f"stale_{RESULT}"
+GATE = "gate"
+"""Key of what a variant, or a point of a sweep, never leaves to the user, for its label tells it."""
 
 
 class Trained(NamedTuple):
@@ -58,6 +61,8 @@ class Plan:
         taken: keys of the user's overrides that some job's configuration has.
         repeats: folder of an evaluation that is not planned → its row, which differs from another by a detector alone,
             in whose place the user's own stands.
+        kept: override of the user's → name and row of the evaluations that keep what it is for: variants and points of
+            sweeps what makes them that.
     """
 
     spec: Spec
@@ -72,6 +77,7 @@ class Plan:
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     repeats: dict[Path, str] = field(default_factory=dict)
+    kept: dict[str, dict[str, str]] = field(default_factory=dict)
     _configs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
     def build(self, seeds: Sequence[int]) -> list[Job]:
@@ -109,13 +115,30 @@ class Plan:
         Returns:
             The folders of such results.
         """
-        marks = {self.jobs[name].folder: one.fingerprint for name, one in self.scored.items()}
-        stale = [folder for folder, mark in marks.items() if not is_evaluated(folder, mark)]
+        stale = [folder for folder, mark in self._marks().items() if not is_evaluated(folder, mark)]
         stale += [*self.repeats, *self.left_out]
         found = [folder for folder in stale if (folder / RESULT).is_file()]
         for folder in found:
-            (folder / RESULT).replace(folder / f"stale_{RESULT}")
+            (folder / RESULT).replace(folder / STALE)
         return found
+
+    def take_back(self) -> list[Path]:
+        """Undo `set_aside_stale` where what it renamed is what is planned now, and nothing was evaluated there since.
+
+        A later result, of whatever fingerprint, has replaced the other files of its folder; they are not the old one's.
+
+        Returns:
+            The folders of such results.
+        """
+        free = {folder: mark for folder, mark in self._marks().items() if not (folder / RESULT).exists()}
+        found = [folder for folder, mark in free.items() if is_evaluated(folder, mark, result=STALE)]
+        for folder in found:
+            (folder / STALE).replace(folder / RESULT)
+        return found
+
+    def _marks(self) -> dict[Path, str]:
+        """The fingerprint of every evaluation by its folder."""
+        return {self.jobs[name].folder: one.fingerprint for name, one in self.scored.items()}
 
     def _train(self, row: Row, seed: int) -> tuple[Trained | None, dict[str, Trained]]:
         """Plan the stages of a row; return the last, and what stages of other networks give, by configuration key."""
@@ -176,16 +199,17 @@ class Plan:
         lenders = {id: self._train(self.spec.row(id), seed)[0] for id in lent_to(evaluation.overrides)}
         chosen = ("model", "experiment") if not row.stages else ()  # a floor keeps its model, and takes what that knows
         mine = [one for one in self.overrides["evaluate"] if composition.key_of(one) not in chosen]
-        mine = [one for one in mine if not _of_parts(one, evaluation.own)]
-        lent, paths = (
-            [*lend(evaluation.overrides, values), f"seed={seed}"]
-            for values in (
-                {id: lender.fingerprint for id, lender in lenders.items()},
-                {id: composition.quoted(lender.weights) for id, lender in lenders.items()},
-            )
-        )
-        mine = self._taken("evaluate", lent, mine)
-        config = self._config("evaluate", [*lent, *mine])
+        points = self._points(evaluation)
+        defining = [*evaluation.own, *points, *([GATE] if evaluation.variant else ())]
+        for one in [one for one in mine if _sets(one, defining)]:
+            mine.remove(one)
+            self.kept.setdefault(one, {})[evaluation.name] = row.id
+        marks = {id: lender.fingerprint for id, lender in lenders.items()}
+        paths = {id: composition.quoted(lender.weights) for id, lender in lenders.items()}
+        own = merge(evaluation.own, tuple(one for one in points if _sets(one, mine)))
+        table = [*(one for one in evaluation.overrides if one not in own), f"seed={seed}"]
+        mine = self._taken("evaluate", lend(table, marks), mine, lend(own, marks))
+        config = self._config("evaluate", [*lend(table, marks), *mine, *lend(own, marks)])
         _check(config)
         given = {key: one for key, one in given.items() if _has(config, key)}  # not where proposals are the true masks
         if _needs_truth(config) and self.unscored(data_of(config, "split")):
@@ -199,15 +223,22 @@ class Plan:
         name = " ".join(filter(None, (EVALUATE, row.id, evaluation.variant, f"seed {seed}")))
         done = partial(is_evaluated, folder, mark, config["write_masks"])
         needs = tuple(dict.fromkeys(one.job for one in (trained, *given.values(), *lenders.values()) if one))
-        self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *paths, *mine, *target), folder, done, needs)
+        told = (*lend(table, paths), *mine, *lend(own, paths), *target)
+        self.jobs[name] = Job(name, EVALUATE, (EVALUATE, *told), folder, done, needs)
         self.scored[name] = Scored(row.id, seed, mark)
 
-    def _taken(self, command: str, table: Sequence[str], mine: Sequence[str]) -> list[str]:
-        """The user's overrides without those of parts that this job's network does not have."""
+    def _points(self, evaluation: Evaluation) -> tuple[str, ...]:
+        """The settings, as overrides, of the points that sweeps show this evaluation as."""
+        of_row = [sweep for sweep in self.spec.sweeps if sweep.row == evaluation.row]
+        own = [sweep for sweep in of_row if evaluation.variant in [curve.variant for curve in sweep.curves]]
+        return tuple(sweep.at(value) for sweep in own for value in sweep.own)
+
+    def _taken(self, command: str, table: Sequence[str], mine: Sequence[str], own: Sequence[str] = ()) -> list[str]:
+        """The user's overrides without those of parts that this job's network, chosen by `table` and `own`, has not."""
         taken = list(mine)
         while True:
             try:
-                self._config(command, [*table, *taken])
+                self._config(command, [*table, *taken, *own])
             except UnknownKey as fault:
                 left = [one for one in taken if composition.key_of(one) != fault.key]
                 if len(left) == len(taken) or not is_of_model(fault.key):
@@ -236,14 +267,10 @@ def _origin(start: Trained | None, given: Mapping[str, Trained]) -> str | None:
     return " ".join([*parts, *(f"{key}={trained.fingerprint}" for key, trained in sorted(given.items()))]) or None
 
 
-def _of_parts(override: str, own: Sequence[str]) -> bool:
-    """Is a user's override for a part of the network that a variant chooses by itself?"""
-    chosen = composition.places(own, "model")
-    return any(
-        place == part or place.startswith(f"{part}.")
-        for place in composition.places([override], "model")
-        for part in chosen
-    )
+def _sets(override: str, others: Iterable[str]) -> bool:
+    """Is an override for something that one of the others sets: the same, or something below it?"""
+    place = composition.place(override)
+    return any(place == one or place.startswith(f"{one}.") for one in map(composition.place, others))
 
 
 def _has(config: Any, key: str) -> bool:
@@ -286,9 +313,16 @@ def is_trained(folder: Path, mark: str) -> bool:
     return record.get("fingerprint") == mark and "finished" in record and (folder / FINAL).is_file()
 
 
-def is_evaluated(folder: Path, mark: str, with_masks: bool = False) -> bool:
+def is_evaluated(folder: Path, mark: str, with_masks: bool = False, result: str = RESULT) -> bool:
     """Is the evaluation of this fingerprint there, whole, and its masks where they are asked for?"""
-    record = provenance.read(folder, RESULT).get("provenance") or {}
+    found = provenance.read(folder, result)
+    record = found.get("provenance") or {}
     has_masks = (folder / MASKS).is_dir() and record.get("config", {}).get("write_masks")
-    whole = record.get("fingerprint") == mark and (folder / OBJECTS).is_file()
+    whole = record.get("fingerprint") == mark and _objects_in(folder) == found.get("objects", 0)
     return whole and (not with_masks or bool(has_masks))
+
+
+def _objects_in(folder: Path) -> int | None:
+    """Number of objects in objects.csv, whole lines after the first; None without that file."""
+    path = folder / OBJECTS
+    return max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else None

@@ -212,11 +212,12 @@ def difference(known: Mapping[str, Any], wanted: Mapping[str, Any], most: int = 
 
 
 def read(folder: str | Path, name: str = FILE) -> dict[str, Any]:
-    """The provenance of a run, or another JSON file of its folder; empty where there is none, or half of one."""
+    """The provenance of a run, or another JSON file of its folder; empty where there is none, or it is damaged."""
     try:
-        return json.loads((Path(folder) / name).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        found = json.loads((Path(folder) / name).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # no JSON, or no text
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def write(folder: str | Path, record: Mapping[str, Any]) -> None:

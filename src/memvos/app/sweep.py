@@ -8,7 +8,7 @@ With another launcher or sweeper than Hydra's built-in ones (submitit, Optuna, .
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,14 @@ from memvos.app.arguments import whole_number
 from memvos.app.job import Job
 from memvos.app.jobs import Runner
 from memvos.app.progress import Display
-from memvos.errors import RunFailed
+from memvos.errors import InputError, RunFailed
 
 BUILT_IN = (
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 )
 
-SEARCHPATH, SWEEP_DIR = "hydra.searchpath", "hydra.sweep.dir"
+SEARCHPATH, SWEEP_DIR, OUTPUT_DIR = "hydra.searchpath", "hydra.sweep.dir", "output_dir"
 
 RESULT = {"train": "checkpoints/final.ckpt", "evaluate": "result.json", "segment": "quality.csv"}
 """What a finished job of a command has left in its folder."""
@@ -39,7 +39,13 @@ OF_A_SWEEP = ("hydra.sweep", "hydra/sweep", "hydra.launcher", "hydra/launcher", 
 
 
 def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]) -> int:
-    """Run a command line under Hydra; exit code 1 if a job of a sweep failed."""
+    """Run a command line under Hydra; exit code 1 if a job of a sweep failed.
+
+    Raises:
+        InputError: if a sweep is told two folders.
+    """
+    taken = in_sweep_dir(arguments)
+    folder_key = SWEEP_DIR if taken == arguments else OUTPUT_DIR
     jobs: list[Job] = []
     parallel, spread, folder = 1, True, ""
 
@@ -47,7 +53,7 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
         nonlocal parallel, spread, folder
         hydra = HydraConfig.get()
         if hydra.mode != RunMode.MULTIRUN:
-            with told_how_to_go_on(command, "output_dir", config.output_dir):
+            with told_how_to_go_on(command, OUTPUT_DIR, config.output_dir):
                 return task(config)
         folder = hydra.sweep.dir
         job = _job(command, hydra)
@@ -56,16 +62,31 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
             parallel = whole_number("jobs", str(config.jobs))
             spread = OmegaConf.select(config, "trainer.devices", default=1) == 1
             return None
-        with told_how_to_go_on(command, SWEEP_DIR, folder):
+        with told_how_to_go_on(command, folder_key, folder):
             failed = _run([job], 1, [])
         if failed:
             raise RunFailed(f"{job.name} failed; its log is {job.log}")
         return objective(job.folder)
 
     one.__module__ = task.__module__
-    composition.launch(command, arguments, one)
-    with told_how_to_go_on(command, SWEEP_DIR, folder):
+    composition.launch(command, taken, one)
+    with told_how_to_go_on(command, folder_key, folder):
         return _run(short_named(jobs), parallel, processes.devices() if spread else []) if jobs else 0
+
+
+def in_sweep_dir(arguments: Sequence[str]) -> list[str]:
+    """A command line; that of a sweep with its output_dir=FOLDER as Hydra calls it, hydra.sweep.dir.
+
+    Raises:
+        InputError: if it has both.
+    """
+    options, overrides = composition.split_options(arguments)
+    told = [one for one in overrides if composition.key_of(one) == OUTPUT_DIR]
+    if not told or not set(composition.SWEEP) & set(options):
+        return list(arguments)
+    if any(composition.key_of(one) == SWEEP_DIR for one in overrides):
+        raise InputError(f"{OUTPUT_DIR} and {SWEEP_DIR} are both the folder of a sweep; give one of them")
+    return [f"{SWEEP_DIR}={one.partition('=')[2]}" if one in told else one for one in arguments]
 
 
 @contextlib.contextmanager
@@ -99,14 +120,14 @@ def objective(folder: Path) -> float | None:
 
 
 def _job(command: str, hydra: DictConfig) -> Job:
-    overrides = [override for override in hydra.overrides.task if not override.startswith("output_dir=")]
+    overrides = [one for one in hydra.overrides.task if composition.key_of(one) != OUTPUT_DIR]
     overrides += _of_hydra(hydra)
     folder = Path(hydra.runtime.output_dir)
     done = folder / RESULT[command]
     return Job(
         name=f"#{hydra.job.num} {' '.join(overrides)}",
         kind=command,
-        arguments=(command, *overrides, f"output_dir={composition.quoted(folder)}"),
+        arguments=(command, *overrides, f"{OUTPUT_DIR}={composition.quoted(folder)}"),
         folder=folder,
         is_done=done.is_file,
     )

@@ -68,6 +68,11 @@ def reproduce(options: Options) -> int:
             raise doubtful[key]
         for row in dict.fromkeys(row for row in plan.repeats.values() if row in rows):
             _say(f"row {row} is not run: your own detector stands in for the one by which it differs")
+        for folder in plan.take_back():
+            _say(f"{folder} is of this configuration, code and data, and counted again")
+        for mine, kept in plan.kept.items():
+            if names := ", ".join(name for name, row in kept.items() if row in rows):
+                _say(f"{mine} is not for {names}: they keep the settings that make them what they are")
         jobs = plan.wanted(rows, seeds)
         trainings = sum(job.kind != EVALUATE for job in jobs)
         if plan.left_out:

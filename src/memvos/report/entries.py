@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+SCORES = ("J", "J_recall", "J_decay", "F", "F_recall", "F_decay", "J&F", "J_present", "F_present", "J&F_present")
+"""Scores of every object, and in result.json their means: `memvos.metrics.MEASURES`."""
+YOUTUBE_SCORES = ("G", "J_G", "F_G", "J_seen", "F_seen", "J_unseen", "F_unseen")
+"""Scores over all objects of a data set with seen categories: `memvos.metrics.YOUTUBE_MEASURES`."""
 MEASURES = {
     "stored_fraction": ("quality", "frames stored, share"),
     "gated_fraction": ("quality", "checks rejected, share"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 SIZE = "{size}"
 """Stands for the scale's suffix of a network's name."""
@@ -21,6 +21,6 @@ def lent_to(overrides: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(id for text in overrides for id in WEIGHTS.findall(text)))
 
 
-def lend(overrides: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
+def lend(overrides: Sequence[str], values: Mapping[str, str]) -> list[str]:
     """Overrides with `{weights.ID}` replaced by the value of the id."""
     return [WEIGHTS.sub(lambda match: values[match[1]], text) for text in overrides]

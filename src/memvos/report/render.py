@@ -14,16 +14,23 @@ from memvos.report.pages import document, page, plain, replace_files
 from memvos.report.quality_bins import EDGES
 from memvos.report.sections import main, sections
 
+BINS_FILE = "quality_bins.csv"
+
 
 def write(table: Table, out_dir: str | Path) -> list[Path]:
-    """Write table.csv, .md, .html, <sweep>.csv, quality_bins.csv and figures; returns the files, table.csv first."""
+    """Write table.csv, .md, .html, <sweep>.csv, quality_bins.csv and figures; returns the files, table.csv first.
+
+    What an earlier call wrote and this one has nothing to show for goes.
+    """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     figures = draw(table, out)
     texts = {"table.csv": to_csv(table), "table.md": to_markdown(table, figures), "table.html": to_html(table, figures)}
     texts |= {f"{sweep.id}.csv": sweep_to_csv(table, sweep) for sweep in table.spec.sweeps}
     if table.bins:
-        texts["quality_bins.csv"] = bins_to_csv(table.bins)
+        texts[BINS_FILE] = bins_to_csv(table.bins)
+    else:
+        (out / BINS_FILE).unlink(missing_ok=True)
     return [*replace_files(out, texts), *figures.values()]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from memvos.errors import InputError
 from memvos.report.compare import Interval, paired, paired_bootstrap, recovery
 from memvos.report.spec import Evaluation, Spec
 
@@ -21,6 +22,9 @@ MASKS = "masks"
 """Where an evaluation keeps predicted masks, <video>/<frame>.png, if it is told to."""
 ONE_OF_A_KIND = ("scale", "data", "difficulty", "split")
 """What all results of one table must share."""
+COURSE = ("seconds", "memory_frames", "memory_mib", "resident_mib")
+"""Columns of frames.csv that are shown over the frames of a video."""
+REMEDY = "delete its folder and run again"
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,9 @@ class Result:
     @cached_property
     def _scored(self) -> list[tuple[tuple[str, str], float, float]]:
         """((video, frame), predicted score, true IoU) of the lines of quality.csv where both are known."""
-        path = self.folder / "quality.csv"
-        lines = _read_csv(path) if path.is_file() else []
-        return [
-            ((line["video"], line["frame"]), float(line["quality"]), float(line["iou"]))
-            for line in lines
-            if line["quality"] and line["iou"]
-        ]
+        lines = _lines(self.folder / "quality.csv", ("video", "frame"), ("quality", "iou"))
+        known = (((line["video"], line["frame"]), line["quality"], line["iou"]) for line in lines)
+        return [entry for entry in known if not math.isnan(entry[1] + entry[2])]
 
     @cached_property
     def quality_pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -75,16 +75,13 @@ class Result:
     @cached_property
     def course(self) -> dict[str, np.ndarray]:
         """Of the longest video: column of frames.csv → values by frame (T,); empty without that file."""
-        path = self.folder / "frames.csv"
-        lines = _read_csv(path) if path.is_file() else []
+        lines = _lines(self.folder / "frames.csv", ("video",), COURSE)
         if not lines:
             return {}
         videos = [line["video"] for line in lines]
         longest = max(dict.fromkeys(videos), key=videos.count)
         own = [line for line in lines if line["video"] == longest]
-        return {
-            name: np.array([float(line[name]) for line in own]) for name in own[0] if name not in ("video", "frame")
-        }
+        return {name: np.array([line[name] for line in own]) for name in COURSE}
 
     def value(self, *keys: str) -> float | None:
         """A number deep in result.json, None where it is null or missing: value("quality", "spearman")."""
@@ -174,19 +171,18 @@ def _load_seeds(evaluation: Evaluation, folder: Path) -> Iterator[tuple[int, Res
 def _load(folder: Path) -> Result:
     path = folder / "result.json"
     try:
-        content = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON ({error}); delete its folder and run again") from error
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); {REMEDY}") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA or not content.get("scores"):
-        raise ValueError(f"{path}: expected `schema: {SCHEMA}` and scores; delete its folder and run again")
+        raise ValueError(f"{path}: expected `schema: {SCHEMA}` and scores; {REMEDY}")
     table = folder / "objects.csv"
     if not table.is_file():
         raise ValueError(f"{table} is missing beside result.json; delete the folder and run again")
-    objects = {}
-    for line in _read_csv(table):
-        key = (line.pop("video"), line.pop("object"))
-        line.pop("attributes", None)
-        objects[key] = {name: float(value) if value else math.nan for name, value in line.items()}
+    lines = _lines(table, ("video", "object"), [*content["scores"]])
+    objects = {(line.pop("video"), line.pop("object")): line for line in lines}
+    if len(objects) != content.get("objects"):
+        raise ValueError(f"{table} has {len(objects)} objects, result.json counts {content.get('objects')}; {REMEDY}")
     result = Result(folder, content, objects)
     _check_mean(result)
     return result
@@ -220,6 +216,25 @@ def _refuse_difference(name: str, first: Result, other: Result, a: Any, b: Any) 
         )
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def _lines(path: Path, words: Sequence[str], numbers: Sequence[str]) -> list[dict[str, Any]]:
+    """The lines of a CSV file, none where there is no file: the columns `words` as text, `numbers` NaN where empty.
+
+    Raises:
+        InputError: if the file is damaged: no text, a line that ends early, no such column, no number in one.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if missing := [name for name in (*words, *numbers) if name not in (reader.fieldnames or ())]:
+                raise ValueError(f"there is no column {missing[0]!r}")
+            return [_cells(line, words, numbers) for line in reader]
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}); {REMEDY}") from error
+
+
+def _cells(line: dict[str, str | None], words: Sequence[str], numbers: Sequence[str]) -> dict[str, Any]:
+    if None in line.values():
+        raise ValueError("a line ends early")
+    return {name: line[name] for name in words} | {name: float(line[name] or "nan") for name in numbers}

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from memvos.paths import experiments_dir
-from memvos.report.entries import MEASURES, Curve, Row, Stage, Sweep, Variant
+from memvos.report.entries import MEASURES, SCORES, YOUTUBE_SCORES, Curve, Row, Stage, Sweep, Variant
 from memvos.report.overrides import lent_to, merge
 from memvos.report.spec import Spec
 
@@ -25,26 +25,37 @@ def load_spec(path: str | Path) -> Spec:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a key is missing or unknown, an id is used twice or names nothing, the schema is another one, or
-            a file among its defaults does not exist.
+        ValueError: if a key is missing or unknown, an id is used twice or names nothing, the schema is another one, a
+            measure does not exist, or a file among its defaults does not, or builds on itself.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no table specification at {path}; expected a file like experiments/qdmn_table5.yaml")
+    raw = _read(path)
+    for key, kind in KINDS.items():
+        raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in _list(raw.get(key), f"{path}: {key}"))
+    raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in _list(raw.get("sweeps"), f"{path}: sweeps"))
+    spec = _build(Spec, raw, str(path))
+    _check(spec, path)
+    return spec
+
+
+def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a file says, over what the files say that it builds on; `above`: those that build on it."""
+    chain = (*above, path.resolve())
+    if chain[-1] in above:
+        raise ValueError(f"{path} builds on itself: {' → '.join(one.stem for one in chain)}; correct `defaults`")
     raw = _mapping(path)
-    if raw.pop("schema", None) != SCHEMA:
+    if raw.pop("schema", SCHEMA if above else None) != SCHEMA:
         raise ValueError(f"{path}: expected a mapping with `schema: {SCHEMA}`; see experiments/qdmn_table5.yaml")
+    if above:
+        raw.pop("name", None)  # a table has one of its own, for its folder
     defaults = raw.pop("defaults", [])
     if not isinstance(defaults, list):
         raise ValueError(f"{path}: expected defaults as a list of files, e.g. [common/table], got {defaults!r}")
     for name in reversed(defaults):
-        raw = _joined(_mapping(_default(name, path)), raw)
-    for key, kind in KINDS.items():
-        raw[key] = tuple(_build(kind, entry, f"{path}: {key}") for entry in raw.get(key) or ())
-    raw["sweeps"] = tuple(_sweep(entry, f"{path}: sweeps") for entry in raw.get("sweeps") or ())
-    spec = _build(Spec, raw, str(path))
-    _check(spec, path)
-    return spec
+        raw = _joined(_read(_default(name, path), chain), raw)
+    return raw
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -58,7 +69,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 def _default(name: Any, path: Path) -> Path:
-    """A file that the table at `path` builds on: beside it, or of the shipped experiments."""
+    """A file that the one at `path` builds on: beside it, or of the shipped experiments."""
     for folder in (path.parent, experiments_dir()):
         if (file := folder / f"{name}.yaml").is_file():
             return file
@@ -77,10 +88,17 @@ def _joined(under: Any, over: Any) -> Any:
 
 def _entries(value: Any) -> bool:
     """Is it a list of entries, each with an id of its own?"""
-    if not isinstance(value, list) or not all(isinstance(entry, dict) and "id" in entry for entry in value):
+    if not isinstance(value, list):
         return False
-    ids = [entry["id"] for entry in value]
-    return all(ids.count(id) == 1 for id in ids)
+    ids = [entry.get("id") for entry in value if isinstance(entry, dict)]
+    return len(ids) == len(value) and all(isinstance(id, str) and ids.count(id) == 1 for id in ids)
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    """The entries of a list; null: none."""
+    if not isinstance(value, list | NoneType):
+        raise ValueError(f"{where}: expected a list of entries, got {value!r}")
+    return value or []
 
 
 def _build(kind: type, entry: Any, where: str) -> Any:
@@ -89,9 +107,13 @@ def _build(kind: type, entry: Any, where: str) -> Any:
     entry = {("start" if kind is Stage and key == "from" else key): value for key, value in entry.items()}
     known = kind.__dataclass_fields__
     if unknown := set(entry) - set(known):
-        raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(known)}")
+        raise ValueError(f"{where}: unknown key {sorted(unknown, key=str)[0]!r}; known are {', '.join(known)}")
     hints = get_type_hints(kind)
     for key, value in entry.items():
+        if odd := [one for one in value if not isinstance(one, str)] if isinstance(value, dict) else []:
+            raise ValueError(
+                f"{where}, entry {entry.get('id', '')!r}: expected the keys of {key} as text, got {odd[0]!r}; quote it"
+            )
         if not _fits(value, hints[key]):
             raise ValueError(
                 f"{where}, entry {entry.get('id', '')!r}: expected {key} as {_words(hints[key])}, got {value!r}"
@@ -136,7 +158,7 @@ def _words(hint: Any) -> str:
 
 
 def _sweep(entry: Any, where: str) -> Sweep:
-    curves = entry.get("curves") or () if isinstance(entry, dict) else ()
+    curves = _list(entry.get("curves"), f"{where}, curves") if isinstance(entry, dict) else ()
     built = tuple(_build(Curve, curve, f"{where}, curves") for curve in curves)
     return _build(Sweep, {**entry, "curves": built} if isinstance(entry, dict) else entry, where)
 
@@ -158,11 +180,13 @@ def _check(spec: Spec, path: Path) -> None:
             f"{path}: got a tolerance but no paper_data_on; expected the data sets that the printed numbers are of; "
             'add them, e.g. paper_data_on: {davis2017: "DAVIS 2017 val"}'
         )
-    spec.row(spec.base)
+    _check_metrics(spec, path)
+    _check_base(spec, spec.base, f"{path}: base")
     if spec.bench and (trained := [row.id for row in rows if row.stages]):
         raise ValueError(f"{path}: row {trained[0]!r} has stages, but a benchmark measures this table; leave one out")
     for row in rows:
-        spec.base_of(row)
+        if row.base is not None:
+            _check_base(spec, row.base, f"{path}: base of row {row.id!r}")
         for id in lent_to(merge(row.evaluate, *(spec.variant(id).evaluate for id in row.variants))):
             if not spec.row(id).stages:
                 raise ValueError(f"{path}: row {row.id!r} takes weights of {id!r}, which is not trained")
@@ -178,6 +202,26 @@ def _check(spec: Spec, path: Path) -> None:
         _check_sweep(spec, sweep, f"{path}: sweep {sweep.id!r}")
     for pair in spec.orderings:
         _check_ordering(pair, [row.id for row in spec.rows], f"{path}: orderings")
+
+
+def _check_metrics(spec: Spec, path: Path) -> None:
+    """What is not timed is scored, by the measures of result.json; the main one also of every object."""
+    if spec.bench:
+        return
+    if unknown := [name for name in spec.metrics if name not in SCORES + YOUTUBE_SCORES]:
+        known = ", ".join(SCORES + YOUTUBE_SCORES)
+        raise ValueError(f"{path}: metrics: there is no measure {unknown[0]!r}; known are {known}")
+    if spec.main_metric not in SCORES:
+        raise ValueError(
+            f"{path}: main_metric {spec.main_metric!r} is no score of an object; expected one of {', '.join(SCORES)}"
+        )
+
+
+def _check_base(spec: Spec, id: str, where: str) -> None:
+    spec.row(id)
+    if id in [row.id for row in spec.lenders]:
+        known = ", ".join(row.id for row in spec.rows + spec.floors)
+        raise ValueError(f"{where}: {id!r} is a lender, and no line of the table; expected one of {known}")
 
 
 def _check_ids(what: str, entries: Sequence[Any], where: str) -> None:
