@@ -49,13 +49,13 @@ def work(tmp_path_factory) -> Path:
 SHORT = "steps={pretrain: 2, main: 2}"
 
 
-def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
+def run(folder: Path, *arguments: str, table: str = "tiny.yaml") -> tuple[int, str, str]:
     """Run the table's command line in this process, as its jobs do in forks of it."""
     output, error = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(error):
         patch.chdir(folder)
         patch.setenv("MEMVOS_CACHE", str(folder / "cache"))
-        code = main(["reproduce", "tiny.yaml", *TINY, *arguments])
+        code = main(["reproduce", table, *TINY, *arguments])
     return code, output.getvalue(), error.getvalue()
 
 
@@ -168,6 +168,15 @@ def test_weights_that_are_not_there_are_told_before_any_training(work):
     assert code == 2
     assert "/no/such.npz" in error
     assert not (work / "early" / "stages").exists()
+
+
+@pytest.mark.slow
+def test_a_detector_that_is_not_there_is_told_before_any_training(work):
+    own = ["model/proposals=detector", "model.proposals.checkpoint=/no/such.ckpt", "rows=f0", "output=detector"]
+    code, _, error = run(work, SHORT, *own, table="dmn_aoa_table3")
+    assert code == 2
+    assert "/no/such.ckpt" in error
+    assert not (work / "detector" / "stages").exists()
 
 
 @pytest.mark.slow

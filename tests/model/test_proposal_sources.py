@@ -50,6 +50,13 @@ def test_without_a_source_nothing_runs():
         DetectorProposals(torch.nn.Identity)(IMAGE, Place())
 
 
+def test_a_detector_can_be_loaded_before_the_first_frame():
+    source = DetectorProposals(OneDisc, "file")
+    assert source.load() is source.load()  # once
+    with pytest.raises(InputError, match=r"the proposal detector has no checkpoint"):
+        DetectorProposals(OneDisc).load()
+
+
 def test_a_detector_sees_the_frame_without_its_padding_in_unit_range():
     source = DetectorProposals(OneDisc, "file")
     found = source(torch.zeros(2, 3, 32, 48), Place(window=(4.0, 6.0, 40.0, 30.0)))

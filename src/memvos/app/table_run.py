@@ -214,7 +214,9 @@ class DataLook:
 def _build_once(models: Sequence[dict[str, Any]]) -> None:
     """Build every distinct network, so that settings and weight files that do not fit are found before all training."""
     for model in {provenance.digest(model): model for model in models}.values():
-        instantiate(model)
+        source = getattr(instantiate(model), "proposals", None)
+        if getattr(source, "checkpoint", None) is not None:  # a detector of the user's own
+            source.load()
 
 
 def _rows(spec: Spec, wanted: Sequence[str]) -> list[str]:

@@ -80,20 +80,25 @@ class DetectorProposals:
         Raises:
             InputError: if no checkpoint is configured, or it does not fit the detector.
         """
-        if self._detector is None:
-            self._detector = self._load()
-        return detect(self._detector.to(image.device), image, place, self.most, self.overlap)
+        return detect(self.load().to(image.device), image, place, self.most, self.overlap)
 
     def __getstate__(self) -> dict[str, Any]:
         """For worker processes: the detector is loaded anew there."""
         return {**self.__dict__, "_detector": None}
 
-    def _load(self) -> torch.nn.Module:
+    def load(self) -> torch.nn.Module:
+        """The detector, with its weights from the first call on.
+
+        Raises:
+            InputError: if no checkpoint is configured, or it does not fit the detector.
+        """
         if self.checkpoint is None:
             raise InputError(f"the proposal detector has no checkpoint; {REMEDY}")
-        detector = self.make()
-        detector.load(self.checkpoint)
-        return for_inference(detector.to(memory_format=torch.channels_last).eval(), torch.float32)
+        if self._detector is None:
+            detector = self.make()
+            detector.load(self.checkpoint)
+            self._detector = for_inference(detector.to(memory_format=torch.channels_last).eval(), torch.float32)
+        return self._detector
 
 
 @torch.no_grad()
