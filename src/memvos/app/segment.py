@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -90,6 +90,7 @@ def segment(config: DictConfig) -> None:
             raise InputError(f"{option} is missing; expected memvos segment INPUT --masks FIRST --out DIR")
     import torch
 
+    from memvos.app.given_masks import find_masks, look_over, noted
     from memvos.data.files import MaskFormat
     from memvos.decode.video import follow, open_frames
     from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
@@ -158,9 +159,10 @@ def _spare_inputs(settings: dict[str, Any], frames: Any, masks: Iterable[Path]) 
     Raises:
         InputError: if so.
     """
+    from memvos.app.given_masks import names_of
     from memvos.data.files import MASK_SUFFIX
 
-    target, known = Path(settings["output_dir"]).resolve(), _names_of(frames)
+    target, known = Path(settings["output_dir"]).resolve(), names_of(frames)
     for path in (*getattr(frames, "paths", [Path(settings["input"])]), *masks):
         real = path.resolve() if path.suffix.lower() == MASK_SUFFIX or path.is_symlink() else path
         if real.parent == target and real.suffix.lower() == MASK_SUFFIX and known(real.stem):
@@ -224,73 +226,6 @@ def untrained_model(configuration: dict[str, Any], allowed: bool) -> Any:
 def chosen_read(settings: dict[str, Any]) -> dict[str, Any]:
     """The changes to the network's memory read: what is not its own."""
     return {key: settings[key] for key in ("top_k", "kernel") if settings[key] != "own"}
-
-
-def find_masks(path: Path, frames: Any) -> dict[str, Path]:
-    """Frame name → the file of its mask.
-
-    Raises:
-        InputError: if there is no mask, or no frame of a mask's name.
-    """
-    from memvos.data.files import MASK_SUFFIX, list_files
-    from memvos.decode.video import numbered
-
-    known = _names_of(frames)
-    if not path.exists():
-        raise InputError(f"no mask at {path}; give the mask of the first frame, or a folder of masks")
-    if path.is_dir():
-        found = {file.stem: file for file in list_files(path, (MASK_SUFFIX,))}
-        if not found:
-            raise InputError(f"{path} holds no {MASK_SUFFIX} file; expected masks named as their frames")
-    else:
-        found = {path.stem if known(path.stem) else getattr(frames, "names", [numbered(0)])[0]: path}
-    if alone := [name for name in found if not known(name)]:
-        expected = "" if hasattr(frames, "names") else "frames are named 00000, 00001, …; "
-        raise InputError(
-            f"{len(alone)} masks in {path} have no frame of their name in the video (first: {alone[0]}{MASK_SUFFIX}); "
-            f"{expected}name masks as their frames"
-        )
-    return found
-
-
-def look_over(masks: Iterable[Path], reader: Any) -> None:
-    """Decode every mask once and keep none, so that a bad one is found before anything is computed.
-
-    Raises:
-        InputError: if one cannot be read, has another size than the first, or shows no object.
-    """
-    sizes: dict[Path, tuple[int, int]] = {}
-    for path in masks:
-        labels = reader.read(path)
-        sizes[path] = labels.shape
-        first = next(iter(sizes))
-        if sizes[path] != sizes[first]:
-            got, want = (f"{width}×{height}" for height, width in (sizes[path], sizes[first]))
-            raise InputError(
-                f"mask {path} is {got} pixels, {first.name} {want}; expected one size, that of the frames; resize it "
-                "(nearest neighbour)"
-            )
-        if not labels.any():
-            raise InputError(
-                f"mask {path} shows no object, only background; expected at least one id above 0; draw one, or leave "
-                "that file out"
-            )
-
-
-def _names_of(frames: Any) -> Callable[[str], bool]:
-    """Is there a frame of this name, or could there be, where frames come without?"""
-    from memvos.decode.video import is_number
-
-    return set(frames.names).__contains__ if hasattr(frames, "names") else is_number
-
-
-def noted(given: dict[str, list[int]], name: str, read: Callable[[], Any]) -> Any:
-    """Read a mask, and note the ids it gives at this frame."""
-    import numpy as np
-
-    labels = read()
-    given[name] = [int(value) for value in np.unique(labels) if value]
-    return labels
 
 
 def _is_override(argument: str) -> bool:
