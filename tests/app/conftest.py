@@ -1,9 +1,12 @@
 """Running the command line inside the test process, on a tiny embedded benchmark."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
+from memvos.app import provenance
+from memvos.app.finished import FINAL
 from memvos.app.main import main
 
 TINY = ("scale=smoke", "data.clips={train: 2, val: 1, test: 2}", "data.frames=6", "steps={pretrain: 2, main: 2}")
@@ -68,3 +71,28 @@ def wandb_runs(monkeypatch):
 
     monkeypatch.setattr("memvos.lit.loggers.WandbLogger", Recorder)
     return made
+
+
+@pytest.fixture
+def evaluated():
+    """evaluated(folder, mark, **config) makes a folder look like that of a finished evaluation of two objects."""
+
+    def make(folder, mark, **config):
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"provenance": {"fingerprint": mark, "config": config}, "objects": 2}
+        (folder / "result.json").write_text(json.dumps(record))
+        (folder / "objects.csv").write_text("video,object\na,1\na,2\n")
+
+    return make
+
+
+@pytest.fixture
+def finish():
+    """finish(folder, mark) makes a folder look like that of a finished training."""
+
+    def make(folder, mark):
+        (folder / FINAL).parent.mkdir(parents=True)
+        (folder / FINAL).touch()
+        provenance.write(folder, {"fingerprint": mark, "finished": "now"})
+
+    return make

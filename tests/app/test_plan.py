@@ -1,13 +1,12 @@
 """From a specification to jobs: order, shared stages, what is done, floors once."""
 
-import json
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
-from memvos.app import composition, provenance
-from memvos.app.plan import FINAL, Plan, is_evaluated, is_trained
+from memvos.app import composition
+from memvos.app.finished import FINAL
+from memvos.app.plan import Plan
 from memvos.report.entries import Curve, Row, Stage, Sweep, Variant
 from memvos.report.spec import Spec
 
@@ -130,7 +129,7 @@ def test_other_data_means_other_jobs(plan):
     assert first.folder != second.folder
 
 
-def test_what_finished_results_needed_is_not_trained_again(plan):
+def test_what_finished_results_needed_is_not_trained_again(plan, evaluated):
     for job in build(plan(), ["plain"]):
         if job.kind == "evaluate":
             mark = next(part for part in job.arguments if part.startswith("fingerprint="))
@@ -139,7 +138,7 @@ def test_what_finished_results_needed_is_not_trained_again(plan):
     assert left == ["other pretrain seed 0", "other main seed 0", "evaluate other seed 0"]
 
 
-def test_a_stage_trained_for_another_table_is_used(plan):
+def test_a_stage_trained_for_another_table_is_used(plan, finish):
     theirs = build(plan("theirs"), ["plain"], [0])[0]
     mark = theirs.folder.name.removeprefix("pretrain-")
     assert build(plan("ours"), ["plain"], [0])[0].folder != theirs.folder
@@ -149,60 +148,7 @@ def test_a_stage_trained_for_another_table_is_used(plan):
     assert ours.is_done()
 
 
-OBJECTS = "video,object\na,1\na,2\n"
-
-
-def evaluated(folder, mark, **config) -> None:
-    """Make a folder look like that of a finished evaluation."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {"provenance": {"fingerprint": mark, "config": config}, "objects": 2}
-    (folder / "result.json").write_text(json.dumps(record))
-    (folder / "objects.csv").write_text(OBJECTS)
-
-
-def finish(folder, mark) -> None:
-    """Make a folder look like that of a finished training."""
-    (folder / FINAL).parent.mkdir(parents=True)
-    (folder / FINAL).touch()
-    provenance.write(folder, {"fingerprint": mark, "finished": "now"})
-
-
-def test_a_training_is_done_when_it_is_finished_with_the_same_fingerprint(tmp_path):
-    done = partial(is_trained, tmp_path / "run")
-    assert not done("mark")
-    finish(tmp_path / "run", "mark")
-    assert done("mark")
-    assert not done("another")
-    provenance.write(tmp_path / "run", {"fingerprint": "mark"})
-    assert not done("mark")
-
-
-def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path):
-    assert not is_evaluated(tmp_path, "mark")
-    evaluated(tmp_path, "mark")
-    assert is_evaluated(tmp_path, "mark")
-    assert not is_evaluated(tmp_path, "another")
-    (tmp_path / "objects.csv").unlink()  # without which no report reads it
-    assert not is_evaluated(tmp_path, "mark")
-
-
-@pytest.mark.parametrize("left", ["", "video,object\n", "video,object\na,1\n", OBJECTS[:-1], OBJECTS + "b,1\n"])
-def test_an_evaluation_with_other_objects_than_its_result_counts_is_not_done(tmp_path, left):
-    evaluated(tmp_path, "mark")
-    (tmp_path / "objects.csv").write_text(left)
-    assert not is_evaluated(tmp_path, "mark")
-
-
-def test_masks_that_are_asked_for_have_to_be_there(tmp_path):
-    evaluated(tmp_path, "mark", write_masks=True)
-    assert not is_evaluated(tmp_path, "mark", with_masks=True)
-    (tmp_path / "masks").mkdir()
-    assert is_evaluated(tmp_path, "mark", with_masks=True)
-    evaluated(tmp_path, "mark", write_masks=False)  # the folder is of an evaluation that was interrupted
-    assert not is_evaluated(tmp_path, "mark", with_masks=True)
-
-
-def test_results_without_masks_are_done_again_where_masks_are_asked_for_and_are_not_stale(plan):
+def test_results_without_masks_are_done_again_where_masks_are_asked_for_and_are_not_stale(plan, evaluated):
     made = plan(evaluate=["write_masks=true"])
     (job,) = build(made, ["copy_first"])
     mark = next(part for part in job.arguments if part.startswith("fingerprint="))
@@ -211,7 +157,7 @@ def test_results_without_masks_are_done_again_where_masks_are_asked_for_and_are_
     assert made.set_aside_stale() == []
 
 
-def test_the_oracle_gate_is_left_out_on_data_without_masks_to_score(plan):
+def test_the_oracle_gate_is_left_out_on_data_without_masks_to_score(plan, evaluated):
     made = plan()
     made.unscored = lambda config: True
     kept = made.results / "plain__oracle" / "seed1"
@@ -223,7 +169,7 @@ def test_the_oracle_gate_is_left_out_on_data_without_masks_to_score(plan):
     assert made.set_aside_stale() == [kept]
 
 
-def test_results_of_another_fingerprint_are_set_aside(plan):
+def test_results_of_another_fingerprint_are_set_aside(plan, evaluated):
     made = plan()
     build(made, ["plain", "copy_first"])
     folders = [made.jobs[name].folder for name in ("evaluate plain seed 0", "evaluate copy_first seed 0")]
@@ -235,7 +181,7 @@ def test_results_of_another_fingerprint_are_set_aside(plan):
     assert (folders[1] / "result.json").is_file()
 
 
-def test_what_a_trial_of_another_setting_set_aside_is_taken_back(plan):
+def test_what_a_trial_of_another_setting_set_aside_is_taken_back(plan, evaluated):
     made = plan()
     build(made, ["plain", "copy_first"])
     marks = {made.jobs[name].folder: one.fingerprint for name, one in made.scored.items()}
@@ -253,7 +199,7 @@ def test_what_a_trial_of_another_setting_set_aside_is_taken_back(plan):
     assert not (others[0] / "stale_result.json").exists()
 
 
-def test_a_stale_result_whose_files_a_later_one_has_replaced_is_not_taken_back(plan):
+def test_a_stale_result_whose_files_a_later_one_has_replaced_is_not_taken_back(plan, evaluated):
     made = plan()
     build(made, ["copy_first"])
     folder, mark = next((made.jobs[name].folder, one.fingerprint) for name, one in made.scored.items())
@@ -336,7 +282,7 @@ def test_a_detector_of_the_users_own_takes_the_place_of_the_stages(matching):
     assert told(jobs["evaluate own seed 0"]) == "mine.ckpt"
 
 
-def test_rows_that_a_detector_of_the_users_own_would_make_equal_are_not_run(matching):
+def test_rows_that_a_detector_of_the_users_own_would_make_equal_are_not_run(matching, evaluated):
     plan = matching("model.proposals.checkpoint=mine.ckpt")
     kept = plan.results / "other" / "seed0"
     evaluated(kept, "with the detector of the table")

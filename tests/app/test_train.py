@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from memvos.app import provenance, train
-from memvos.app.plan import is_trained
+from memvos.app.finished import is_trained
 from memvos.errors import InputError
 
 UNSEEN = "callbacks.validation=null"

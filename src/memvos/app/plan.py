@@ -12,17 +12,14 @@ from typing import Any, NamedTuple
 from memvos.app import composition, provenance
 from memvos.app.evaluate import OF_PROTOCOL
 from memvos.app.faults import UnknownKey
+from memvos.app.finished import FINAL, RESULT, STALE, is_evaluated, is_trained
 from memvos.app.job import Job
 from memvos.app.runs import check_numbers, data_of
 from memvos.report.entries import Row, Stage
 from memvos.report.overrides import lend, lent_to, merge
-from memvos.report.results import MASKS
 from memvos.report.spec import Evaluation, Spec
 
-FINAL = f"checkpoints/{provenance.FINAL}"
 EVALUATE = "evaluate"
-RESULT, OBJECTS = "result.json", "objects.csv"
-STALE = f"stale_{RESULT}"
 GATE = "gate"
 """Key of what a variant, or a point of a sweep, never leaves to the user, for its label tells it."""
 
@@ -305,24 +302,3 @@ def _check(config: Mapping[str, Any]) -> None:
 def is_of_model(override: str) -> bool:
     """Does an override choose the network, or set something of it?"""
     return composition.key_of(override).startswith(("model", "experiment"))
-
-
-def is_trained(folder: Path, mark: str) -> bool:
-    """Is the training of this fingerprint finished?"""
-    record = provenance.read(folder)
-    return record.get("fingerprint") == mark and "finished" in record and (folder / FINAL).is_file()
-
-
-def is_evaluated(folder: Path, mark: str, with_masks: bool = False, result: str = RESULT) -> bool:
-    """Is the evaluation of this fingerprint there, whole, and its masks where they are asked for?"""
-    found = provenance.read(folder, result)
-    record = found.get("provenance") or {}
-    has_masks = (folder / MASKS).is_dir() and record.get("config", {}).get("write_masks")
-    whole = record.get("fingerprint") == mark and _objects_in(folder) == found.get("objects", 0)
-    return whole and (not with_masks or bool(has_masks))
-
-
-def _objects_in(folder: Path) -> int | None:
-    """Number of objects in objects.csv, whole lines after the first; None without that file."""
-    path = folder / OBJECTS
-    return max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else None

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvos.app import composition, provenance, sweep
-from memvos.app.plan import is_trained
+from memvos.app.finished import is_trained
 from memvos.app.runs import (
     build_model,
     check_numbers,

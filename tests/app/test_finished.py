@@ -1,0 +1,45 @@
+"""When a training or an evaluation counts as done."""
+
+from functools import partial
+
+import pytest
+
+from memvos.app import provenance
+from memvos.app.finished import is_evaluated, is_trained
+
+TWO = "video,object\na,1\na,2\n"
+
+
+def test_a_training_is_done_when_it_is_finished_with_the_same_fingerprint(tmp_path, finish):
+    done = partial(is_trained, tmp_path / "run")
+    assert not done("mark")
+    finish(tmp_path / "run", "mark")
+    assert done("mark")
+    assert not done("another")
+    provenance.write(tmp_path / "run", {"fingerprint": "mark"})
+    assert not done("mark")
+
+
+def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path, evaluated):
+    assert not is_evaluated(tmp_path, "mark")
+    evaluated(tmp_path, "mark")
+    assert is_evaluated(tmp_path, "mark")
+    assert not is_evaluated(tmp_path, "another")
+    (tmp_path / "objects.csv").unlink()  # without which no report reads it
+    assert not is_evaluated(tmp_path, "mark")
+
+
+@pytest.mark.parametrize("left", ["", "video,object\n", "video,object\na,1\n", TWO[:-1], TWO + "b,1\n"])
+def test_an_evaluation_with_other_objects_than_its_result_counts_is_not_done(tmp_path, left, evaluated):
+    evaluated(tmp_path, "mark")
+    (tmp_path / "objects.csv").write_text(left)
+    assert not is_evaluated(tmp_path, "mark")
+
+
+def test_masks_that_are_asked_for_have_to_be_there(tmp_path, evaluated):
+    evaluated(tmp_path, "mark", write_masks=True)
+    assert not is_evaluated(tmp_path, "mark", with_masks=True)
+    (tmp_path / "masks").mkdir()
+    assert is_evaluated(tmp_path, "mark", with_masks=True)
+    evaluated(tmp_path, "mark", write_masks=False)  # the folder is of an evaluation that was interrupted
+    assert not is_evaluated(tmp_path, "mark", with_masks=True)
