@@ -252,9 +252,8 @@ class Segmenter:
         wanted = due or self.bank.follows or self.score_all
         if not given.ids and (last or not wanted):
             return {}, _NOTHING, False
-        alone = (
-            bool(given.ids) and truth is None and self.gate.needs_truth
-        )  # given masks are the truth of their objects
+        # Where the gate needs the truth and has none, given masks are the truth of their objects.
+        alone = bool(given.ids) and truth is None and self.gate.needs_truth
         known = self._size.crop(to_masks(probabilities)) if alone else truth
         record, scores = self._record(query, probabilities, known)
         quality = dict(zip(self.ids, record.quality[0].tolist(), strict=True))

@@ -189,7 +189,7 @@ class MemoryRead(nn.Module):
         best = self._best(query_key, memory, objects, blocks) if isinstance(select, Kernel) and blocks[1:] else None
         parts = []
         for rows in blocks:
-            logits, grid = self._readable(query_key[..., rows, :], memory, objects), query_key[..., rows, :].shape[-2:]
+            logits, grid = self._masked(query_key[..., rows, :], memory, objects), query_key[..., rows, :].shape[-2:]
             weights = select(logits, grid) if best is None else select(logits, grid, best, rows.start)
             parts.append(gather(weights, value[:, objects]))
         readout = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
@@ -199,12 +199,12 @@ class MemoryRead(nn.Module):
         """The query position that each memory position matches best, (B, N or 1, P)."""
         found = []
         for rows in blocks:
-            values, places = self._readable(query_key[..., rows, :], memory, objects).max(dim=-2)
+            values, places = self._masked(query_key[..., rows, :], memory, objects).max(dim=-2)
             found.append((values, places + rows.start * query_key.shape[-1]))
         values, places = (torch.stack(part) for part in zip(*found, strict=True))
         return places.gather(0, values.argmax(dim=0, keepdim=True)).squeeze(0)
 
-    def _readable(self, query_key: Tensor, memory: Memory, objects: slice) -> Tensor:
+    def _masked(self, query_key: Tensor, memory: Memory, objects: slice) -> Tensor:
         """Similarities, the least there is where an object may not read."""
         logits, readable = self._logits(query_key, memory, objects), _readable(memory, objects)
         return logits if readable is None else logits.masked_fill(~readable, torch.finfo(logits.dtype).min)
