@@ -255,6 +255,25 @@ def test_bad_input_in_the_middle_leaves_the_segmenter_as_it_was(nearest, clip):
         assert np.array_equal(step.probabilities[1], expected.probabilities[1])
 
 
+def test_a_model_that_fails_leaves_the_segmenter_as_it_was(painted, paint, monkeypatch):
+    segmenter, frame = stepper(painted), paint(SIZE, {0: BOX, 1: OTHER})
+
+    def full(*arguments):
+        raise RuntimeError("out of memory")
+
+    def step(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(painted), "memorize", full)
+            with pytest.raises(RuntimeError, match="out of memory"):
+                segmenter.step(*arguments)
+
+    step(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.uint8))
+    segmenter.step(frame, label_map({1: BOX}))
+    step(frame, label_map({5: OTHER}))
+    assert segmenter.ids == [1]
+    assert np.array_equal(segmenter.step(frame).labels, label_map({1: BOX}))
+
+
 def test_the_name_of_a_model_is_not_a_model():
     with pytest.raises(
         InputError, match=r"expected a network as model, got a str; load one, e\.g\. memvos\.load_model"

@@ -149,7 +149,7 @@ class Segmenter:
         last: bool = False,
         name: tuple[str, str] | None = None,
     ) -> Step:
-        """Segment the next frame. Bad input leaves the segmenter as it was.
+        """Segment the next frame. Bad input, and a model that fails, leave the segmenter as it was.
 
         Args:
             frame: uint8 RGB (H, W, 3).
@@ -169,14 +169,19 @@ class Segmenter:
         given = self._given(masks, size)
         new = [key for key in given.ids if key not in self.ids]
         true = self._true_masks(truth, [*self.ids, *new], size)
+        before = self._size, self.ids, self.since, self._salt
         self._size = size
-        image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
-        with autocast(self.device, self.dtype):
-            since = self.since + (self.time,) * len(new)
-            place = Place(self.time, () if name is None else (name,), size.window, since)
-            query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
-            probabilities = self._segment(query, given)
-            quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
+        try:
+            image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
+            with autocast(self.device, self.dtype):
+                since = self.since + (self.time,) * len(new)
+                place = Place(self.time, () if name is None else (name,), size.window, since)
+                query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
+                probabilities = self._segment(query, given)
+                quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
+        except BaseException:  # out of memory, or stopped: the frame may come again
+            self._size, self.ids, self.since, self._salt = before
+            raise
         self._previous = probabilities
         self.time += 1
         return self._result(probabilities, given, quality, decision, corrupted)
