@@ -84,3 +84,9 @@ def test_another_run_in_the_same_folder_is_refused_until_the_first_ends(tmp_path
         pass
     with only_one(tmp_path):
         pass
+
+
+def test_a_source_of_proposals_of_ones_own_may_have_a_checkpoint(monkeypatch):
+    source = SimpleNamespace(checkpoint="detector.pth")  # any function, with whatever it needs
+    monkeypatch.setattr(table_run, "instantiate", lambda model: SimpleNamespace(proposals=source))
+    table_run._build_once([{"_target_": "mine.Network"}])

@@ -45,6 +45,8 @@ def test_255_is_an_id_like_any_other():
         ({2**16: LABELS > 0}, "object ids to be integers from 1 to 65535, got 65536"),
         (np.full((2, 2), 2**31), "object ids to be integers from 1 to 65535, got 2147483648"),
         ({"cat": LABELS > 0}, "object ids to be integers from 1 to 65535, got 'cat'"),
+        (torch.from_numpy(LABELS).bfloat16(), "an array of integers or bool, got a Tensor .*BFloat16"),
+        ({1: [[1, 0], [1]]}, "the given mask of object 1 as an array of integers or bool, got a list "),
     ],
 )
 def test_masks_that_do_not_fit_are_refused(masks, message):

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 import memvos
+from memvos.decode.gate import OracleQuality
 from memvos.decode.propagate import Segmenter
 from memvos.errors import InputError
 
@@ -88,6 +89,11 @@ def test_an_id_that_no_mask_file_holds_leaves_the_segmenter_as_it_was(painted, p
         ({"short_side": 0}, "short_side as a whole number from 1"),
         ({"device": "meta"}, "unknown device 'meta'; use auto, cpu"),
         ({"device": None}, "unknown device None"),
+        ({"gate": "oracle"}, r"expected gate as an object that is called, e\.g\. OracleQuality\(\), got 'oracle'"),
+        ({"gate": OracleQuality}, r"expected gate as an object that is called, e\.g\. OracleQuality\(\), got <class"),
+        ({"corruption": 0.5}, r"expected corruption as an object .* MaskCorruption\(0\.5\), got 0\.5"),
+        ({"prior": "plain"}, r"expected prior as an object .* DoubleSoftmaxPrior\(\), got 'plain'"),
+        ({"score_all": "no"}, "expected score_all=true or score_all=false, got 'no'"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(painted, settings, message):
@@ -152,6 +158,7 @@ def test_last_frame_is_scored_unless_it_is_declared_the_last(painted, paint):
     calls = len(painted.seen)
     assert segmenter.step(frame, last=True).quality == {}
     assert [call[0] for call in painted.seen[calls:]] == ["segment"]
+    assert segmenter.step(frame, label_map({1: BOX}), last=True).stored  # masks that are given are kept in any case
 
 
 def test_frames_the_memory_does_not_want_need_not_be_memorised(painted, paint):
@@ -246,6 +253,25 @@ def test_bad_input_in_the_middle_leaves_the_segmenter_as_it_was(nearest, clip):
         step, expected = mine.step(frame), other.step(frame)
         assert step.time == expected.time
         assert np.array_equal(step.probabilities[1], expected.probabilities[1])
+
+
+def test_a_model_that_fails_leaves_the_segmenter_as_it_was(painted, paint, monkeypatch):
+    segmenter, frame = stepper(painted), paint(SIZE, {0: BOX, 1: OTHER})
+
+    def full(*arguments):
+        raise RuntimeError("out of memory")
+
+    def step(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(painted), "memorize", full)
+            with pytest.raises(RuntimeError, match="out of memory"):
+                segmenter.step(*arguments)
+
+    step(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.uint8))
+    segmenter.step(frame, label_map({1: BOX}))
+    step(frame, label_map({5: OTHER}))
+    assert segmenter.ids == [1]
+    assert np.array_equal(segmenter.step(frame).labels, label_map({1: BOX}))
 
 
 def test_the_name_of_a_model_is_not_a_model():

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -149,6 +151,24 @@ def test_a_missing_file_is_refused(nearest, tmp_path):
 def test_a_place_that_cannot_be_written_is_refused(saved, tmp_path):
     with pytest.raises(InputError, match=r"cannot write .*nowhere"):
         saved[0].save(tmp_path / "nowhere" / "memory.pt")
+    with pytest.raises(InputError, match="cannot write "):
+        saved[0].save(tmp_path)
+    assert not list(tmp_path.parent.glob(f"{tmp_path.name}.*"))
+
+
+def test_a_stop_while_saving_leaves_the_file_before_as_it_was(nearest, saved, monkeypatch):
+    segmenter, path, frames = saved
+    segmenter.step(frames[0])
+
+    def stopped(state, file):
+        Path(file).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        segmenter.save(path)
+    stepper(nearest).load(path)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_refused_file_leaves_the_segmenter_as_it_was(nearest, saved, tmp_path):

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from memvos.decode import Segmenter
 from memvos.decode.views import MultiViewSegmenter, View, views
@@ -81,9 +83,23 @@ def test_large_frames_are_scaled_down_before_the_views():
 
 
 def test_scales_that_are_none_are_refused():
-    for scales in ([], [0], [-1, 1]):
+    for scales in ([], [0], [-1, 1], [float("inf")]):
         with pytest.raises(InputError, match="expected numbers above 0"):
             views(scales)
+
+
+def test_mirrored_is_true_or_false():
+    with pytest.raises(InputError, match="expected flip=true or flip=false, got 'no'"):
+        views(flip="no")
+
+
+def test_frames_are_taken_as_a_segmenter_takes_them():
+    frame, mask = scene()
+    chosen, expected = views([0.5]), MultiViewSegmenter(made, views([0.5])).step(frame, mask).labels
+    for same in (torch.from_numpy(frame), Image.fromarray(frame)):
+        assert np.array_equal(MultiViewSegmenter(made, chosen).step(same, mask).labels, expected)
+    with pytest.raises(InputError, match=r"expected a frame as uint8 RGB \(H, W, 3\), got float64 \(40, 60, 3\)"):
+        MultiViewSegmenter(made, chosen).step(frame / 255, mask)
 
 
 def test_masks_that_overlap_are_taken_as_a_segmenter_takes_them():

@@ -1,10 +1,11 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from memvos.lit.result_files import counts, read_part, summary_of, write_part, write_results
+from memvos.lit.result_files import counts, read_part, summary_of, write_part, write_results, write_scores
 from memvos.lit.video_scores import FrameCourse, FrameQuality, VideoScores
 from memvos.metrics import ObjectScore
 
@@ -63,6 +64,15 @@ def test_objects_without_a_frame_that_counts_are_told_apart(tmp_path):
     ):
         write_results(tmp_path, summary_of(chosen, predicts_quality=False), chosen, predicts_quality=False)
         assert counts(tmp_path) == expected
+
+
+def test_no_table_of_an_earlier_result_is_left(tmp_path):
+    scores = scores_of().objects
+    write_scores(tmp_path, {}, [replace(score, category="dog") for score in scores])
+    assert (tmp_path / "attributes.csv").is_file()
+    assert (tmp_path / "categories.csv").is_file()
+    write_scores(tmp_path, {}, [replace(score, attributes=()) for score in scores])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["objects.csv", "result.json", "sequences.csv"]
 
 
 def test_json_holds_null_and_csv_nothing_where_a_value_is_not_defined(tmp_path):

@@ -1,6 +1,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,17 @@ def test_records_of_two_videos_are_refused(record):
     two = type(frame)(frame.key, frame.value, torch.ones(2, 1))
     with pytest.raises(ValueError, match="B = 2"):
         MemoryBank().annotate(two)
+
+
+def test_a_refused_record_leaves_the_bank_as_it_was(record):
+    bank = MemoryBank(every=1)
+    bank.annotate(record(0, 0.8, 0.8))
+    two = replace(record(1, 0.8, 0.8), quality=torch.ones(2, 2))
+    for method in (bank.offer, bank.annotate):
+        for refused, why in ((record(1, 0.1), "at least 2 objects, got 1"), (two, "B = 2")):
+            with pytest.raises(ValueError, match=why):
+                method(refused)
+    assert bank.offer(record(1, 0.8, 0.8)).score == pytest.approx(1.0)  # neither its time nor its reference has changed
 
 
 def check_trace(record, script, trace):

@@ -76,11 +76,19 @@ def test_coco_results_without_what_is_needed_are_refused(tmp_path, key, value):
         ({"segmentation": {"size": [32, 48], "counts": [1.5, 2]}}, r"counts \[1\.5, 2\]; expected"),
         ({"segmentation": {"size": [32, 48], "counts": [1, 2]}}, "has runs of 3 pixels; expected 32×48"),
         ({"segmentation": {"counts": "112"}}, "size None and counts 112"),
+        ({"segmentation": {"size": [0, 0], "counts": []}}, r"size \[0, 0\] and counts \[\]; expected \[height"),
+        ({"segmentation": {"size": [-32, -48], "counts": [32 * 48]}}, r"size \[-32, -48\]"),
+        ({"image_id": [7]}, r'image_id \[7\]; expected a number, or "video/frame"'),
     ],
 )
 def test_results_with_other_values_than_coco_has_are_refused_before_anything_is_computed(tmp_path, changes, told):
     with pytest.raises(InputError, match=f"results.json: result 0: .*{told}"):
         coco_results(tmp_path, **changes).check([Dog()])
+
+
+def test_a_box_far_larger_than_the_frame_is_a_box(tmp_path):
+    found = coco_results(tmp_path, bbox=[0, 0, 2**70, 2**70])(IMAGE, THIRD)
+    assert found.valid.shape == (1, 1)
 
 
 def test_masks_of_a_frame_have_one_size(tmp_path):

@@ -69,6 +69,8 @@ def test_the_released_head_has_relu_after_both_layers():
 def test_an_unknown_model_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match=r"unknown model 'qdnm'; known: .*qdmn.*; did you mean 'qdmn'\?"):
         compose("qdnm", {})
+    with pytest.raises(InputError, match="unknown model None; known: "):
+        compose(None, {})
 
 
 def test_unknown_choices_and_options_are_refused_with_the_known_ones():

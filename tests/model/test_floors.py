@@ -57,6 +57,11 @@ def test_copy_first_takes_each_objects_newest_given_mask():
     assert (logits > 0).int().tolist() == [[[[0, 1, 0, 0]], [[0, 0, 0, 1]]]]
 
 
+def test_copy_first_goes_by_time_where_frames_lie_in_another_order():
+    masks = torch.tensor([1.0, 0.0, 1.0]).view(1, 1, 1, 3, 1, 1)  # an eviction has put frame 9 before frame 5
+    assert CopyFirst().segment(None, Memory(masks, masks, times=(0, 9, 5)), None).item() < 0
+
+
 def test_label_propagation_follows_a_colour_it_has_seen():
     model = LabelPropagation(Pooled(), top_k=5)
     segmenter = Segmenter(model, "first_previous", device="cpu", precision="float32")

@@ -1,6 +1,8 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
+from torch.nn.utils import weight_norm as old_weight_norm
 
 from memvos.model.backbone import ResNet
 from memvos.model.frozen import FrozenStatistics, convolve, for_inference
@@ -70,3 +72,14 @@ def test_in_bf16_the_weights_are_cast_once_with_the_very_same_results(tiny):
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         for one, other in zip(ready.encode(image), model.encode(image), strict=True):
             assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+@pytest.mark.parametrize("norm", [parametrizations.weight_norm, parametrizations.spectral_norm, old_weight_norm])
+def test_convolutions_with_computed_weights_go_on_as_they_are(norm):
+    network = nn.Sequential(norm(nn.Conv2d(3, 4, 3)), nn.ReLU(), nn.Conv2d(4, 2, 1)).eval()
+    image = torch.randn(1, 3, 8, 8)
+    ready = for_inference(network, torch.bfloat16)
+    assert ready[2].weight.dtype == torch.bfloat16
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(ready(image), network(image))

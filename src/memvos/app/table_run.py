@@ -213,9 +213,11 @@ class DataLook:
 
 def _build_once(models: Sequence[dict[str, Any]]) -> None:
     """Build every distinct network, so that settings and weight files that do not fit are found before all training."""
+    from memvos.model.proposal_sources import DetectorProposals
+
     for model in {provenance.digest(model): model for model in models}.values():
         source = getattr(instantiate(model), "proposals", None)
-        if getattr(source, "checkpoint", None) is not None:  # a detector of the user's own
+        if isinstance(source, DetectorProposals) and source.checkpoint is not None:  # one that no stage here trains
             source.load()
 
 

@@ -96,12 +96,13 @@ def runs_of(segmentation: Mapping[str, Any]) -> Runs:
         segmentation: {size: [H, W], counts: runs, or COCO's compressed string of them}.
 
     Raises:
-        InputError: if it is not of this form, the runs do not add up to the mask's size, or one is negative.
+        InputError: if it is not of this form, has no pixel, the runs do not add up to the mask's size, or one is
+            negative.
     """
     size, counts = segmentation.get("size"), segmentation.get("counts")
     shape = _whole(size)
     runs = _unpack(counts) if isinstance(counts, str | bytes) else _whole(counts)
-    if shape is None or len(shape) != 2 or runs is None:
+    if shape is None or len(shape) != 2 or min(shape) < 1 or runs is None:
         raise InputError(
             f"a COCO mask has size {size!r} and counts {str(counts)[:40]}; expected [height, width] and runs; "
             "export it again"

@@ -75,7 +75,12 @@ def _object_id(key: Any) -> int:
 
 
 def _array(mask: Any, what: str, size: tuple[int, int]) -> np.ndarray:
-    array = mask.numpy(force=True) if isinstance(mask, Tensor) else np.asarray(mask)
+    try:
+        array = mask.numpy(force=True) if isinstance(mask, Tensor) else np.asarray(mask)
+    except (TypeError, ValueError) as error:  # bf16, rows of different lengths
+        raise InputError(
+            f"expected {what} as an array of integers or bool, got a {type(mask).__name__} ({error}); convert it"
+        ) from error
     if array.shape != size:
         got = "×".join(str(side) for side in array.shape) or "a single value"
         raise InputError(f"expected {what} in the size of the frame, {size[0]}×{size[1]}, got {got}")

@@ -22,12 +22,13 @@ from memvos.decode.precision import autocast, choose_device, choose_precision
 from memvos.decode.prior import DoubleSoftmaxPrior, PlainPrior
 from memvos.decode.settings import bank_options, make_bank, plain, split_overrides, with_read
 from memvos.decode.sizes import FrameSize, read_frame
-from memvos.errors import InputError, check_number
+from memvos.errors import InputError, check_number, check_switch
 from memvos.memory import Decision
 from memvos.model.frozen import for_inference
 from memvos.model.interface import MemoryFrame, Place, Query, VOSModel
 
 _NOTHING = Decision(stored=False, checked=False)
+_PARTS = {"gate": "OracleQuality()", "corruption": "MaskCorruption(0.5)", "prior": "DoubleSoftmaxPrior()"}
 
 
 class Given(NamedTuple):
@@ -84,7 +85,8 @@ class Segmenter:
             off.
 
     Raises:
-        InputError: not a model, or an unknown or impossible preset, override, device, precision or short side.
+        InputError: not a model, an unknown or impossible preset, override, device, precision or short side, or a gate,
+            corruption or prior that is a name or a class.
     """
 
     def __init__(
@@ -104,6 +106,10 @@ class Segmenter:
         if not isinstance(model, VOSModel):
             got = type(model).__name__
             raise InputError(f"expected a network as model, got a {got}; load one, e.g. memvos.load_model('qdmn')")
+        for key, part in (("gate", gate), ("corruption", corruption), ("prior", prior)):
+            if isinstance(part, type) or not (part is None or callable(part)):
+                raise InputError(f"expected {key} as an object that is called, e.g. {_PARTS[key]}, got {part!r}")
+        check_switch("score_all", score_all)
         of_memory, of_read = split_overrides(overrides)
         self.short_side = plain(short_side)
         check_number("short_side", self.short_side, 1, off=True)
@@ -143,7 +149,7 @@ class Segmenter:
         last: bool = False,
         name: tuple[str, str] | None = None,
     ) -> Step:
-        """Segment the next frame. Bad input leaves the segmenter as it was.
+        """Segment the next frame. Bad input, and a model that fails, leave the segmenter as it was.
 
         Args:
             frame: uint8 RGB (H, W, 3).
@@ -151,7 +157,8 @@ class Segmenter:
                 objects, known ids are corrected, objects not named are predicted; given masks have the pixel.
             truth: label map (H, W) of true ids, for a gate that needs it; never seen by the model. Where it is None, a
                 frame is not stored by such a gate, unless its masks are given.
-            last: the video ends here: the frame is neither memorised nor scored (as in the released code).
+            last: the video ends here: the frame, unless masks are given with it, is neither memorised nor scored (as in
+                the released code).
             name: of the video and of the frame, by which a model looks up what is kept in files (DMN-AOA's proposals).
 
         Raises:
@@ -162,14 +169,19 @@ class Segmenter:
         given = self._given(masks, size)
         new = [key for key in given.ids if key not in self.ids]
         true = self._true_masks(truth, [*self.ids, *new], size)
+        before = self._size, self.ids, self.since, self._salt
         self._size = size
-        image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
-        with autocast(self.device, self.dtype):
-            since = self.since + (self.time,) * len(new)
-            place = Place(self.time, () if name is None else (name,), size.window, since)
-            query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
-            probabilities = self._segment(query, given)
-            quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
+        try:
+            image = size.shrink(normalise(pixels.to(self.device)).unsqueeze(0))
+            with autocast(self.device, self.dtype):
+                since = self.since + (self.time,) * len(new)
+                place = Place(self.time, () if name is None else (name,), size.window, since)
+                query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
+                probabilities = self._segment(query, given)
+                quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
+        except BaseException:  # out of memory, or stopped: the frame may come again
+            self._size, self.ids, self.since, self._salt = before
+            raise
         self._previous = probabilities
         self.time += 1
         return self._result(probabilities, given, quality, decision, corrupted)

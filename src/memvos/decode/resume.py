@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +23,16 @@ FORMAT = 5
 
 
 def save(segmenter: Segmenter, path: str | Path) -> None:
-    """Write the segmenter's state."""
+    """Write the segmenter's state, in one piece or not at all: a stop meanwhile leaves an older file as it was."""
+    draft = Path(f"{path}.{os.getpid()}")
     try:
-        torch.save({"format": FORMAT, "header": _header(segmenter), **_state(segmenter)}, path)
+        torch.save({"format": FORMAT, "header": _header(segmenter), **_state(segmenter)}, draft)
+        draft.replace(path)
     except (OSError, RuntimeError) as error:
         raise InputError(f"cannot write {path}: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 def _state(segmenter: Segmenter) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +13,8 @@ import torch
 
 from memvos.decode.masks import check_seen, join_labels, split_masks, to_tensor
 from memvos.decode.propagate import Segmenter, Step
-from memvos.decode.sizes import with_small_ones
-from memvos.errors import InputError
+from memvos.decode.sizes import read_frame, with_small_ones
+from memvos.errors import InputError, check_switch
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
 
@@ -54,9 +55,10 @@ def views(scales: Sequence[float] = (1.0,), flip: bool = False) -> list[View]:
     """Every scale, and mirrored too if `flip`.
 
     Raises:
-        InputError: if there is no scale, or one is not above 0.
+        InputError: if there is no scale, one is not above 0 or not finite, or `flip` is neither true nor false.
     """
-    if not scales or not all(scale > 0 for scale in scales):
+    check_switch("flip", flip)
+    if not scales or not all(0 < scale < math.inf for scale in scales):
         raise InputError(f"got tta scales {list(scales)}; expected numbers above 0, e.g. [0.75, 1.0, 1.25]")
     return [View(float(scale), mirrored) for scale in scales for mirrored in ((False, True) if flip else (False,))]
 
@@ -106,7 +108,7 @@ class MultiViewSegmenter:
 
     def step(
         self,
-        frame: np.ndarray,
+        frame: np.ndarray | torch.Tensor,
         masks: Any = None,
         *,
         truth: np.ndarray | None = None,
@@ -116,6 +118,7 @@ class MultiViewSegmenter:
 
         The network is not told the name: what files hold of a frame does not lie where its other views show it.
         """
+        frame = read_frame(frame).numpy(force=True)
         size = frame.shape[0], frame.shape[1]
         given = {} if masks is None else self._given(split_masks(masks, size))
         steps = [self._shown(view, segmenter, frame, given, truth) for view, segmenter in self._views]

@@ -113,7 +113,10 @@ def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoSco
 
 
 def write_scores(folder: Path, result: dict[str, Any], scores: Sequence[ObjectScore]) -> None:
-    """Write objects.csv, sequences.csv, attributes.csv and categories.csv (where there are any), and result.json."""
+    """Write objects.csv, sequences.csv, attributes.csv and categories.csv (where there are any), and result.json.
+
+    Of an earlier result in the folder, on other data, no table is left.
+    """
     rows = [score.as_row() for score in scores]
     _replace(folder / "objects.csv", lambda file: _write_csv(file, OBJECT_COLUMNS, rows))
     summary = summarise(scores)
@@ -126,7 +129,9 @@ def write_scores(folder: Path, result: dict[str, Any], scores: Sequence[ObjectSc
         "categories.csv": ("category", summary.categories),
     }
     for name, (kind, table) in tables.items():
-        if table:
+        if not table:
+            (folder / name).unlink(missing_ok=True)
+        else:
             lines = [{kind: entry, **values} for entry, values in table.items()]
             _replace(folder / name, partial(_write_csv, columns=(kind, "objects", *MEASURES), rows=lines))
     _replace(folder / "result.json", lambda file: file.write(json.dumps(_without_nan(result), indent=2) + "\n"))

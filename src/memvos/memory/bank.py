@@ -152,7 +152,8 @@ class MemoryBank:
             present: (1, N) bool, objects to be seen here; None means those the record describes.
 
         Raises:
-            ValueError: if the frame is not later than every frame before, or holds more than one video (B > 1).
+            ValueError: if the frame is not later than every frame before, holds more than one video (B > 1), or does
+                not fit the frames stored before; the bank stays as it was.
         """
         self._advance(frame)
         quality, seen = _scores(frame, present)
@@ -184,7 +185,8 @@ class MemoryBank:
                 itself is stored.
 
         Raises:
-            ValueError: before any annotated frame, if time does not increase, or if B > 1.
+            ValueError: before any annotated frame, if time does not increase, B > 1, or sizes or objects do not fit;
+                the bank stays as it was.
         """
         if self._annotated_at is None:
             raise ValueError("the bank is empty; annotate a frame before offering predictions")
@@ -256,6 +258,9 @@ class MemoryBank:
     def _advance(self, frame: MemoryFrame) -> None:
         if frame.time <= self._newest:
             raise ValueError(f"expected a frame later than frame {self._newest}, got frame {frame.time}")
+        if frame.quality.shape[0] != 1:
+            raise ValueError(f"expected the record of one video (B = 1), got B = {frame.quality.shape[0]}")
+        self._store.check(frame)
         self._newest = frame.time
 
     def _evictable(self) -> int:
@@ -290,8 +295,6 @@ class MemoryBank:
 
 def _scores(frame: MemoryFrame, present: Tensor | None) -> tuple[list[float], list[bool]]:
     """Quality and presence of the N objects as plain lists."""
-    if frame.quality.shape[0] != 1:
-        raise ValueError(f"expected the record of one video (B = 1), got B = {frame.quality.shape[0]}")
     seen = frame.valid if present is None else present
     quality = frame.quality.flatten().tolist()
     return quality, [True] * len(quality) if seen is None else seen.flatten().tolist()

@@ -43,6 +43,7 @@ class FrameStore:
         Raises:
             ValueError: if the frame's sizes do not fit the frames stored before.
         """
+        self.check(frame)
         self._make_room(slot, frame, bound)
         objects = frame.value.shape[1]
         self.key[:, :, :, slot] = frame.key
@@ -50,6 +51,27 @@ class FrameStore:
         self.valid[:, :objects, slot] = True if frame.valid is None else frame.valid
         self.valid[:, objects:, slot] = False
         self._note(slot, objects if frame.valid is None else int(frame.valid.sum()) // frame.valid.shape[0])
+
+    def check(self, frame: MemoryFrame) -> None:
+        """Look whether a record fits those stored before.
+
+        Raises:
+            ValueError: if its sizes differ, or it has fewer objects.
+        """
+        if self.key is None:
+            return
+        for name in ("key", "value"):
+            stored, new = getattr(self, name), getattr(frame, name)
+            if stored.shape[:1] + stored.shape[2:3] + stored.shape[4:] != new.shape[:1] + new.shape[2:]:
+                raise ValueError(
+                    f"the {name} of a new frame, {tuple(new.shape)}, does not fit the stored ones, "
+                    f"(B, N, C, M, h, w) = {tuple(stored.shape)}; start a new bank for a video of another size"
+                )
+        if frame.value.shape[1] < self.objects:
+            raise ValueError(
+                f"expected a frame with at least {self.objects} objects, got {frame.value.shape[1]}; "
+                "objects are only added, an object that is gone keeps its place"
+            )
 
     def read(self, count: int) -> Memory:
         """The first `count` slots, as views; valid is None when every object may read every frame."""
@@ -76,7 +98,6 @@ class FrameStore:
             empty = (frame.key[:, :, :, None][:, :, :, :0], frame.value[:, :, :, None][:, :, :, :0])
             self.key, self.value = (part.contiguous() for part in empty)
             self.valid = torch.zeros(*frame.value.shape[:2], 0, dtype=torch.bool, device=frame.value.device)
-        self._check(frame)
         objects = max(self.objects, frame.value.shape[1])
         capacity = self.capacity
         if slot >= capacity:
@@ -87,20 +108,6 @@ class FrameStore:
             self.key = _enlarge(self.key, 1 if shared else objects, capacity)
             self.value = _enlarge(self.value, objects, capacity)
             self.valid = _enlarge(self.valid, objects, capacity)
-
-    def _check(self, frame: MemoryFrame) -> None:
-        for name in ("key", "value"):
-            stored, new = getattr(self, name), getattr(frame, name)
-            if stored.shape[:1] + stored.shape[2:3] + stored.shape[4:] != new.shape[:1] + new.shape[2:]:
-                raise ValueError(
-                    f"the {name} of a new frame, {tuple(new.shape)}, does not fit the stored ones, "
-                    f"(B, N, C, M, h, w) = {tuple(stored.shape)}; start a new bank for a video of another size"
-                )
-        if frame.value.shape[1] < self.objects:
-            raise ValueError(
-                f"expected a frame with at least {self.objects} objects, got {frame.value.shape[1]}; "
-                "objects are only added, an object that is gone keeps its place"
-            )
 
 
 def _enlarge(stored: Tensor, objects: int, capacity: int) -> Tensor:

@@ -129,14 +129,16 @@ def _result(entry: Any) -> Result:
     """A result of the file, looked over."""
     if lacking := [key for key in NEEDED if not isinstance(entry, Mapping) or entry.get(key) is None]:
         raise InputError(f"no {', '.join(lacking)}; expected {', '.join(NEEDED)}; export it again")
-    box, score, mask = entry["bbox"], entry["score"], entry["segmentation"]
+    key, box, score, mask = (entry[name] for name in NEEDED)
+    if not isinstance(key, str | int | float):
+        raise InputError(f'image_id {key!r}; expected a number, or "video/frame"; export it again')
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         raise InputError(f"bbox {box!r}; expected [x, y, width, height] in pixels; export it again")
     if not _is_number(score):
         raise InputError(f"score {score!r}; expected a number; export it again")
     if not isinstance(mask, Mapping):
         raise InputError("polygons; expected run-length masks; convert them")
-    return Result(box, float(score), runs_of(mask))
+    return Result([float(side) for side in box], float(score), runs_of(mask))
 
 
 def _is_number(value: Any) -> bool:

@@ -45,7 +45,7 @@ def compose(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         InputError: if the name or an option is unknown; the known ones are listed.
     """
     if name not in model_names():
-        close = difflib.get_close_matches(name, model_names(), 1)
+        close = difflib.get_close_matches(str(name), model_names(), 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise InputError(f"unknown model {name!r}; known: {', '.join(model_names())}{hint}")
     parts = {key: value for key, value in options.items() if isinstance(value, str) and part_names(key)}

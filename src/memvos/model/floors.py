@@ -30,10 +30,10 @@ class CopyFirst(VOSModel):
     def segment(self, query: Query, memory: Memory, previous: Tensor) -> Tensor:
         """Logits (B, N, H, W) of each object's newest mask."""
         masks = memory.value[:, :, 0]  # (B, N, M, H, W)
-        frames = torch.arange(masks.shape[2], device=masks.device)
+        times = torch.tensor(memory.times or range(masks.shape[2]), device=masks.device)
         valid = torch.ones_like(masks[..., 0, 0], dtype=torch.bool) if memory.valid is None else memory.valid
-        newest = frames.where(valid, -1).amax(dim=2)
-        chosen = newest.clamp(min=0)[:, :, None, None, None].expand(-1, -1, 1, *masks.shape[3:])
+        newest = times.where(valid, -1).argmax(dim=2)
+        chosen = newest[:, :, None, None, None].expand(-1, -1, 1, *masks.shape[3:])
         return masks.gather(2, chosen).squeeze(2).logit(eps=_LEAST)
 
 

@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrize import is_parametrized
 
 
 class FrozenStatistics(nn.BatchNorm2d):
@@ -73,9 +74,9 @@ def for_inference(module: nn.Module, dtype: torch.dtype) -> nn.Module:
             before = "0" if name == "1" else name.replace("bn", "conv")
             twin._modules[before] = _ready(*fold(module._modules[before], part), module._modules[before], dtype)
             twin._modules[name] = nn.Identity()
-        elif isinstance(part, nn.Conv2d):
+        elif isinstance(part, nn.Conv2d) and "weight" in part._parameters:  # weight norm computes it anew
             twin._modules[name] = _ready(part.weight, part.bias, part, dtype)
-        else:
+        elif not is_parametrized(part):  # PyTorch copies none of these: they are shared
             twin._modules[name] = for_inference(part, dtype)
     return twin
 
