@@ -9,7 +9,7 @@ def test_a_commands_own_arguments_are_told_from_overrides():
     assert rest == ["scale=small", "+a.b=c=d", "-m"]
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "many"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "²", "many"])
 def test_a_number_is_whole_and_above_0(text):
     assert whole_number("jobs", "12") == 12
     with pytest.raises(ValueError, match=f"expected jobs=N with N of at least 1, got jobs={text}"):

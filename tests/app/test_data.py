@@ -4,6 +4,8 @@ import json
 
 from PIL import Image
 
+from memvos.app import data
+
 SMALL = ["clips.train=2", "clips.val=1", "clips.test=1", "frames=3", "frame_size=[48,48]"]
 
 
@@ -20,6 +22,15 @@ def test_the_benchmark_is_rendered_where_asked(memvos, home):
         "synthetic val",
         "synthetic test",
     ]
+
+
+def test_the_name_of_a_folder_may_have_an_equal_sign(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b").mkdir()
+    told = []
+    monkeypatch.setattr(data, "_action", lambda name: lambda *given: told.append((name, *given)) or 0)
+    assert data.run(["score", "folder", "a=b", "root=there"]) == 0
+    assert told == [("score", "folder", "a=b", ["root=there"])]
 
 
 def test_a_sound_tree_has_no_faults(memvos, home):

@@ -1,6 +1,7 @@
 """What a command line of `memvos reproduce` asks for."""
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from memvos.app.options import Options, load_table
 from memvos.errors import InputError
@@ -16,6 +17,14 @@ def test_a_folder_of_configurations_is_passed_on_to_the_jobs(tmp_path, monkeypat
     assert options.overrides == [f"hydra.searchpath=['file://{tmp_path / 'mine'}']", "scale=smoke"]
 
 
+def test_a_folder_of_configurations_may_have_any_name(tmp_path):
+    folder = tmp_path / "it's [mine], é=1"
+    folder.mkdir()
+    options = Options.parse(["qdmn_table5", "--config-dir", str(folder)])
+    parsed = OverridesParser.create().parse_overrides(options.overrides)
+    assert [override.value() for override in parsed] == [[f"file://{folder}"]]
+
+
 def test_a_folder_of_configurations_that_is_not_there_is_told():
     with pytest.raises(InputError, match="--config-dir: no folder 'nowhere'; give one of the form of conf/"):
         Options.parse(["qdmn_table5", "--config-dir", "nowhere"])
@@ -25,6 +34,12 @@ def test_a_folder_of_configurations_that_is_not_there_is_told():
 def test_a_folder_of_configurations_needs_a_value(line):
     with pytest.raises(InputError, match="--config-dir has no value; expected --config-dir FOLDER"):
         Options.parse(["qdmn_table5", *line])
+
+
+@pytest.mark.parametrize("key", ["output", "output_dir"])
+def test_the_folder_of_a_table_needs_a_value(key):
+    with pytest.raises(InputError, match=f"{key}= has no value; expected {key}=FOLDER"):
+        Options.parse(["qdmn_table5", f"{key}="])
 
 
 def test_options_of_the_runner_and_overrides_of_the_jobs_are_kept_apart():

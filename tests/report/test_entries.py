@@ -22,5 +22,6 @@ def test_at_its_own_value_a_curve_is_its_variant():
 def test_an_override_sets_the_value_its_hundredth_or_null():
     assert BETA.at(2) == "memory.beta=2"
     assert BETA.at(None) == "memory.beta=null"
+    assert RATE.at(None) == "corruption_rate=null"
     assert BETA.setting == "memory.beta"
     assert [RATE.at(value) for value in (0, 10, 50)] == [f"corruption_rate={ratio}" for ratio in (0, 0.1, 0.5)]

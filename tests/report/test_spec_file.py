@@ -57,6 +57,27 @@ def test_a_missing_file_is_named(tmp_path):
         ('metrics: ["J", "F", "J&F"]', 'metrics: ["J&f", "J&F"]', "there is no measure 'J&f'; known are J, J_recall, "),
         ('metrics: ["J", "F", "J&F"]', "metrics: [G]\nmain_metric: G", "main_metric 'G' is no score of an object"),
         ("schema: 1", "schema: 1\nfloors: 5", "floors: expected a list of entries, got 5"),
+        (
+            "row: both}",
+            "row: bath, curves: [{id: qam, label: a}]}",
+            "sweep 'corrupted': .*row 'bath' does not exist; there",
+        ),
+        (
+            "row: both}",
+            "row: both, override: corruption_rate=.1}",
+            "is the same at several of the values 0, 10, 30, 50;",
+        ),
+        (
+            "row: both}",
+            "row: both, values: [10, 10]}",
+            r"'corruption_rate=\{ratio\}' is the same at several of the values",
+        ),
+        (
+            "base: baseline",
+            "base: baseline\nseeds: {mini: 0}",
+            "expected seeds of 'mini' from 1, got 0; correct it, or",
+        ),
+        ("id: pem\n", "id: pem\n    seeds: -1\n", "expected seeds of 'pem' from 1, got -1"),
         ("row: both}", "row: both, curves: 5}", "sweeps, curves: expected a list of entries, got 5"),
         ("id: baseline", "id: [x]", r"expected id as text, got \['x'\]"),
         ("schema: 1", "schema: 1\nstages: [{id: [x]}]", r"expected id as text, got \['x'\]"),
@@ -139,8 +160,9 @@ variants:
     assert (spec.variant("no_gate").label, spec.variant("no_gate").evaluate) == ("none", ("c",))  # words are replaced
 
 
-def test_a_table_can_do_without_what_it_builds_on(tmp_path):
-    assert load_spec(written(tmp_path, mine=f"defaults: [common/table]\nfloors: null\n{HEAD}")).floors == ()
+@pytest.mark.parametrize("nothing", ["null", "[]"])
+def test_a_table_can_do_without_what_it_builds_on(tmp_path, nothing):
+    assert load_spec(written(tmp_path, mine=f"defaults: [common/table]\nfloors: {nothing}\n{HEAD}")).floors == ()
 
 
 def test_later_files_stand_over_earlier_ones(tmp_path):

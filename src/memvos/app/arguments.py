@@ -20,7 +20,7 @@ def whole_number(name: str, text: str) -> int:
     Raises:
         InputError: if it is not a positive whole number.
     """
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise InputError(f"expected {name}=N with N of at least 1, got {name}={text}")
     return int(text)
 

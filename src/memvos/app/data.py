@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from memvos.errors import InputError
@@ -26,7 +27,7 @@ embedded benchmark into the cache, which happens by itself where it is needed. K
 configuration: resolution=240p, clips.train=50, ..."""
 SYNTHETIC = "memvos.data.synthetic."
 PLACES = {"check": (1,), "score": (2,), "submission": (2, 3), "prepare": (1,), "fetch": (1,), "proposals": (2,)}
-"""Action → how many arguments without a `=` it takes."""
+"""Action → how many arguments it takes that are no KEY=VALUE (a folder or file that is there may have a `=`)."""
 WITH_FOLDER = ("score", "submission", "proposals")
 CLIPS = "memvos.data.datamodules.VideoClipDataModule"
 TREES = "memvos.data.trees.", "memvos.data.youtube.", "memvos.data.static_sets.", SYNTHETIC
@@ -40,7 +41,7 @@ def run(arguments: list[str]) -> int:
     action, *rest = arguments
     if action == "synthetic":
         return render(rest)
-    places = next((k for k, entry in enumerate(rest) if "=" in entry), len(rest))
+    places = next((k for k, entry in enumerate(rest) if "=" in entry and not Path(entry).exists()), len(rest))
     if action not in PLACES or places not in PLACES[action]:
         raise InputError(
             f"got `memvos data {' '.join(arguments)}`; expected `memvos data check NAME root=PATH` or another of its "

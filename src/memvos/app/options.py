@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from memvos.app.arguments import whole_number
-from memvos.app.composition import key_of
+from memvos.app.composition import key_of, quoted
 from memvos.errors import InputError
 from memvos.paths import experiments_dir
 from memvos.report.spec import Spec
@@ -55,7 +55,7 @@ class Options:
 
         Raises:
             InputError: if there is no name, a key is the table's own to set, an option is not a number, a folder of
-                configurations is not there, or the data to train on has no name.
+                configurations is not there, or the folder to write to or the data to train on has no name.
         """
         arguments, overrides = _own_configs(arguments)
         names = [argument for argument in arguments if "=" not in argument and not argument.startswith("~")]
@@ -71,6 +71,8 @@ class Options:
             elif key == "rows":
                 options.rows = tuple(row for row in value.strip("[]").split(",") if row)
             elif key in ("output", "output_dir"):
+                if not value:  # the current folder, it would be
+                    raise InputError(f"{key}= has no value; expected {key}=FOLDER")
                 options.output = Path(value)
             elif argument.startswith(TRAIN_DATA):
                 options.train_data.append(argument.replace("train_data", "data", 1))
@@ -115,4 +117,4 @@ def _own_configs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         return rest, []
     if not folder.is_dir():
         raise InputError(f"{CONFIG_DIR}: no folder {str(folder)!r}; give one of the form of conf/")
-    return rest, [f"hydra.searchpath=['file://{folder.resolve()}']"]
+    return rest, [f"hydra.searchpath=[{quoted(f'file://{folder.resolve()}')}]"]

@@ -130,4 +130,6 @@ class Sweep:
 
     def at(self, value: float | int | None) -> str:
         """The Hydra override that sets this value."""
-        return self.override.format(value="null" if value is None else value, ratio=value and value / 100)
+        if value is None:
+            return self.override.format(value="null", ratio="null")
+        return self.override.format(value=value, ratio=value and value / 100)

@@ -77,7 +77,10 @@ def _default(name: Any, path: Path) -> Path:
 
 
 def _joined(under: Any, over: Any) -> Any:
-    """What `over` says, and what only `under` does: mappings are joined by key, lists of entries by id."""
+    """What `over` says, and what only `under` does: mappings are joined by key, lists of entries by id.
+
+    An empty list stands for itself: none.
+    """
     if isinstance(under, dict) and isinstance(over, dict):
         return under | {key: _joined(under.get(key), value) for key, value in over.items()}
     if _entries(under) and _entries(over):
@@ -88,7 +91,7 @@ def _joined(under: Any, over: Any) -> Any:
 
 def _entries(value: Any) -> bool:
     """Is it a list of entries, each with an id of its own?"""
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not value:
         return False
     ids = [entry.get("id") for entry in value if isinstance(entry, dict)]
     return len(ids) == len(value) and all(isinstance(id, str) and ids.count(id) == 1 for id in ids)
@@ -180,6 +183,9 @@ def _check(spec: Spec, path: Path) -> None:
             f"{path}: got a tolerance but no paper_data_on; expected the data sets that the printed numbers are of; "
             'add them, e.g. paper_data_on: {davis2017: "DAVIS 2017 val"}'
         )
+    for where, count in (*spec.seeds.items(), *((row.id, row.seeds) for row in rows)):
+        if count is not None and count < 1:
+            raise ValueError(f"{path}: expected seeds of {where!r} from 1, got {count}; correct it, or leave it out")
     _check_metrics(spec, path)
     _check_base(spec, spec.base, f"{path}: base")
     if spec.bench and (trained := [row.id for row in rows if row.stages]):
@@ -238,6 +244,10 @@ def _check_ordering(pair: tuple[str, ...], known: list[str], where: str) -> None
 
 
 def _check_sweep(spec: Spec, sweep: Sweep, where: str) -> None:
+    try:
+        spec.row(sweep.row)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
     _check_ids("curve", sweep.curves, where)
     for curve in sweep.curves:
         if curve.variant and curve.variant not in spec.row(sweep.row).variants:
@@ -250,6 +260,11 @@ def _check_sweep(spec: Spec, sweep: Sweep, where: str) -> None:
                 f"{where}: cannot put {value!r} into override {sweep.override!r} ({error}); expected {{value}} or "
                 "{ratio} there"
             ) from error
+    if len(set(map(sweep.at, sweep.values))) < len(sweep.values):
+        raise ValueError(
+            f"{where}: override {sweep.override!r} is the same at several of the values "
+            f"{', '.join(map(str, sweep.values))}; expected {{value}} or {{ratio}} there, and each value once"
+        )
     if unknown := [name for name in sweep.also if name not in MEASURES]:
         raise ValueError(f"{where}: unknown measure {unknown[0]!r}; known are {', '.join(MEASURES)}")
     known = {"curve": [curve.id for curve in sweep.curves], "value": list(sweep.values)}
