@@ -210,6 +210,15 @@ def test_a_split_lists_one_name_a_line_or_a_line_of_paths_for_each_image(tmp_pat
     assert layouts.split_names(tmp_path / "paths.txt", None) == ["cars", "bird"]
 
 
+def test_a_list_may_start_with_a_byte_order_mark_and_is_in_utf_8(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_bytes("\ufeffbird\r\nmöwe\r\n".encode())
+    assert layouts.split_names(path, None) == ["bird", "möwe"]
+    path.write_bytes("möwe\n".encode("latin-1"))
+    with pytest.raises(InputError, match=rf"{path} cannot be read .*; expected a list in UTF-8"):
+        layouts.split_names(path, None)
+
+
 @pytest.mark.parametrize(
     ("subset", "names"), [(":2", ["a", "b"]), ("1:", ["b", "c"]), ("-2:-1", ["b"]), (" : ", ["a", "b", "c"])]
 )

@@ -75,13 +75,27 @@ def is_of_2016(split_file: Path) -> bool:
     return split_file.parent.name == "2016" or not split_file.parent.name.startswith("20")
 
 
+def lines_of(path: Path) -> list[str]:
+    """The lines of a list in UTF-8, with or without a byte order mark; blank ones left out.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InputError(f"{path} cannot be read ({fault}); expected a list in UTF-8; save it so") from fault
+    return [line.strip() for line in lines if line.strip()]
+
+
 def split_names(path: Path, subset: str | None) -> list[str]:
     """The videos of a split file (one name a line, or a line of paths for each image), or the slice `subset` of them.
 
     Raises:
-        InputError: if nothing is listed or left, a name is listed twice, or `subset` is no slice ("-4:").
+        InputError: if it cannot be read, nothing is listed or left, a name is listed twice, or `subset` is no slice
+            ("-4:").
     """
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = lines_of(path)
     by_image = all("/" in line for line in lines)
     names = list(dict.fromkeys(Path(line.split()[0]).parent.name for line in lines)) if by_image else lines
     double = next((name for name in names if names.count(name) > 1), None)

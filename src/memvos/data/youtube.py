@@ -145,7 +145,7 @@ def _grouped(objects: Meta, file: Path) -> Meta:
     """The objects with "unseen" or "seen" for their category, as a list of videos says."""
     if not file.is_file():
         raise InputError(f"found no {file}; expected the names of videos of unseen categories; copy it there")
-    unseen = set(file.read_text(encoding="utf-8").split())
+    unseen = {name for line in layouts.lines_of(file) for name in line.split()}
     strange = sorted(unseen - objects.keys())
     if strange:
         raise InputError(f"{file} names {strange[0]!r}, no video of the split; give the list that belongs to it")
