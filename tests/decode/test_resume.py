@@ -149,11 +149,12 @@ def test_a_missing_file_is_refused(nearest, tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_refused(saved, tmp_path):
+    (tmp_path / "nowhere").touch()
     with pytest.raises(InputError, match=r"cannot write .*nowhere"):
         saved[0].save(tmp_path / "nowhere" / "memory.pt")
     with pytest.raises(InputError, match="cannot write "):
         saved[0].save(tmp_path)
-    assert not list(tmp_path.parent.glob(f"{tmp_path.name}.*"))
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.*"))
 
 
 def test_a_stop_while_saving_leaves_the_file_before_as_it_was(nearest, saved, monkeypatch):

@@ -35,6 +35,7 @@ def test_a_pickled_file_of_ours_has_the_form_of_a_training_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("name", ["w.ckpt", "w.safetensors"])
 def test_a_place_that_cannot_be_written_is_told(tmp_path, name):
+    (tmp_path / "nowhere").touch()
     with pytest.raises(InputError, match=rf"cannot write .*{name} \(.*\); name a file in a folder you can write to"):
         write_weights(tmp_path / "nowhere" / name, TENSORS, MODEL)
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from memvos.app import source
 from memvos.paths import shipped_weights
+from memvos.whole_file import whole_file
 
 FILE = "provenance.json"
 TRAINED_BY = ("stage", "seed", "model", "lit", "trainer", "batch_size", "largest_batch")
@@ -222,11 +223,8 @@ def read(folder: str | Path, name: str = FILE) -> dict[str, Any]:
 
 def write(folder: str | Path, record: Mapping[str, Any]) -> None:
     """Write provenance.json, in one piece or not at all."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{FILE}.{os.getpid()}"
-    draft.write_text(json.dumps(record, indent=1, default=str) + "\n")
-    draft.replace(folder / FILE)
+    with whole_file(Path(folder) / FILE) as draft:
+        draft.write_text(json.dumps(record, indent=1, default=str) + "\n")
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,7 @@ from typing import IO
 from tqdm import tqdm
 
 from memvos.errors import InputError
+from memvos.whole_file import whole_file
 
 BLOCK = 1 << 20
 TRIES = 5
@@ -155,11 +156,8 @@ def _write(members: list[_Member], target: Path) -> int:
         if is_folder:
             place.mkdir(parents=True, exist_ok=True)
         elif not (place.is_file() and place.stat().st_size == size):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            draft = place.with_name(f".{place.name}.part")
-            with read() as source, draft.open("wb") as file:
+            with read() as source, whole_file(place) as draft, draft.open("wb") as file:
                 shutil.copyfileobj(source, file, BLOCK)
-            draft.replace(place)
             written += 1
     return written
 

@@ -5,7 +5,6 @@ A file is written beside its place and then put there, so that what is there is 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from memvos.data import layouts
 from memvos.data.files import BROKEN, IMAGE_SUFFIXES, MASK_SUFFIX, list_files
 from memvos.errors import InputError
+from memvos.whole_file import whole_file
 
 QUALITY = 95
 """Of the JPEGs that are written."""
@@ -112,11 +112,8 @@ def _smaller(size: tuple[int, int], short_side: int) -> tuple[int, int]:
 def _do(job: Job) -> None:
     write, target = job
     cv2.setNumThreads(1)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        write(draft)
-        draft.replace(target)
+        with whole_file(target) as draft:
+            write(draft)
     except (*BROKEN, cv2.error) as fault:
         raise InputError(f"cannot make {target} ({fault}); look over the source, then start again") from fault
-    finally:
-        draft.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from memvos.data.files import BROKEN
 from memvos.data.sequences import Video
 from memvos.data.tree import Tree
 from memvos.errors import InputError
+from memvos.whole_file import whole_file
 
 
 def pack(tree: Tree, folder: str | Path, target: str | Path) -> Path:
@@ -34,12 +35,10 @@ def pack(tree: Tree, folder: str | Path, target: str | Path) -> Path:
             f"{len(missing)} of {len(names)} masks are missing in {folder} (first: {missing[0]}); expected "
             "one for every frame of the split; predict them with memvos evaluate write_masks=true (in its folder masks)"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_suffix(".zip.part")
-    with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
+    with whole_file(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed
         for name in names:
             archive.write(folder / name, name)
-    return draft.replace(target)
+    return target
 
 
 def validate(tree: Tree, path: str | Path) -> list[Fault]:

@@ -9,7 +9,6 @@ the same time share the work: there are no locks, and a crash leaves nothing loc
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from PIL import Image
 
 from memvos.data.synthetic_clip import RenderedClip, render_clip
 from memvos.data.synthetic_recipe import Recipe
+from memvos.whole_file import whole_file
 
 FINGERPRINT = "fingerprint.json"
 ATTRIBUTES = "attributes.json"
@@ -121,8 +121,5 @@ def _dump(path: Path, content: dict) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file so that it is whole or absent."""
-    handle, temporary = tempfile.mkstemp(prefix=".", dir=path.parent, text=True)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from memvos.decode.sizes import FrameSize
 from memvos.errors import InputError
 from memvos.model.interface import VOSModel
 from memvos.model.state_files import DAMAGE
+from memvos.whole_file import whole_file
 
 if TYPE_CHECKING:
     from memvos.decode.propagate import Segmenter
@@ -24,15 +23,11 @@ FORMAT = 5
 
 def save(segmenter: Segmenter, path: str | Path) -> None:
     """Write the segmenter's state, in one piece or not at all: a stop meanwhile leaves an older file as it was."""
-    draft = Path(f"{path}.{os.getpid()}")
     try:
-        torch.save({"format": FORMAT, "header": _header(segmenter), **_state(segmenter)}, draft)
-        draft.replace(path)
+        with whole_file(path) as draft:
+            torch.save({"format": FORMAT, "header": _header(segmenter), **_state(segmenter)}, draft)
     except (OSError, RuntimeError) as error:
         raise InputError(f"cannot write {path}: {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink()
 
 
 def _state(segmenter: Segmenter) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from PIL import Image
 from memvos.decode.masks import davis_palette
 from memvos.decode.propagate import Step
 from memvos.errors import InputError
+from memvos.whole_file import whole_file
 
 GIVEN = "given.json"
 QUALITY_COLUMNS = ("video", "frame", "object", "quality", "iou", "stored", "evicted")
@@ -44,13 +45,15 @@ class MaskWriter:
             image.putpalette(self.palette)
         else:
             image = Image.fromarray(labels.astype(np.uint16))
-        image.save(path)
+        with whole_file(path) as draft:
+            image.save(draft, "PNG")
         return path
 
 
 def write_given(folder: str | Path, given: Mapping[str, Sequence[int]]) -> None:
     """Write given.json beside masks: the objects whose masks were read as input, by frame. Scores are refused by it."""
-    (_writable(folder) / GIVEN).write_text(json.dumps({name: list(ids) for name, ids in given.items()}) + "\n")
+    with whole_file(_writable(folder) / GIVEN) as draft:
+        draft.write_text(json.dumps({name: list(ids) for name, ids in given.items()}) + "\n")
 
 
 class OverlayWriter:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from memvos.whole_file import whole_file
+
 CLOUD = "api.wandb.ai"
 """The public server under the name that keys were saved by before it had another."""
 
@@ -71,13 +73,10 @@ class CsvLogger(Logger):
             return [row for row in reader if int(row["step"]) < step]
 
     def _write_all(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_suffix(".tmp")
-        with beside.open("w", encoding="utf-8", newline="") as file:
+        with whole_file(self.path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
             writer = self._writer(file)
             writer.writeheader()
             writer.writerows(self._rows)
-        beside.replace(self.path)
 
     def _writer(self, file: Any) -> csv.DictWriter:
         return csv.DictWriter(file, self._columns, restval="", lineterminator="\n")

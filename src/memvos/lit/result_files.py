@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from memvos.decode.writers import QUALITY_COLUMNS
 from memvos.lit.recall_watch import LEAST
 from memvos.lit.video_scores import PART_FORM, VideoScores
 from memvos.metrics import MEASURES, ObjectScore, calibration, pearson, seen_unseen, spearman, summarise
+from memvos.whole_file import whole_file
 
 OBJECT_COLUMNS = ("video", "object", "frames", *MEASURES, "attributes", "category")
 FRAME_COLUMNS = ("video", "frame", "seconds", "memory_frames", "memory_mib", "resident_mib")
@@ -174,12 +174,8 @@ def _write_csv(file: Any, columns: Sequence[str], rows: Iterable[dict[str, Any]]
 
 
 def _replace(path: Path, write: Any) -> None:
-    """Write beside, then put in place: a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         write(file)
-    beside.replace(path)
 
 
 def _is_nan(value: Any) -> bool:

@@ -18,6 +18,7 @@ from memvos.model.interface import Place
 from memvos.model.proposal_sources import REMEDY, Frames, in_unit_range, named, placed
 from memvos.model.proposals import Proposals, select
 from memvos.model.state_files import DAMAGE
+from memvos.whole_file import whole_file
 
 FORMAT = 2
 CELLS = 4
@@ -142,8 +143,7 @@ def write_proposals(
     """
     parts = list(frames.values())
     header = {"format": FORMAT, "size": list(size), "frames": list(frames), "facts": dict(facts or {})}
-    draft = Path(path).with_suffix(".part")
-    with draft.open("wb") as file:
+    with whole_file(path) as draft, draft.open("wb") as file:
         np.savez_compressed(
             file,
             header=np.array(json.dumps(header)),
@@ -153,7 +153,6 @@ def write_proposals(
             masks=np.concatenate([(entry.masks[0] * 255).round().byte().cpu().numpy() for entry in parts]),
             looks=np.stack([looks[frame].cpu().numpy() for frame in frames]),
         )
-    draft.replace(path)
 
 
 def read_proposals(path: str | Path) -> KeptVideo:

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from memvos.errors import InputError
+from memvos.whole_file import whole_file
 
 PICKLED = (".pth", ".pt", ".ckpt", ".bin")
 SUFFIXES = (*PICKLED, ".safetensors", ".npz")
@@ -111,7 +112,8 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata:
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(plain, str(path), {name: json.dumps(value) for name, value in metadata.items()})
+        with whole_file(path) as draft:
+            save_file(plain, str(draft), {name: json.dumps(value) for name, value in metadata.items()})
     except (OSError, SafetensorError) as error:
         raise _cannot_write(path, error) from error
 
@@ -123,7 +125,8 @@ def write_pickled(path: str | Path, content: Mapping[str, Any]) -> None:
         InputError: if the file cannot be written.
     """
     try:
-        torch.save(dict(content), path)
+        with whole_file(path) as draft:
+            torch.save(dict(content), draft)
     except (OSError, RuntimeError) as error:
         raise _cannot_write(path, error) from error
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from memvos.report.sections import Section
+from memvos.whole_file import whole_file
 
 Pairs = Iterable[tuple[str, str]]
 """(name, what is said of it), of a report's header and findings."""
@@ -86,9 +87,8 @@ def plain(title: str, header: Pairs, section: Section, findings: Pairs) -> str:
 def replace_files(folder: Path, texts: dict[str, str]) -> list[Path]:
     """Write files, each in one piece or not at all."""
     for name, text in texts.items():
-        draft = folder / f".{name}.part"
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(folder / name)
+        with whole_file(folder / name) as draft:
+            draft.write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
 
 
