@@ -41,7 +41,9 @@ class PredictedQuality:
 
 
 class OracleQuality:
-    """The true IoU of each object's mask: the ceiling of what any quality module can do for the memory.
+    """The true IoU of each object's mask, in place of a quality module's guess.
+
+    At the same threshold: another one may do more, so that it bounds nothing.
 
     Ground truth comes in with `Segmenter.step(..., truth=...)`, or from `truth`, a function of the frame's index that
     gives the label map (H, W). It is compared with masks that are already predicted and reaches the bank's decision
