@@ -51,6 +51,16 @@ def test_objects_added_later_are_not_valid_in_earlier_frames(record):
     assert store.read(1).valid.tolist() == [[[True], [False]]]
 
 
+def test_an_object_out_of_sight_keeps_what_the_slot_held_of_it_if_that_is_wanted(record):
+    for wanted, time, valid in ((True, 0, None), (False, 1, [[[True], [False], [True]]])):
+        store = FrameStore()
+        store.write(0, record(0, 0.5, 0.5))
+        store.write(0, record(1, 0.5, 0.5, 0.5, valid=[True, False, True]), last_seen=wanted)
+        memory = store.read(1)
+        assert memory.key[0, :, 0, 0, 0, 0].tolist() == memory.value[0, :, 0, 0, 0, 0].tolist() == [1, time, 1]
+        assert (memory.valid if valid is None else memory.valid.tolist()) == valid
+
+
 def test_a_record_can_say_which_objects_it_describes(record):
     store = FrameStore()
     store.write(0, record(0, 0.5, 0.5, valid=[True, False]))

@@ -213,6 +213,19 @@ def test_a_vanished_object_takes_no_proposal_from_the_others():
     assert weights[0, 0].sum().item() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("memory", ["first", "previous", "first_previous", "every_5", "all"])
+def test_an_object_that_is_out_of_sight_for_a_frame_is_found_again(memory):
+    def source(image, place):
+        corner = torch.tensor([[0.0, 0, 32, 32]])
+        return Proposals.none() if place.time == 1 else Proposals.of_image(corner, torch.ones(1, 28, 28), torch.ones(1))
+
+    segmenter = Segmenter(network(proposals=source, refine=CoarseMask), memory, "cpu", "float32")
+    frame, mask = np.zeros((SIZE, SIZE, 3), np.uint8), np.zeros((SIZE, SIZE), np.uint8)
+    mask[:32, :32] = 1
+    seen = [segmenter.step(frame, mask if time == 0 else None).labels.any() for time in range(4)]
+    assert seen == [True, False, True, True]
+
+
 def test_without_a_source_of_proposals_it_refuses():
     net = network(proposals=NoProposals())
     with pytest.raises(InputError, match="has no source of them; choose a source"):

@@ -57,7 +57,8 @@ class MemoryBank:
         strict_limit: count annotated frames too and never keep more than `beta` in total (the temporary previous frame
             comes on top). An annotated frame is still never refused.
         keep_previous: the previous frame is read as a temporary last entry, whatever its score.
-        keep_annotated: annotated frames stay; False treats them like any previous frame.
+        keep_annotated: annotated frames stay; False treats them like any previous frame. Where then the previous frame
+            is all there is, an object with keys of its own (DMN-AOA) is read from the last frame in which it was seen.
         pin_annotated: annotated frames are never evicted; False lets them compete (Algorithm 1 as printed).
         evict: `intended` drops the frame with the lowest reference score; `released` drops the one before it in the
             bank, which is what the released code does and how it loses the annotated frame.
@@ -284,7 +285,8 @@ class MemoryBank:
         self._previous = None
 
     def _keep_temporarily(self, frame: MemoryFrame) -> None:
-        self._store.write(len(self._records), frame, self._bound())
+        alone = not self._records  # an object that is out of sight for a frame has nothing else to be found again by
+        self._store.write(len(self._records), frame, self._bound(), last_seen=alone)
         self._previous = frame.time
 
     def _bound(self) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -37,14 +39,22 @@ class FrameStore:
         """Bytes of the allocated keys and values."""
         return sum(part.nbytes for part in (self.key, self.value) if part is not None)
 
-    def write(self, slot: int, frame: MemoryFrame, bound: int | None = None) -> None:
+    def write(self, slot: int, frame: MemoryFrame, bound: int | None = None, last_seen: bool = False) -> None:
         """Put a record's tensors into a slot; room is made for more slots (at most `bound`) and for more objects.
+
+        Args:
+            slot: its number.
+            frame: the record.
+            bound: the most slots that will be needed.
+            last_seen: an object with keys of its own that the record does not describe keeps what the slot held of it.
 
         Raises:
             ValueError: if the frame's sizes do not fit the frames stored before.
         """
         self.check(frame)
         self._make_room(slot, frame, bound)
+        if last_seen:
+            frame = self._with_last_seen(slot, frame)
         objects = frame.value.shape[1]
         self.key[:, :, :, slot] = frame.key
         self.value[:, :objects, :, slot] = frame.value
@@ -89,6 +99,16 @@ class FrameStore:
         """Take over the tensors of `state_dict`."""
         self.key, self.value, self.valid = (state[name].clone() for name in ("key", "value", "valid"))
         self._described = self.valid[0].sum(dim=0).tolist()
+
+    def _with_last_seen(self, slot: int, frame: MemoryFrame) -> MemoryFrame:
+        objects = frame.value.shape[1]
+        if frame.valid is None or frame.key.shape[1] != objects:
+            return frame
+        kept = self.valid[:, :objects, slot] & ~frame.valid
+        of_object = kept[:, :, None, None, None]
+        key = torch.where(of_object, self.key[:, :, :, slot], frame.key)
+        value = torch.where(of_object, self.value[:, :objects, :, slot], frame.value)
+        return replace(frame, key=key, value=value, valid=frame.valid | kept)
 
     def _note(self, slot: int, described: int) -> None:
         self._described[slot:] = [described, *self._described[slot + 1 :]]
