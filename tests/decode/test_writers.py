@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,11 +43,15 @@ def test_overlay_is_a_video_with_the_object_tinted(tmp_path):
 
 def test_quality_rows_are_there_as_soon_as_a_frame_is(tmp_path):
     step = Step(LABELS, {}, {1: 0.91234, 2: 0.5}, True, 7, Decision(True, True, (3, 5), 0.9))
+    first = Step(LABELS, {}, {}, True, 3)
     path = tmp_path / "out" / "quality.csv"
     with QualityWriter(path) as quality:
+        quality.write("clip", "b", first)
+        quality.write("clip", "c", replace(first, time=5))
+        quality.write("other clip", "d", replace(first, time=5))
         quality.write("clip", "00007", step, {2: 0.25})
         rows = list(csv.DictReader(path.open()))
-    shared = {"video": "clip", "frame": "00007", "stored": "1", "evicted": "3;5"}
+    shared = {"video": "clip", "frame": "00007", "stored": "1", "evicted": "b;c"}
     assert rows == [
         {**shared, "object": "1", "quality": "0.9123", "iou": ""},
         {**shared, "object": "2", "quality": "0.5000", "iou": "0.2500"},

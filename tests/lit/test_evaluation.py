@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import memvos.lit.evaluation as evaluation
+from memvos.data.trees import Video
 from memvos.decode import Segmenter
 from memvos.errors import InputError
 from memvos.lit.video_scores import Protocol
@@ -67,7 +68,21 @@ def test_quality_has_a_line_per_object_and_predicted_frame(tiny, make_videos, tm
     assert Counter(line["object"] for line in lines) == {"1": 11, "2": 11}
     stored = [line["frame"] for line in lines if line["stored"] == "1" and line["object"] == "1"]
     assert stored == ["00002", "00004", "00006", "00008", "00010"]
-    assert next(line["evicted"] for line in lines if line["evicted"]) in ("2", "4")
+    assert next(line["evicted"] for line in lines if line["evicted"]) in ("00002", "00004")
+
+
+def test_evicted_frames_are_named_where_the_first_object_enters_late(tiny, make_videos, tmp_path):
+    video = make_videos(1)[0]
+    for time in range(3):
+        blank = np.zeros_like(video.labels(time))
+        Image.fromarray(blank).save(video.mask_paths[f"{time:05d}"])
+    late = Video("video0", video.image_paths, video.mask_paths, late_objects=True)
+    evaluate(tiny, [late], {"every": 2, "sigma": None, "beta": 1}, tmp_path)
+    lines = read_csv(tmp_path / "quality.csv")
+    stored = {line["frame"] for line in lines if line["stored"] == "1"}
+    evicted = {line["evicted"] for line in lines if line["evicted"]}
+    assert evicted
+    assert evicted <= stored == {"00005", "00007", "00009", "00011"}
 
 
 def test_without_a_gate_nothing_is_gated_and_every_fifth_frame_is_stored(tiny, make_videos):

@@ -129,6 +129,7 @@ class QualityWriter:
             self._file = Path(path).open("w", newline="", encoding="utf-8")  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise InputError(f"cannot write {path} ({error}); choose another output folder") from error
+        self._names: dict[tuple[str, int], str] = {}  # of the frames written, by video and time
         self._rows = csv.writer(self._file, lineterminator="\n")
         self._rows.writerow(QUALITY_COLUMNS)
 
@@ -139,8 +140,12 @@ class QualityWriter:
         self.close()
 
     def write(self, video: str, frame: str, step: Step, iou: Mapping[int, float] | None = None) -> None:
-        """Add a frame's rows; `iou` per object id where the truth is known."""
-        evicted = ";".join(str(time) for time in step.decision.evicted)
+        """Add a frame's rows; `iou` per object id where the truth is known.
+
+        Evicted frames are told by the names that they were written with.
+        """
+        self._names[video, step.time] = frame
+        evicted = ";".join(self._names.get((video, time), str(time)) for time in step.decision.evicted)
         for key, score in step.quality.items():
             true = "" if iou is None or key not in iou else f"{iou[key]:.4f}"
             shown = f"{score:.4f}" if self.predicted else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,7 @@ class FrameQuality:
     """One line of quality.csv: an object's predicted score and true IoU on a frame, and what became of the frame.
 
     `iou` is None where it is not defined or not known: no ground truth, or the object neither there nor predicted.
+    `evicted` names the frames that made room for this one.
     """
 
     video: str
@@ -121,7 +122,7 @@ class FrameQuality:
     quality: float
     iou: float | None
     stored: bool
-    evicted: tuple[int, ...] = ()
+    evicted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     scorer = SequenceScorer(video.name, video.object_ids, video.attributes, video.categories, scored)
     result = VideoScores([])
     meter = SpeedMeter(torch.cuda.synchronize if segmenter.device.type == "cuda" else None)
-    annotations, given, held = Truth(video), {}, 0
+    annotations, given, held, steps = Truth(video), {}, 0, []
     masks = None if masks_to is None else MaskWriter(masks_to)
     waiting = set(video.object_ids)
     with ReadWatch(segmenter.model, meter.pause) as watch, RecallWatch(segmenter.model) as proposals:
@@ -237,6 +238,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
             before = meter.seconds
             with meter.frame():
                 step = segmenter.step(frame.image, frame.masks, truth=truth, name=(video.name, frame.name))
+            steps.append(frame.name)
             scorer.add(truth, step.labels, skip=waiting)
             proposals.compare(truth, segmenter.ids, segmenter.frame_size)
             waiting -= set(frame.entering)
@@ -247,7 +249,7 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
             if frame.entering:
                 given[frame.name] = frame.entering
             else:
-                _note(result, step, truth, video.name, frame.name)
+                _note(result, step, truth, video.name, steps)
             if masks is not None:
                 masks.write(frame.name, step.labels)
     result.objects, result.seconds, result.frames = scorer.scores(), meter.seconds, len(result.course)
@@ -259,8 +261,9 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     return result
 
 
-def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: str, frame: str) -> None:
-    """Add what a predicted frame tells of scores and bank."""
+def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: str, steps: Sequence[str]) -> None:
+    """Add what the last of the steps, here by their frames' names, tells of scores and bank."""
+    evicted = tuple(steps[time] for time in step.decision.evicted)
     result.predicted += 1
     result.checked += step.decision.checked
     result.stored += step.decision.stored
@@ -268,7 +271,7 @@ def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: str,
     result.corrupted_stored += step.corrupted and step.stored
     for key, score in step.quality.items():
         iou = None if truth is None else _iou(truth == key, step.labels == key)
-        result.quality.append(FrameQuality(video, frame, key, score, iou, step.stored, step.decision.evicted))
+        result.quality.append(FrameQuality(video, steps[-1], key, score, iou, step.stored, evicted))
 
 
 def _iou(truth: np.ndarray, prediction: np.ndarray) -> float | None:
