@@ -1,10 +1,12 @@
 """Every shipped configuration composes and builds what it names (data sets: tests/data/test_data_configs.py)."""
 
+import inspect
 from dataclasses import replace
 
 import pytest
 import torch
 from hydra.errors import InstantiationException
+from hydra.utils import get_class
 
 from memvos.app import composition
 from memvos.app.plan import Plan
@@ -187,6 +189,14 @@ def test_every_data_set_has_both_stages_and_its_splits(data):
     assert config["name"] == data
     assert all("_target_" in config[part] for part in ("pretrain", "main", "val", "test"))
     assert all({"batch_size", "epoch_size"}.isdisjoint(config[stage]) for stage in ("pretrain", "main"))  # a training's
+
+
+@pytest.mark.parametrize("data", choices("data"))
+def test_dmn_aoa_gives_the_stages_of_every_data_set_keys_that_they_have(data):
+    config = settings("experiment=dmn_aoa", f"data={data}")["data"]
+    for stage in ("pretrain", "main"):
+        known = inspect.signature(get_class(config[stage]["_target_"])).parameters
+        assert set(config[stage]) - {"_target_"} <= set(known)
 
 
 @pytest.mark.parametrize("table", sorted(path.stem for path in experiments_dir().glob("*.yaml")))

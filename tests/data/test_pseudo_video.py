@@ -57,6 +57,11 @@ def test_masks_without_any_object_are_an_error(static_root):
         pseudo_videos(ImageTree(static_root))[0, 0.0]
 
 
+def test_an_object_has_a_pixel_at_least(static_root):
+    with pytest.raises(InputError, match="expected min_pixels as a whole number from 1, got 0"):
+        pseudo_videos(ImageTree(static_root), min_pixels=0)
+
+
 def test_masks_are_zero_or_one(static_root):
     masks = pseudo_videos(ImageTree(static_root))[2, 0.0].masks.numpy()
     assert set(np.unique(masks)) == {0, 1}

@@ -50,6 +50,11 @@ def test_a_source_may_have_its_own_skip(davis_root):
     assert max(b - a for frames in drawn for a, b in pairwise(frames)) == 2
 
 
+def test_an_object_has_a_pixel_at_least(davis_root):
+    with pytest.raises(InputError, match="expected min_pixels as a whole number from 1, got 0"):
+        video_clips(DavisTree(davis_root, "train"), min_pixels=0)
+
+
 def test_only_annotated_frames_are_drawn(tmp_path, write_video):
     write_video(tmp_path / "JPEGImages/a", tmp_path / "Annotations/a", frames=10, annotated=(0, 4, 7, 9))
     clips = video_clips(FolderTree(tmp_path), skip=1)

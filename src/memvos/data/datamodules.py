@@ -49,11 +49,11 @@ class PseudoVideoDataModule(ClipDataModule):
             num_workers: see above.
             seed: of order and augmentation.
             epoch_size: see above.
-            frames: T.
+            frames: T, of `static_transforms`.
             max_objects: N.
             min_pixels: smallest object that is chosen, in pixels of the clip.
             cache: keep decoded images in memory, in every worker.
-            transforms: albumentations transforms of a clip; None takes `static_transforms`.
+            transforms: albumentations transforms, which make a clip of an image, in place of `static_transforms`.
             extra_transforms: more of them, applied last, with equal parameters for all frames.
             val: see above.
             test: see above.

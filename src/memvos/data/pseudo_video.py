@@ -49,6 +49,7 @@ class PseudoVideos(Dataset):
         self._stills = [still for source in sources for still in source.tree.stills() * source.repeat]
         self._rounds = Rounds(len(self._stills), seed)
         self._augment, self._seed, self._cache = augmentation, seed, cache
+        check_number("min_pixels", min_pixels, 1)
         self._max_objects, self._min_pixels = max_objects, min_pixels
 
     def __len__(self) -> int:

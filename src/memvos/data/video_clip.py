@@ -62,6 +62,7 @@ class VideoClips(Dataset):
         self._rounds = Rounds(len(pairs), seed)
         self._augment, self._seed, self._cache = augmentation, seed, cache
         self._frames, self._reverse = frames, reverse
+        check_number("min_pixels", min_pixels, 1)
         self._max_objects, self._min_pixels = max_objects, min_pixels
 
     def __len__(self) -> int:
