@@ -1,3 +1,4 @@
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -98,22 +99,24 @@ def test_the_spread_of_the_read_is_logged_now_and_then(tiny, batch):
 
 def test_progress_counts_optimiser_steps_from_where_the_training_goes_on(capsys):
     bar = Progress(seconds=0.001)
-    trainer = SimpleNamespace(max_steps=10, global_step=4)
+    trainer = SimpleNamespace(max_steps=10, global_step=4, accumulate_grad_batches=2)
     bar.on_train_start(trainer, None)
     for step in (4, 5, 5, 6):
         trainer.global_step = step
+        time.sleep(0.002)
         bar.on_train_batch_end(trainer, None, {"loss": torch.tensor(0.25)}, None, 0)
     bar.print("validated")
     bar.on_train_end(trainer, None)
     shown = capsys.readouterr().err
     assert "6/10" in shown
+    assert "loss=0.500" in shown  # of the whole step
     assert "validated" in shown
 
 
 def test_progress_shows_nothing_on_other_ranks(capsys):
     bar = Progress()
     bar.disable()
-    trainer = SimpleNamespace(max_steps=10, global_step=0)
+    trainer = SimpleNamespace(max_steps=10, global_step=0, accumulate_grad_batches=1)
     bar.on_train_start(trainer, None)
     bar.on_train_batch_end(trainer, None, {"loss": torch.tensor(0.25)}, None, 0)
     bar.print("validated")

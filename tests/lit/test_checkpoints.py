@@ -59,6 +59,30 @@ def test_loading_processes_do_not_change_what_a_resumed_training_sees(fresh, cli
     assert same(resumed.state_dict(), whole.state_dict())
 
 
+def noisy(module):
+    """What it segments is random."""
+    segment = module.model.segment
+    module.model.segment = lambda *frame: segment(*frame) * torch.rand(1)
+    return module
+
+
+def test_a_network_that_draws_random_numbers_draws_them_again(fresh, clips, tmp_path, fit, trainer_of):
+    torch.manual_seed(0)
+    whole = noisy(fresh())
+    fit(trainer_of(tmp_path / "whole"), whole, clips(), 2)
+    torch.manual_seed(0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(trainer_of(tmp_path / "parts", PressCtrlC(1)), noisy(fresh()), clips(), 2)
+    torch.manual_seed(0)
+    resumed = noisy(fresh())
+    fit(trainer_of(tmp_path / "parts"), resumed, clips(), 2, resume=tmp_path / "parts" / "last.ckpt")
+    assert same(resumed.state_dict(), whole.state_dict())
+    torch.manual_seed(1)
+    other = noisy(fresh())
+    fit(trainer_of(tmp_path / "other"), other, clips(), 2)
+    assert not same(other.state_dict(), whole.state_dict())
+
+
 def test_checkpoints_load_without_pickled_code_and_hold_plain_facts(fresh, clips, tmp_path, fit, trainer_of):
     module = fresh()
     module.remember(model={"_target_": "memvos.model.qdmn.QDMN"}, seed=0)

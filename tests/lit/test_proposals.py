@@ -4,9 +4,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from memvos.data.clip import Clip, ClipBatch
-from memvos.lit import ProposalModule, ProposalRecall
+from memvos.lit import Checkpoints, ProposalModule, ProposalRecall
 from memvos.model.backbone import ResNet
 from memvos.model.detector import Detector
 
@@ -20,6 +21,18 @@ def detector():
 def module_of(detector) -> ProposalModule:
     return ProposalModule(
         detector, partial(torch.optim.Adam, lr=1e-3), partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
+    )
+
+
+def trainer_with(*videos) -> SimpleNamespace:
+    """At its last step."""
+    return SimpleNamespace(
+        global_step=6,
+        max_steps=6,
+        callbacks=[],
+        loggers=[],
+        progress_bar_callback=None,
+        datamodule=SimpleNamespace(val_videos=videos),
     )
 
 
@@ -74,24 +87,45 @@ class Knows(torch.nn.Module):
 
 @pytest.mark.parametrize(("off", "recall"), [(0.0, (1, 1)), (4.0, (1, 0)), (12.0, (0, 0))])
 def test_recall_is_the_share_of_objects_that_a_proposal_covers(off, recall):
-    detector = Knows(off).train()
-    found = ProposalRecall().measure(detector, [Square()])
-    assert (found["recall@0.5"], found["recall@0.7"]) == recall
-    assert detector.training
+    callback, module = ProposalRecall(), module_of(Knows(off)).train()
+    callback.on_train_batch_end(trainer_with(Square()), module, None, None, 0)
+    assert (callback.latest["recall@0.5"], callback.latest["recall@0.7"]) == recall
+    assert module.model.training
+
+
+def test_recall_of_averaged_weights_is_that_of_what_is_kept():
+    module, average = module_of(Knows(0.0)), EMAWeightAveraging(decay=0.5)
+    trainer = trainer_with(Square())
+    average.setup(trainer, module, "fit")
+    trainer.callbacks = [average]
+    with torch.no_grad():
+        module.model.off += 12
+    callback = ProposalRecall()
+    callback.on_train_batch_end(trainer, module, None, None, 0)
+    assert callback.latest["recall@0.5"] == 1
+    assert module.model.off[0].item() == 12
+
+
+def test_a_stop_does_not_wait_for_the_recall_of_the_rest(tmp_path):
+    trainer, callback = trainer_with(Square()), ProposalRecall()
+    trainer.callbacks = [Checkpoints(tmp_path)]
+    trainer.callbacks[0].asked_to_stop = True
+    callback.on_train_batch_end(trainer, module_of(Knows(0.0)), None, None, 0)
+    assert callback.latest == {}
 
 
 def test_recall_is_measured_when_it_is_time_and_at_the_end(monkeypatch):
     callback, calls = ProposalRecall(every_steps=4), []
-    monkeypatch.setattr(callback, "measure", lambda *_: calls.append(1) or {"recall@0.5": 0.5})
-    trainer = SimpleNamespace(
-        max_steps=6, loggers=[], progress_bar_callback=None, datamodule=SimpleNamespace(val_videos=[])
-    )
+    monkeypatch.setattr(callback, "measured", lambda *_: calls.append(1) or {"recall@0.5": 0.5})
+    trainer = trainer_with()
     for step in (1, 4, 4, 5, 6):
         trainer.global_step = step
-        callback.on_train_batch_end(trainer, SimpleNamespace(model=None), None, None, 0)
+        callback.on_train_batch_end(trainer, module_of(Knows(0.0)), None, None, 0)
     assert len(calls) == 2
     assert callback.latest == {"recall@0.5": 0.5}
 
 
 def test_videos_without_objects_have_no_recall():
-    assert ProposalRecall().measure(Knows(0.0), []) == {}
+    callback = ProposalRecall()
+    callback.on_train_batch_end(trainer_with(), module_of(Knows(0.0)), None, None, 0)
+    assert callback.latest == {}

@@ -81,12 +81,11 @@ def test_teachers_force_less_and_less_by_seed_and_step(tiny, batch, module_of):
         drawn = []
         for step in range(start, start + 1 if start == 999 else start + 100):
             module._trainer.global_step = step
-            torch.manual_seed(3)
-            drawn.append(module._forced(batch, 0))
-            assert torch.equal(module._forced(batch, 0), drawn[-1])
+            drawn.append(module._forced(batch, [3, step]))
+            assert torch.equal(module._forced(batch, [3, step]), drawn[-1])
         shares[start] = torch.stack(drawn).float().mean().item()
     assert shares == {0: pytest.approx(0.475, abs=0.05), 500: pytest.approx(0.225, abs=0.05), 999: 0}
-    assert module_of(tiny)._forced(batch, 0) is None
+    assert module_of(tiny)._forced(batch, [3, 0]) is None
 
 
 def test_scores_of_true_masks_are_scores_of_true_masks(tiny, batch, module_of):
@@ -134,6 +133,17 @@ def test_score_and_iou_are_averaged_over_existing_objects(tiny, batch, module_of
     assert output["score"].item() == pytest.approx(float(expected))
     assert {"train/iou", "train/segmentation", "train/quality", "train/score"} <= logged.keys()
     assert -1 <= logged["train/score_iou_correlation"] <= 1
+
+
+def test_the_correlation_of_scores_is_that_of_the_step_it_is_written_for(tiny, batch, module_of):
+    module = module_of(tiny)
+    logged = without_trainer(module)
+    module._trainer.log_every_n_steps = 4  # Lightning then writes what step 3 logged, the fourth
+    for step in range(5):
+        logged.pop("train/score_iou_correlation", None)
+        module._trainer.global_step = step
+        module.training_step(batch, 0)
+        assert ("train/score_iou_correlation" in logged) == (step == 3)
 
 
 def test_a_trainer_that_never_logs_is_no_hindrance(tiny, batch, module_of):

@@ -7,7 +7,7 @@ import torch
 
 import memvos.lit.validation
 from memvos.lit import Checkpoints, Validation, evaluate
-from memvos.lit.validation import evenly_picked
+from memvos.lit.measuring import evenly_picked
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
 from memvos.metrics import ObjectScore
 

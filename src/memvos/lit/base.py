@@ -1,12 +1,14 @@
-"""What every training module shares: plain facts in checkpoints, parameter groups, a schedule by steps."""
+"""What every training module shares: plain facts in checkpoints, random numbers, parameter groups, a schedule."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.optim import Optimizer
@@ -32,6 +34,22 @@ def _plain(name: str, fact: Any) -> Any:
             f"checkpoints hold plain values only, got {type(fact).__name__} for {name!r}; "
             "convert a configuration with OmegaConf.to_container(..., resolve=True)"
         ) from error
+
+
+@contextmanager
+def seeded_by_step(module: pl.LightningModule, batch_idx: int) -> Iterator[int]:
+    """What PyTorch draws in the block depends on the seed of the training, the step, the batch and the rank alone.
+
+    A training that goes on from a checkpoint then draws what it would have drawn, and ranks draw apart.
+
+    Yields:
+        The seed of the training, below 2³².
+    """
+    seed = torch.initial_seed() % 2**32
+    of_step = np.random.SeedSequence([seed, module.global_step, batch_idx, module.global_rank])
+    with torch.random.fork_rng([module.device] if module.device.type == "cuda" else []):
+        torch.manual_seed(int(of_step.generate_state(1)[0]))
+        yield seed
 
 
 def by_steps(

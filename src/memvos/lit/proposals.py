@@ -7,14 +7,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from memvos.data.clip import ClipBatch, normalise
 from memvos.errors import check_number
-from memvos.lit.base import by_steps, plain
-from memvos.lit.validation import evenly_picked, is_due, tell
+from memvos.lit.base import by_steps, plain, seeded_by_step
+from memvos.lit.checkpoints import asked_to_stop
+from memvos.lit.measuring import Measuring, evenly_picked
 from memvos.model.detector import Detector, targets_of
 from memvos.model.interface import NOWHERE
 from memvos.model.proposal_sources import detect, in_unit_range
@@ -53,7 +53,7 @@ class ProposalModule(pl.LightningModule):
         """The sum of torchvision's losses over all frames of a clip batch."""
         images = list(in_unit_range(batch.frames.flatten(0, 1)))
         targets = [targets_of(masks) for masks in batch.masks.flatten(0, 1)]
-        with torch.autocast(self.device.type, enabled=False):
+        with torch.autocast(self.device.type, enabled=False), seeded_by_step(self, batch_idx):
             losses = self.model(images, targets)
         loss = sum(losses.values())
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=1)
@@ -61,37 +61,26 @@ class ProposalModule(pl.LightningModule):
         return {"loss": loss}
 
 
-class ProposalRecall(Callback):
+class ProposalRecall(Measuring):
     """Every so many steps, and after the last, the share of true objects in validation videos that a proposal covers.
 
-    It bounds every model that chooses among these proposals. The record of the run keeps the last values.
+    It bounds every model that chooses among these proposals. After a Ctrl-C no further video is begun, and nothing is
+    logged.
     """
 
     def __init__(self, every_steps: int = 1000, videos: int | None = 8, every_frames: int = 4) -> None:
         """How often, on how many videos (None: all), and on every how many of their frames."""
-        check_number("every_steps", every_steps, 1)
-        check_number("videos", videos, 0, off=True)
+        super().__init__(every_steps, videos)
         check_number("every_frames", every_frames, 1)
-        self.every_steps, self.videos, self.every_frames = every_steps, videos, every_frames
-        self.latest: dict[str, float] = {}
-        self._step = 0
+        self.every_frames = every_frames
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: ProposalModule, outputs: Any, batch: ClipBatch, batch_idx: int
-    ) -> None:
-        """Measure, if it is time."""
-        if trainer.global_step == self._step or not is_due(trainer, self.every_steps):
-            return
-        self._step = trainer.global_step
-        self.latest = self.measure(pl_module.model, trainer.datamodule.val_videos)
-        tell(trainer, self.latest)
-
-    def measure(self, detector: Detector, videos: list) -> dict[str, float]:
+    def measured(self, trainer: pl.Trainer, pl_module: ProposalModule) -> dict[str, float]:
         """Recall at mask IoU .5 and .7, ratios; empty where no frame has an object."""
-        device = next(detector.parameters()).device
-        training, covered, objects = detector.training, {0.5: 0, 0.7: 0}, 0
-        detector.eval()
-        for video in evenly_picked(videos, self.videos):
+        detector, device = pl_module.model.eval(), pl_module.device
+        covered, objects = {0.5: 0, 0.7: 0}, 0
+        for video in evenly_picked(trainer.datamodule.val_videos, self.videos):
+            if asked_to_stop(trainer):
+                return {}
             for time in video.annotated[:: self.every_frames]:
                 labels = torch.as_tensor(video.labels(time), device=device)
                 image = normalise(torch.as_tensor(video.image(time), device=device)).unsqueeze(0)
@@ -102,5 +91,4 @@ class ProposalRecall(Callback):
                 found, count = recall(detect(detector, image, NOWHERE), masks, tuple(covered))
                 covered = {iou: covered[iou] + found[iou] for iou in covered}
                 objects += count
-        detector.train(training)
         return {f"recall@{iou}": number / objects for iou, number in covered.items()} if objects else {}

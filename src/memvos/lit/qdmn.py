@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from memvos.data.clip import ClipBatch
-from memvos.lit.base import by_steps, plain
+from memvos.lit.base import by_steps, plain, seeded_by_step
 from memvos.lit.mask_jitter import MaskJitter
 from memvos.lit.unroll import SegmentedFrame, unroll
 from memvos.losses import BootstrappedCrossEntropy, NoAuxiliaryLoss, QualityLoss
@@ -23,7 +23,7 @@ from memvos.model.interface import VOSModel
 QualityGradient = Literal["released", "encoder", "detached"]
 NO_AUXILIARY_LOSS = NoAuxiliaryLoss()
 RECENT_SCORES = 200
-"""Number of latest steps whose scores enter the logged correlation with true IoU."""
+"""Number of latest batches whose scores enter the logged correlation with true IoU."""
 
 
 class QDMNModule(pl.LightningModule):
@@ -131,8 +131,12 @@ class QDMNModule(pl.LightningModule):
 
         `score` is the mean predicted score, there only while the loss of a quality head counts.
         """
+        with seeded_by_step(self, batch_idx) as seed:
+            return self._step(batch, batch_idx, seed)
+
+    def _step(self, batch: ClipBatch, batch_idx: int, seed: int) -> dict[str, Tensor]:
         score_last = self.trains_quality and not self._score_apart
-        forced = self._forced(batch, batch_idx)
+        forced = self._forced(batch, [seed, self.global_step, batch_idx, self.global_rank])
         frames = unroll(self.model, batch, score_last, forced)
         labels = batch.labels
         segmentation = sum(
@@ -150,7 +154,8 @@ class QDMNModule(pl.LightningModule):
                 masks = [frame.probabilities.detach() for frame in frames]
                 scored = [self._scored_apart(frames, masks, truth)]
                 if self._jitter.share:
-                    scored.append(self._scored_apart(frames, self._jittered(masks, batch_idx), truth))
+                    jittered = self._jittered(masks, [seed, batch_idx, self.global_rank])
+                    scored.append(self._scored_apart(frames, jittered, truth))
             else:
                 target = reached
                 if forced is not None:  # what was scored is what was shown
@@ -166,13 +171,12 @@ class QDMNModule(pl.LightningModule):
         self._show({"loss": output["loss"].detach(), **shown}, batch_idx)
         return output
 
-    def _forced(self, batch: ClipBatch, batch_idx: int) -> Tensor | None:
-        """Frames (T, B) of which later ones are shown the true masks, by the seed and the step; None where none are."""
+    def _forced(self, batch: ClipBatch, seed: list[int]) -> Tensor | None:
+        """Frames (T, B) of which later ones are shown the true masks; None where none are."""
         if not self.teacher_forcing:
             return None
         chance = self.teacher_forcing * (1 - self.global_step / self.trainer.max_steps)
-        random = np.random.default_rng([torch.initial_seed() % 2**32, self.global_step, batch_idx, self.global_rank])
-        drawn = random.random((batch.frames.shape[1], len(batch.frames))) < chance
+        drawn = np.random.default_rng(seed).random((batch.frames.shape[1], len(batch.frames))) < chance
         return torch.as_tensor(drawn, device=batch.frames.device)
 
     def _scored_apart(self, frames: list[SegmentedFrame], masks: list[Tensor], truth: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,9 +185,8 @@ class QDMNModule(pl.LightningModule):
         scores = [self.model.memorize(frame.query.without_gradient(), mask).quality for frame, mask in pairs]
         return torch.stack(scores).float(), self.quality_loss.target(torch.stack(masks), truth)
 
-    def _jittered(self, masks: list[Tensor], batch_idx: int) -> list[Tensor]:
-        """The masks of this batch, jittered in the same way whenever it comes."""
-        random = np.random.default_rng([torch.initial_seed() % 2**32, batch_idx, self.global_rank])
+    def _jittered(self, masks: list[Tensor], seed: list[int]) -> list[Tensor]:
+        random = np.random.default_rng(seed)
         return [self._jitter(mask, random) for mask in masks]
 
     def _quality_loss_of(self, scores: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -198,7 +201,7 @@ class QDMNModule(pl.LightningModule):
     def _show(self, values: dict[str, Tensor], batch_idx: int) -> None:
         self.log_dict({f"train/{name}": value for name, value in values.items()}, batch_size=1)
         every = self.trainer.log_every_n_steps  # 0: never
-        if every and self.global_step % every == 0 and self._recent:
+        if every and (self.global_step + 1) % every == 0 and self._recent:  # the steps whose values are written
             pairs = torch.cat([values[:, :, valid].flatten(1) for values, valid in self._recent], dim=1)
             self.log("train/score_iou_correlation", correlation(pairs), batch_size=1)
 
