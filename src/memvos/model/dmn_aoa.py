@@ -39,7 +39,7 @@ class DMNAOA(VOSModel):
         refine: RefineNet or CoarseMask factory.
         quality: AcceptAll or QualityHead factory; QAM can gate this memory, too (of the memory's values).
         read: the memory read (Eq. 1); softmax as published.
-        level_channels: of the base features at strides 4, 8, 16 after the bottleneck layers.
+        level_channels: after the bottleneck layers, at strides 4, 8, 16 (8 where the backbone ends there).
         channels: C of object features; keys have C/4. STM's encoders, which the paper takes, have 512 and 128.
         grid: side r of object features.
         margin: factor by which an object's box is enlarged.

@@ -195,6 +195,9 @@ class BestProposal(nn.Module):
 class RowMaximum(nn.Module):
     """As DMM-Net: small weights dropped while training, all but the largest of a row otherwise.
 
+    The largest is looked for among the proposals. DMM-Net looks among the empty masks, too, that it adds where there
+    are no more proposals than objects; an object may then keep nothing there.
+
     Args:
         least: weights up to this are dropped while training.
     """

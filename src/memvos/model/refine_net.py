@@ -1,6 +1,6 @@
 """RefineNet: coarse masks to masks, with the aligned first and previous frames beside. DMN-AOA §3.1.
 
-Levels go from coarse to fine, as the blocks do: stride 16, 8, 4.
+Levels go from coarse to fine, as the blocks do: stride 16 (8 where the backbone ends there), 8, 4.
 """
 
 from __future__ import annotations
