@@ -196,8 +196,9 @@ def _gather(
 
 def _refuse_copies(video: Video, frames: Sequence[_Scored]) -> None:
     """Raise if predictions are the truth to the last pixel, and it is not that of an earlier frame repeated."""
+    frames = [entry for entry in frames if not (entry.equal and _repeats(video, entry.time))]  # which tell nothing
     copies = [entry for entry in frames if entry.equal]
-    large = [entry for entry in copies if entry.pixels >= LARGE and not _repeats(video, entry.time)]
+    large = [entry for entry in copies if entry.pixels >= LARGE]
     if large or (len(copies) > len(frames) / 2 and len(copies) > 2):
         entry = (large or copies)[0]
         raise InputError(
