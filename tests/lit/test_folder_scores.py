@@ -148,6 +148,16 @@ def test_masks_that_were_read_as_input_are_not_scored(tree, predict):
         score_folder(tree, folder, 1)
 
 
+def test_first_masks_of_several_objects_are_input_where_all_objects_are_one(davis_root, predict):
+    tree = DavisTree(davis_root, "train", merge_objects=True)
+    folder = predict(tree)
+    (folder / "cars/given.json").write_text(json.dumps({"00000": [1, 2]}))
+    assert len(score_folder(tree, folder, 1)) == 2
+    (folder / "cars/given.json").write_text(json.dumps({"00000": [1], "00003": [2]}))
+    with pytest.raises(InputError, match=r"video 'cars': the masks of 1 frames .*\(first: object 2 in frame 00003\)"):
+        score_folder(tree, folder, 1)
+
+
 def test_what_is_wrong_with_predictions_is_named(tree, predict, davis_root, tmp_path):
     with pytest.raises(InputError, match="is no folder; expected <video>/<frame>"):
         score_folder(tree, tmp_path / "nowhere", 1)

@@ -130,7 +130,8 @@ def _refuse_given(video: Video, first: dict[int, int], record: Path) -> None:
     except (ValueError, AttributeError, TypeError) as fault:
         raise InputError(f"{record} cannot be read ({fault}); expected {{frame: [ids]}}; predict again") from fault
     allowed = {(video.frame_names[t], key) for key, t in first.items()}
-    more = [(name, key) for name, ids in given.items() for key in ids if (name, key) not in allowed]
+    merge = video.mask_format.merge
+    more = [(name, key) for name, ids in given.items() for key in ids if (name, 1 if merge else key) not in allowed]
     if more:
         frames = sorted({name for name, _ in more})
         raise InputError(
