@@ -176,6 +176,24 @@ def test_masks_that_were_given_are_noted_though_a_frame_cannot_be_read(memvos, c
     assert json.loads((home / "out/given.json").read_text()) == {"00000": [7]}
 
 
+def test_masks_that_are_given_are_noted_before_those_found_are_written(memvos, clip, home, monkeypatch):
+    (home / "masks").mkdir()
+    for time in (0, 2):
+        Image.open(home / "first.png").save(home / f"masks/{time:05d}.png")
+    (home / "out").mkdir()
+    (home / "out/given.json").write_text('{"00001": [1]}')  # of an earlier run
+    noted = {}
+
+    def write(writer, name, labels):  # what a process that is killed here leaves
+        noted[name] = json.loads((writer.folder / "given.json").read_text())
+
+    monkeypatch.setattr("memvos.decode.writers.MaskWriter.write", write)
+    line = ("segment", clip, "--masks", home / "masks", "--out", home / "out", "--model", "copy_first")
+    assert memvos(*line)[0] == 0
+    first, both = {"00000": [7]}, {"00000": [7], "00002": [7]}
+    assert noted == {"00000": first, "00001": first, "00002": both, "00003": both}
+
+
 def test_an_earlier_result_in_the_folder_is_noted(memvos, clip, weights, home):
     options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--model", "qdmn_small")
     errors = [memvos("segment", clip, *options, f"weights={weights}")[2] for _ in range(2)]
