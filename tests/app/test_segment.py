@@ -152,8 +152,9 @@ def test_masks_without_a_frame_are_told_before_anything_is_written(memvos, clip,
         (np.ones((10, 20), np.uint8), "00002.png is 20×10 pixels, 00000.png 64×48; expected one size"),
         (np.zeros((48, 64), np.uint8), "00002.png shows no object, only background; expected at least one id above 0"),
         (np.zeros((48, 64, 3), np.uint8), "00002.png has mode RGB; expected a palette (P) or grey (L) PNG"),
+        (np.tile(np.arange(64, dtype=np.uint8), (48, 1)), "00002.png holds 63 ids, most of them only along edges"),
     ],
-    ids=["size", "empty", "colours"],
+    ids=["size", "empty", "colours", "smoothed"],
 )
 def test_a_bad_later_mask_is_told_before_anything_is_computed(memvos, clip, home, mask, told):
     (home / "masks").mkdir()
