@@ -67,6 +67,28 @@ def test_every_mask_is_looked_at(tmp_path, values, told):
         look_over([good, bad], MaskFormat())
 
 
+def test_a_mask_whose_values_are_no_ids_any_more_is_told(tmp_path):
+    square = Image.fromarray(np.pad(np.full((20, 20), 200, np.uint8), 10))
+    smooth = save(tmp_path / "b.png", square.resize((80, 80), Image.Resampling.BILINEAR))
+    with pytest.raises(InputError, match=r"b\.png holds \d+ ids, most of them only along edges; .* threshold=true"):
+        look_over([smooth], MaskFormat())
+    look_over([smooth], MaskFormat(threshold=True))
+    with pytest.raises(InputError, match=r"b\.png is grey with the values 38, 75, which are the brightness of the"):
+        look_over([save(smooth, [[0, 38, 75]])], MaskFormat())
+
+
+@pytest.mark.parametrize("values", [[[0, 255]], [[0, 200]], [[1, 2, 30]], [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 0, 0]] * 3])
+def test_masks_of_a_few_solid_objects_pass_whatever_their_ids(tmp_path, values):
+    look_over([save(tmp_path / "a.png", values)], MaskFormat())
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_a_mask_that_is_no_png_is_told(tmp_path, name):
+    Image.fromarray(np.full((8, 8), 3, np.uint8)).save(tmp_path / name, "JPEG")
+    with pytest.raises(InputError, match=f"mask .*{name} is a JPEG file; expected a PNG, .*; export it again as PNG"):
+        look_over([tmp_path / name], MaskFormat())
+
+
 def test_what_is_given_is_noted(tmp_path):
     given: dict[str, list[int]] = {}
     labels = noted(given, "a", lambda: np.array([[0, 3], [9, 3]]))

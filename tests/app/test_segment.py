@@ -152,8 +152,9 @@ def test_masks_without_a_frame_are_told_before_anything_is_written(memvos, clip,
         (np.ones((10, 20), np.uint8), "00002.png is 20×10 pixels, 00000.png 64×48; expected one size"),
         (np.zeros((48, 64), np.uint8), "00002.png shows no object, only background; expected at least one id above 0"),
         (np.zeros((48, 64, 3), np.uint8), "00002.png has mode RGB; expected a palette (P) or grey (L) PNG"),
+        (np.tile(np.arange(64, dtype=np.uint8), (48, 1)), "00002.png holds 63 ids, most of them only along edges"),
     ],
-    ids=["size", "empty", "colours"],
+    ids=["size", "empty", "colours", "smoothed"],
 )
 def test_a_bad_later_mask_is_told_before_anything_is_computed(memvos, clip, home, mask, told):
     (home / "masks").mkdir()
@@ -174,6 +175,24 @@ def test_masks_that_were_given_are_noted_though_a_frame_cannot_be_read(memvos, c
     code, _, error = memvos(*line)
     assert (code, "00003.png cannot be read" in error) == (2, True), error
     assert json.loads((home / "out/given.json").read_text()) == {"00000": [7]}
+
+
+def test_masks_that_are_given_are_noted_before_those_found_are_written(memvos, clip, home, monkeypatch):
+    (home / "masks").mkdir()
+    for time in (0, 2):
+        Image.open(home / "first.png").save(home / f"masks/{time:05d}.png")
+    (home / "out").mkdir()
+    (home / "out/given.json").write_text('{"00001": [1]}')  # of an earlier run
+    noted = {}
+
+    def write(writer, name, labels):  # what a process that is killed here leaves
+        noted[name] = json.loads((writer.folder / "given.json").read_text())
+
+    monkeypatch.setattr("memvos.decode.writers.MaskWriter.write", write)
+    line = ("segment", clip, "--masks", home / "masks", "--out", home / "out", "--model", "copy_first")
+    assert memvos(*line)[0] == 0
+    first, both = {"00000": [7]}, {"00000": [7], "00002": [7]}
+    assert noted == {"00000": first, "00001": first, "00002": both, "00003": both}
 
 
 def test_an_earlier_result_in_the_folder_is_noted(memvos, clip, weights, home):

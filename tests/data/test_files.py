@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memvos.data.files import MaskFormat, image_size, list_files, natural_key, orientation, probe, read_image
+from memvos.data.files import (
+    MaskFormat,
+    image_size,
+    list_files,
+    natural_key,
+    orientation,
+    probe,
+    read_image,
+    require_png,
+)
 from memvos.errors import InputError
 
 
@@ -80,14 +89,21 @@ def test_a_truncated_jpeg_is_named(jpeg, read):
         read(jpeg)
 
 
-@pytest.mark.parametrize("read", [read_image, probe, MaskFormat().read])
+def test_a_mask_of_another_format_than_png_is_named_whatever_its_suffix(jpeg):
+    require_png(save(jpeg.with_name("m.png"), [[0, 1]], "P"))
+    renamed = jpeg.rename(jpeg.with_suffix(".png"))
+    with pytest.raises(InputError, match=r"mask .*a\.png is a JPEG file; expected a PNG, .*; export it again as PNG"):
+        require_png(renamed)
+
+
+@pytest.mark.parametrize("read", [read_image, probe, require_png, MaskFormat().read])
 def test_a_file_that_is_no_image_is_named(tmp_path, read):
     (tmp_path / "x.png").write_text("hello")
     with pytest.raises(InputError, match=r"x\.png cannot be read \(not an image\); expected a whole JPEG or PNG"):
         read(tmp_path / "x.png")
 
 
-@pytest.mark.parametrize("read", [read_image, probe, image_size, MaskFormat().read])
+@pytest.mark.parametrize("read", [read_image, probe, image_size, require_png, MaskFormat().read])
 def test_a_missing_file_is_named(tmp_path, read):
     with pytest.raises(InputError, match=r"x\.png does not exist"):
         read(tmp_path / "x.png")

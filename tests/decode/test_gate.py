@@ -89,7 +89,7 @@ def test_truth_decides_what_is_stored_but_never_reaches_the_model(nearest, clip)
 
 def test_truth_of_another_size_is_refused(painted, paint):
     stepper = Segmenter(painted, EVERY, device="cpu", precision="float32", gate=OracleQuality())
-    with pytest.raises(ValueError, match="the true labels in the size of the frame, 16×16, got 4×4"):
+    with pytest.raises(ValueError, match="the true labels in the size of the frame, 16×16 pixels, got 4×4"):
         stepper.step(paint(SIZE, {0: BOX}), labels(*BOX), truth=np.zeros((4, 4), np.uint8))
 
 

@@ -35,11 +35,12 @@ def test_255_is_an_id_like_any_other():
     [
         (np.zeros((2, 2), np.uint8), "the given mask shows no object, only background"),
         ({}, "the given mask shows no object"),
-        (np.zeros((3, 2), np.uint8), "the given mask in the size of the frame, 2×2, got 3×2"),
-        (np.zeros((2, 2, 3), np.uint8), "in the size of the frame, 2×2, got 2×2×3"),
+        (np.zeros((3, 2), np.uint8), r"the size of the frame, 2×2 pixels, got 2×3; resize it \(nearest neighbour\)"),
+        (np.zeros((2, 2, 3), np.uint8), r"the given mask as an array \(H, W\), got shape \(2, 2, 3\); give one value"),
+        (7, r"the given mask as an array \(H, W\), got shape \(\)"),
         (np.ones((2, 2), np.float32), "label map of integers from 0, got float32"),
         (np.full((2, 2), -1), "label map of integers from 0, got int64 from -1"),
-        ({1: np.zeros((2, 3), bool)}, "the given mask of object 1 in the size of the frame, 2×2, got 2×3"),
+        ({1: np.zeros((2, 3), bool)}, "the given mask of object 1 in the size of the frame, 2×2 pixels, got 3×2"),
         ({1: LABELS}, "the given mask of object 1 as bool .* got uint8; compare it first"),
         ({0: LABELS > 0}, "object ids to be integers from 1 to 65535, got 0"),
         ({2**16: LABELS > 0}, "object ids to be integers from 1 to 65535, got 65536"),
@@ -52,6 +53,11 @@ def test_255_is_an_id_like_any_other():
 def test_masks_that_do_not_fit_are_refused(masks, message):
     with pytest.raises(InputError, match=message):
         split_masks(masks, (2, 2))
+
+
+def test_a_mask_that_is_turned_by_a_quarter_is_to_be_turned_back():
+    with pytest.raises(InputError, match="the size of the frame, 3×2 pixels, got 2×3; it is turned by a quarter: turn"):
+        split_masks(np.ones((3, 2), np.uint8), (2, 3))
 
 
 def test_winners_become_ids_in_the_smallest_type_that_holds_them():

@@ -241,7 +241,7 @@ def test_bad_input_in_the_middle_leaves_the_segmenter_as_it_was(nearest, clip):
     mine, other = stepper(nearest), stepper(nearest)
     mine.step(frames[0], labels[0])
     other.step(frames[0], labels[0])
-    with pytest.raises(InputError, match=r"frame 1 is 32×20, the frames before are 32×40; resize it, or call reset"):
+    with pytest.raises(InputError, match=r"frame 1 is 20×32 pixels, the frames before are 40×32; resize it, or call"):
         mine.step(frames[1][:, :20])
     with pytest.raises(InputError, match="expected a frame as uint8 RGB"):
         mine.step(frames[1].astype(np.float32))

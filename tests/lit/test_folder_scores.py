@@ -111,6 +111,29 @@ def test_one_large_mask_that_was_copied_is_enough(tree, predict):
         score_folder(tree, folder, 1)
 
 
+@pytest.mark.parametrize("size", [10, 40], ids=["small", "large"])
+def test_an_object_that_does_not_move_is_predicted_by_its_first_mask(tree, predict, size):
+    still = np.zeros((48, 64), np.uint8)
+    still[:size, :size] = 1
+    video = tree.videos[0]
+    for path in video.mask_paths.values():
+        Image.fromarray(still).save(path)
+    folder = predict(tree)
+    for name in video.frame_names:
+        Image.fromarray(still).save(folder / f"bird/{name}.png")
+    assert {score.video: score.j.min() for score in score_folder(tree, folder, 1)}["bird"] == 1
+
+
+def test_a_copy_of_an_object_that_moves_late_is_refused(write_video, tmp_path):
+    write_video(tmp_path / "data/JPEGImages/v", tmp_path / "data/Annotations/v", frames=12)
+    for t, path in enumerate(sorted((tmp_path / "data/Annotations/v").iterdir())):
+        shift = max(t - 7, 0)
+        Image.fromarray(np.pad(np.ones((10, 10), np.uint8), ((0, 38), (shift, 54 - shift)))).save(path)
+    copy = shutil.copytree(tmp_path / "data/Annotations", tmp_path / "copy")
+    with pytest.raises(InputError, match=r"video 'v': 3 of 3 predictions equal .*\(first: frame 00008\)"):
+        score_folder(FolderTree(tmp_path / "data"), copy, 1)
+
+
 def test_masks_that_were_read_as_input_are_not_scored(tree, predict):
     folder = predict(tree)
     (folder / "cars/given.json").write_text(json.dumps({"00000": [1, 2]}))
@@ -122,6 +145,16 @@ def test_masks_that_were_read_as_input_are_not_scored(tree, predict):
         score_folder(tree, folder, 1)
     (folder / "cars/given.json").write_text("[")
     with pytest.raises(InputError, match=r"given\.json cannot be read"):
+        score_folder(tree, folder, 1)
+
+
+def test_first_masks_of_several_objects_are_input_where_all_objects_are_one(davis_root, predict):
+    tree = DavisTree(davis_root, "train", merge_objects=True)
+    folder = predict(tree)
+    (folder / "cars/given.json").write_text(json.dumps({"00000": [1, 2]}))
+    assert len(score_folder(tree, folder, 1)) == 2
+    (folder / "cars/given.json").write_text(json.dumps({"00000": [1], "00003": [2]}))
+    with pytest.raises(InputError, match=r"video 'cars': the masks of 1 frames .*\(first: object 2 in frame 00003\)"):
         score_folder(tree, folder, 1)
 
 

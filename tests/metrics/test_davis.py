@@ -152,6 +152,9 @@ def test_wrong_masks_are_refused(measure):
         measure(mask, mask, void=mask.T)
     with pytest.raises(ValueError, match=r"gt: expected a mask \(H, W\) or \(T, H, W\), got shape \(4,\)"):
         measure(mask[:, 0], mask[:, 0])
+    for empty in (mask[:0, :0], mask[:0], mask[None, :, :0]):
+        with pytest.raises(ValueError, match=r"gt: expected a mask with pixels, got shape \(.*0.*\)"):
+            measure(empty, empty)
     with pytest.raises(ValueError, match="prediction: expected a boolean mask, got uint8; compare labels with an id"):
         measure(mask, np.full((4, 5), 2, dtype=np.uint8))
     with pytest.raises(ValueError, match="prediction: expected a boolean mask, got float64"):

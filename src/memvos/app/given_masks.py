@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from memvos.data.files import MASK_SUFFIX, MaskFormat, list_files
+from memvos.data.files import MASK_SUFFIX, MaskFormat, image_size, list_files, require_png
+from memvos.data.mask_ids import look_at
 from memvos.decode.video import is_number, numbered
 from memvos.errors import InputError
 
@@ -41,12 +42,14 @@ def look_over(masks: Iterable[Path], reader: MaskFormat) -> None:
     """Decode every mask once and keep none, so that a bad one is found before anything is computed.
 
     Raises:
-        InputError: if one cannot be read, has another size than the first, or shows no object.
+        InputError: if one is no PNG, cannot be read, has another size than the first, shows no object, or has values
+            that are no ids any more (`look_at`).
     """
     sizes: dict[Path, tuple[int, int]] = {}
     for path in masks:
-        labels = reader.read(path)
-        sizes[path] = labels.shape
+        require_png(path)
+        ids, doubts = look_at(reader, path)
+        sizes[path] = image_size(path)
         first = next(iter(sizes))
         if sizes[path] != sizes[first]:
             got, want = (f"{width}×{height}" for height, width in (sizes[path], sizes[first]))
@@ -54,11 +57,13 @@ def look_over(masks: Iterable[Path], reader: MaskFormat) -> None:
                 f"mask {path} is {got} pixels, {first.name} {want}; expected one size, that of the frames; resize it "
                 "(nearest neighbour)"
             )
-        if not labels.any():
+        if not ids:
             raise InputError(
                 f"mask {path} shows no object, only background; expected at least one id above 0; draw one, or leave "
                 "that file out"
             )
+        if doubts:
+            raise InputError(doubts[0][1])
 
 
 def names_of(frames: Any) -> Callable[[str], bool]:

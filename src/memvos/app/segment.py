@@ -120,11 +120,12 @@ def segment(config: DictConfig) -> None:
     steps = follow(segmenter, _shown(frames), masks, video)
     first = list(islice(steps, 1))  # a mask that does not fit its frame is told before results are written over
     with contextlib.ExitStack() as files:
-        files.callback(write_given, folder, given)
         quality = files.enter_context(QualityWriter(folder / "quality.csv", predicted))
         overlay = files.enter_context(OverlayWriter(folder / OVERLAY, frames.rate)) if settings["overlay"] else None
         writer, count = MaskWriter(folder), 0
         for name, frame, step in chain(first, steps):
+            if name in given:
+                write_given(folder, given)
             writer.write(name, step.labels)
             quality.write(video, name, step)
             if overlay is not None:

@@ -67,11 +67,21 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: if the file is missing or its header is no image's.
     """
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except BROKEN as fault:
-        raise _unreadable(path, "image", fault) from fault
+    header = _header(path, "image")
+    return header.height, header.width
+
+
+def require_png(path: Path) -> None:
+    """Check that the file of a mask is a PNG, by its header.
+
+    Raises:
+        InputError: if it is missing, no image, or one of another format.
+    """
+    got = _header(path, "mask").format
+    if got != "PNG":
+        raise InputError(
+            f"mask {path} is a {got} file; expected a PNG, which keeps values as drawn; export it again as PNG"
+        )
 
 
 def probe(path: Path) -> tuple[int, int]:
@@ -226,6 +236,14 @@ def _read(path: Path, kind: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as fault:
+        raise _unreadable(path, kind, fault) from fault
+
+
+def _header(path: Path, kind: str) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return image
+    except BROKEN as fault:
         raise _unreadable(path, kind, fault) from fault
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from memvos.data.sequences import size_remedy
 from memvos.errors import InputError
 
 LARGEST_ID = 2**16 - 1
@@ -81,9 +82,12 @@ def _array(mask: Any, what: str, size: tuple[int, int]) -> np.ndarray:
         raise InputError(
             f"expected {what} as an array of integers or bool, got a {type(mask).__name__} ({error}); convert it"
         ) from error
+    if array.ndim != 2:
+        raise InputError(f"expected {what} as an array (H, W), got shape {array.shape}; give one value for each pixel")
     if array.shape != size:
-        got = "×".join(str(side) for side in array.shape) or "a single value"
-        raise InputError(f"expected {what} in the size of the frame, {size[0]}×{size[1]}, got {got}")
+        got, want = (f"{width}×{height}" for height, width in (array.shape, size))
+        remedy = size_remedy(array.shape, size, "resize it (nearest neighbour)")
+        raise InputError(f"expected {what} in the size of the frame, {want} pixels, got {got}; {remedy}")
     return array
 
 

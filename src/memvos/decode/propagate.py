@@ -211,9 +211,9 @@ class Segmenter:
         if self._size is None:
             return FrameSize.fit(size, self.model.pad_to, self.short_side)
         if size != self._size.size:
-            before = "×".join(map(str, self._size.size))
+            got, before = (f"{width}×{height}" for height, width in (size, self._size.size))
             raise InputError(
-                f"frame {self.time} is {size[0]}×{size[1]}, the frames before are {before}; "
+                f"frame {self.time} is {got} pixels, the frames before are {before}; "
                 "resize it, or call reset() to start another video"
             )
         return self._size

@@ -130,7 +130,8 @@ def _refuse_given(video: Video, first: dict[int, int], record: Path) -> None:
     except (ValueError, AttributeError, TypeError) as fault:
         raise InputError(f"{record} cannot be read ({fault}); expected {{frame: [ids]}}; predict again") from fault
     allowed = {(video.frame_names[t], key) for key, t in first.items()}
-    more = [(name, key) for name, ids in given.items() for key in ids if (name, key) not in allowed]
+    merge = video.mask_format.merge
+    more = [(name, key) for name, ids in given.items() for key in ids if (name, 1 if merge else key) not in allowed]
     if more:
         frames = sorted({name for name, _ in more})
         raise InputError(
@@ -196,8 +197,9 @@ def _gather(
 
 def _refuse_copies(video: Video, frames: Sequence[_Scored]) -> None:
     """Raise if predictions are the truth to the last pixel, and it is not that of an earlier frame repeated."""
+    frames = [entry for entry in frames if not (entry.equal and _repeats(video, entry.time))]  # which tell nothing
     copies = [entry for entry in frames if entry.equal]
-    large = [entry for entry in copies if entry.pixels >= LARGE and not _repeats(video, entry.time)]
+    large = [entry for entry in copies if entry.pixels >= LARGE]
     if large or (len(copies) > len(frames) / 2 and len(copies) > 2):
         entry = (large or copies)[0]
         raise InputError(

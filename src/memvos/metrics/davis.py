@@ -25,7 +25,7 @@ def region_similarity(gt: np.ndarray, prediction: np.ndarray, void: np.ndarray |
         A ratio in [0, 1], or (T,) of them.
 
     Raises:
-        ValueError: if a mask is not boolean (or 0/1), has other than 2 or 3 axes, or the shapes differ.
+        ValueError: if a mask is not boolean (or 0/1), has other than 2 or 3 axes or no pixel, or the shapes differ.
     """
     return _of_frames(lambda pair: pair.j, gt, prediction, void)
 
@@ -51,7 +51,7 @@ def boundary_accuracy(
         A ratio in [0, 1], or (T,) of them.
 
     Raises:
-        ValueError: if a mask is not boolean (or 0/1), has other than 2 or 3 axes, or the shapes differ.
+        ValueError: if a mask is not boolean (or 0/1), has other than 2 or 3 axes or no pixel, or the shapes differ.
     """
     return _of_frames(lambda pair: pair.f(tolerance), gt, prediction, void)
 
@@ -128,6 +128,8 @@ def _as_bool(mask, name: str) -> np.ndarray:
     mask = np.asarray(mask)
     if mask.ndim not in (2, 3):
         raise ValueError(f"{name}: expected a mask (H, W) or (T, H, W), got shape {mask.shape}")
+    if 0 in mask.shape[-2:]:
+        raise ValueError(f"{name}: expected a mask with pixels, got shape {mask.shape}; leave frames without any out")
     if mask.dtype != bool:
         if not np.issubdtype(mask.dtype, np.integer) or (mask.size and (mask.min() < 0 or mask.max() > 1)):
             raise ValueError(
