@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 import threading
@@ -122,6 +123,44 @@ def test_zips_and_tars_are_unpacked_and_taken_up(tmp_path):
     assert (tmp_path / "out/empty").is_dir()
     assert unpack(make_tar(tmp_path / "a.tgz", "b/c.txt"), tmp_path / "out") == 1
     assert (tmp_path / "out/b/c.txt").read_text() == "abc"
+
+
+def test_files_of_another_set_are_not_overwritten(tmp_path):
+    first = make_zip(tmp_path / "2016.zip", [("DAVIS/README.md", "2016"), ("DAVIS/a.png", "mask")])
+    other = make_zip(tmp_path / "2017.zip", [("DAVIS/new.png", "new"), ("DAVIS/a.png", "of objects")])
+    unpack(first, tmp_path / "out")
+    with pytest.raises(InputError, match=r"a\.png is there with other content, 4 bytes \(in the archive 10\); nothing"):
+        unpack(other, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out/DAVIS").iterdir()) == ["README.md", "a.png"]
+    assert (tmp_path / "out/DAVIS/a.png").read_text() == "mask"
+    more = make_zip(tmp_path / "more.zip", [("DAVIS/README.md", "of more"), ("DAVIS/b.png", "mask")])
+    assert unpack(more, tmp_path / "out") == 2  # what only tells of the sets is no reason
+
+
+def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch):
+    archive = make_zip(tmp_path / "a.zip", [("x", "one"), ("y", "three")])
+    copy = shutil.copyfileobj
+
+    def stop_in_y(source, file, length):
+        if source.name == "y":
+            file.write(b"t")
+            raise KeyboardInterrupt
+        copy(source, file, length)
+
+    monkeypatch.setattr(shutil, "copyfileobj", stop_in_y)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(archive, tmp_path / "out")
+    monkeypatch.undo()
+    assert unpack(archive, tmp_path / "out") == 1
+    assert [(tmp_path / "out" / name).read_text() for name in "xy"] == ["one", "three"]
+
+
+def test_of_two_files_of_one_name_in_an_archive_the_last_is_unpacked_again_and_again(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        archive = make_zip(tmp_path / "a.zip", [("x", "old"), ("x", "newer")])
+    for _ in range(2):
+        unpack(archive, tmp_path / "out")
+        assert (tmp_path / "out/x").read_text() == "newer"
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "..\\evil", "C:\\evil"])

@@ -28,6 +28,8 @@ PATIENCE = 30
 """Seconds without an answer."""
 BROKEN_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 """What archives raise that are damaged, encrypted or compressed in an unknown way (the last two: RuntimeError)."""
+ABOUT = (".md",)
+"""Suffixes of what archives say of themselves (README.md): of several in one folder the last is kept."""
 
 
 def download(url: str, target: Path, sha256: str | None = None, progress: bool = False, pause: float = 1.0) -> Path:
@@ -117,7 +119,8 @@ def unpack(archive: Path, target: Path) -> int:
     Every name is looked at before anything is written.
 
     Raises:
-        InputError: if it is neither, is damaged or encrypted, or holds a link, a device or a path out of the folder.
+        InputError: if it is neither, is damaged or encrypted, holds a link, a device or a path out of the folder, or a
+            file that is there in another size (but for `ABOUT`).
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -151,6 +154,13 @@ def _tar_member(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
 
 def _write(members: list[_Member], target: Path) -> int:
     places = list(_places([name for name, *_ in members], target))
+    files = {place: size for (_, is_folder, size, _), place in zip(members, places, strict=True) if not is_folder}
+    for place, size in files.items():
+        if place.is_file() and place.stat().st_size != size and place.suffix.lower() not in ABOUT:
+            raise InputError(
+                f"{place} is there with other content, {place.stat().st_size:,} bytes (in the archive {size:,}); "
+                "nothing was unpacked; give another root=, or remove what is there"
+            )
     written = 0
     for (_, is_folder, size, read), place in zip(members, places, strict=True):
         if is_folder:
