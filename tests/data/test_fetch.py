@@ -88,9 +88,23 @@ def test_a_server_that_cannot_go_on_sends_everything_again(server, tmp_path):
 
 
 def test_another_hash_is_refused_and_the_file_removed(server, tmp_path):
-    with pytest.raises(InputError, match=r"has the SHA-256 .*, expected 00ff; it was removed: fetch it again"):
-        download(f"{server.address}/file", tmp_path / "file", "00ff")
+    with pytest.raises(InputError, match=r"has the SHA-256 .*, expected 0{64}; it was removed: fetch it again"):
+        download(f"{server.address}/file", tmp_path / "file", "0" * 64)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_there_already_is_kept_whatever_its_hash(server, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"file has the SHA-256 .*; it was there already and is kept: correct sha256="):
+        download(f"{server.address}/file", tmp_path / "file", HASH)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("sha256", ["", "00ff", "g" * 64, "0" * 64 + "\n"])
+def test_what_is_no_hash_is_told_before_anything_is_fetched(server, tmp_path, sha256):
+    with pytest.raises(InputError, match=r"expected sha256= as 64 hex digits, got '.*'; correct it, or leave it out"):
+        download(f"{server.address}/file", tmp_path / "new/file", sha256)
+    assert (server.seen, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_what_is_not_there_is_not_asked_for_again(server, tmp_path):

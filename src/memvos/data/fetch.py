@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import re
 import shutil
 import stat
 import tarfile
@@ -43,9 +44,13 @@ def download(url: str, target: Path, sha256: str | None = None, progress: bool =
         pause: seconds between tries.
 
     Raises:
-        InputError: if it cannot be downloaded, or has another hash; what is there then is removed.
+        InputError: if `sha256` is no hash, or the file cannot be downloaded or has another one; it is then removed,
+            unless it was there already.
     """
-    if not target.exists():
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise InputError(f"expected sha256= as 64 hex digits, got {sha256!r}; correct it, or leave it out")
+    kept = target.exists()
+    if not kept:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
         for attempt in range(1, TRIES + 1):
@@ -62,8 +67,11 @@ def download(url: str, target: Path, sha256: str | None = None, progress: bool =
                 time.sleep(pause)
         part.replace(target)
     if sha256 is not None and (got := digest(target)) != sha256.lower():
+        told = f"has the SHA-256 {got}, expected {sha256}; it was"
+        if kept:
+            raise InputError(f"{target} {told} there already and is kept: correct sha256=, or remove it")
         target.unlink()
-        raise InputError(f"{url} has the SHA-256 {got}, expected {sha256}; it was removed: fetch it again")
+        raise InputError(f"{url} {told} removed: fetch it again")
     return target
 
 
