@@ -2,6 +2,8 @@
 
 import zipfile
 
+import pytest
+
 
 def test_a_set_is_prepared_and_taken_up(memvos, home, tiny_sets):
     youtube = tiny_sets.make("youtube2019")[0]
@@ -28,9 +30,18 @@ def test_an_archive_is_fetched_by_its_address(memvos, home):
     assert "set.zip: 1 files written" in output
     assert (home / "data/DAVIS/a.txt").read_text() == "a"
     assert "was fetched and unpacked before" in memvos(*command)[1]
-    code, _, error = memvos("data", "fetch", "mose", "root=.")
-    assert code == 2
-    assert "mose cannot be fetched: its terms ask for a form or a login" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("mose", "mose cannot be fetched: its terms ask for a form or a login. Those that can: davis2016, davis2017,"),
+        ("davis17", "davis17 cannot be fetched: there is no data set of this name. Those that can: davis2016, davis20"),
+    ],
+)
+def test_what_cannot_be_fetched_is_told(memvos, home, name, told):
+    code, _, error = memvos("data", "fetch", name, f"root={home / 'data'}")
+    assert (code, told in error) == (2, True), error
 
 
 def test_what_is_neither_kept_nor_not_is_told_before_anything_is_fetched(memvos, home):

@@ -12,6 +12,7 @@ from urllib.parse import urlparse
 from memvos.app import data
 from memvos.app.arguments import split, switch, whole_number
 from memvos.errors import InputError
+from memvos.paths import conf_dir
 
 SMALL = 512
 """Shorter side of the small versions of BIG and HRSOD in pixels, unless short_side= says otherwise."""
@@ -46,8 +47,10 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
         raise InputError("expected memvos data fetch NAME|URL root=PATH [sha256=HASH] [keep=true]")
     keep = switch(options, "keep")
     if name not in DOWNLOADS and "://" not in name:
+        known = (conf_dir() / f"data/{name}.yaml").is_file()
+        reason = "its terms ask for a form or a login" if known else "there is no data set of this name"
         raise InputError(
-            f"{name} cannot be fetched: its terms ask for a form or a login. Those that can: {', '.join(DOWNLOADS)}, "
+            f"{name} cannot be fetched: {reason}. Those that can: {', '.join(DOWNLOADS)}, "
             "or an address; the others are behind a form or a login of their publishers (docs/datasets.md)"
         )
     known = DOWNLOADS.get(name, Download((name,), "see where you have the address from"))
