@@ -4,6 +4,9 @@ import zipfile
 
 import pytest
 
+from memvos.app.data_prepare import kept_as
+from memvos.data.downloads import DOWNLOADS
+
 
 def test_a_set_is_prepared_and_taken_up(memvos, home, tiny_sets):
     youtube = tiny_sets.make("youtube2019")[0]
@@ -42,6 +45,25 @@ def test_an_archive_is_fetched_by_its_address(memvos, home):
 def test_what_cannot_be_fetched_is_told(memvos, home, name, told):
     code, _, error = memvos("data", "fetch", name, f"root={home / 'data'}")
     assert (code, told in error) == (2, True), error
+
+
+def test_archives_of_one_name_are_told_apart_by_their_addresses(memvos, home):
+    for folder in ("a", "b"):
+        (home / folder).mkdir()
+        with zipfile.ZipFile(home / folder / "set.zip", "w") as archive:
+            archive.writestr(f"{folder}.txt", folder)
+    for folder, written in (("a", True), ("b", True), ("a", False)):
+        address = f"file://{home / folder / 'set.zip'}"
+        code, output, _ = memvos("data", "fetch", address, f"root={home / 'data'}", "keep=true")
+        assert (code, "1 files written" in output) == (0, written), output
+        assert (home / f"data/{folder}.txt").read_text() == folder
+    kept = list((home / "data/downloads").rglob("set.zip"))
+    assert sorted(path.read_bytes() for path in kept) == [(home / f / "set.zip").read_bytes() for f in "ab"]
+
+
+def test_the_archives_of_a_set_are_kept_by_their_names():
+    assert [kept_as(url) for url in DOWNLOADS["ecssd"].urls] == ["images.zip", "ground_truth_mask.zip"]
+    assert kept_as("https://host/images.zip") == "2d08259e/images.zip"
 
 
 def test_what_is_neither_kept_nor_not_is_told_before_anything_is_fetched(memvos, home):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -59,7 +60,7 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
     if "sha256" in options and len(known.urls) > 1:
         raise InputError(f"{name} has {len(known.urls)} archives; fetch each by its address to check it with sha256=")
     for number, url in enumerate(known.urls):
-        archive = root / "downloads" / PurePosixPath(urlparse(url).path).name
+        archive = root / "downloads" / kept_as(url)
         done = archive.with_name(f"{archive.name}.sha256")
         if done.is_file() and options.get("sha256", done.read_text().strip()).lower() == done.read_text().strip():
             print(f"{archive.name} was fetched and unpacked before; remove {done} to do it again")
@@ -72,6 +73,17 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
         if not keep:
             archive.unlink()
     return 0
+
+
+def kept_as(url: str) -> str:
+    """Where below the folder of downloads an archive is kept: by its name, in a folder of the address unless that is
+    one of `DOWNLOADS`, whose names differ.
+    """
+    from memvos.data.downloads import DOWNLOADS
+
+    name = PurePosixPath(urlparse(url).path).name
+    own = any(url in known.urls for known in DOWNLOADS.values())
+    return name if own else f"{hashlib.sha256(url.encode()).hexdigest()[:8]}/{name}"
 
 
 def _youtube(root: Path, settings: dict[str, Any], side: int | None) -> list[tuple[Path, list]]:
