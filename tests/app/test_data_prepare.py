@@ -40,6 +40,14 @@ def test_an_archive_is_fetched_by_its_address(memvos, home):
     [
         ("mose", "mose cannot be fetched: its terms ask for a form or a login. Those that can: davis2016, davis2017,"),
         ("davis17", "davis17 cannot be fetched: there is no data set of this name. Those that can: davis2016, davis20"),
+        (
+            "https://[bad/x.zip",
+            "https://[bad/x.zip is no address (Invalid IPv6 URL); expected e.g. https://host/file.zip",
+        ),
+        (
+            "http://127.0.0.1:port/x.zip",
+            "cannot download http://127.0.0.1:port/x.zip (nonnumeric port: 'port'); check the",
+        ),
     ],
 )
 def test_what_cannot_be_fetched_is_told(memvos, home, name, told):

@@ -113,6 +113,11 @@ def test_what_is_not_there_is_not_asked_for_again(server, tmp_path):
     assert len(server.seen) == 1
 
 
+def test_an_address_that_cannot_be_asked_is_told_at_once(server, tmp_path):
+    with pytest.raises(InputError, match=r"cannot download .*/ä\.zip \('ascii' codec can't encode.*check the address"):
+        download(f"{server.address}/ä.zip", tmp_path / "file")
+
+
 def make_zip(path, entries):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in entries:

@@ -78,10 +78,16 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
 def kept_as(url: str) -> str:
     """Where below the folder of downloads an archive is kept: by its name, in a folder of the address unless that is
     one of `DOWNLOADS`, whose names differ.
+
+    Raises:
+        InputError: if it is no address.
     """
     from memvos.data.downloads import DOWNLOADS
 
-    name = PurePosixPath(urlparse(url).path).name
+    try:
+        name = PurePosixPath(urlparse(url).path).name
+    except ValueError as fault:
+        raise InputError(f"{url} is no address ({fault}); expected e.g. https://host/file.zip; correct it") from fault
     own = any(url in known.urls for known in DOWNLOADS.values())
     return name if own else f"{hashlib.sha256(url.encode()).hexdigest()[:8]}/{name}"
 

@@ -57,9 +57,9 @@ def download(url: str, target: Path, sha256: str | None = None, progress: bool =
             try:
                 _receive(url, part, progress)
                 break
-            except (OSError, HTTPException) as fault:
-                final = isinstance(fault, urllib.error.HTTPError) and fault.code in (401, 403, 404, 410)
-                if final or attempt == TRIES:
+            except (OSError, HTTPException, ValueError) as fault:  # the last: an address that cannot be asked
+                gone = isinstance(fault, urllib.error.HTTPError) and fault.code in (401, 403, 404, 410)
+                if gone or isinstance(fault, ValueError) or attempt == TRIES:
                     raise InputError(
                         f"cannot download {url} ({fault}); check the address and the network; the same command goes on "
                         f"where {part} ends"
