@@ -24,6 +24,19 @@ def test_a_number_of_workers_is_a_number(memvos, tiny_sets):
     assert "expected workers=N with N of at least 1, got workers=all" in error
 
 
+def test_small_pictures_of_another_size_and_a_size_of_masks_are_told(memvos, tiny_sets):
+    command = ("data", "prepare", "static", tiny_sets.make("static")[0], "workers=1")
+    assert "BIG_small: 6 files, 6 of them made now" in memvos(*command, "short_side=24")[1]
+    assert "BIG_small: 6 files, 0 of them made now" in memvos(*command, "short_side=24")[1]
+    code, _, error = memvos(*command, "short_side=12")
+    assert (code, "jpg is 32×24 pixels, expected 16×12 with short_side=12; give the short_side= that" in error) == (
+        2,
+        True,
+    )
+    code, _, error = memvos("data", "prepare", "coco", tiny_sets.make("coco")[0], "short_side=24")
+    assert (code, "coco has masks made, in the size of its pictures; expected no short_side=" in error) == (2, True)
+
+
 def test_an_archive_is_fetched_by_its_address(memvos, home):
     with zipfile.ZipFile(home / "set.zip", "w") as archive:
         archive.writestr("DAVIS/a.txt", "a")

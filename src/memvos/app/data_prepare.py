@@ -124,6 +124,8 @@ def _static(root: Path, settings: dict[str, Any], side: int | None) -> list[tupl
 def _coco(root: Path, settings: dict[str, Any], side: int | None) -> list[tuple[Path, list]]:
     from memvos.data.coco import instance_masks
 
+    if side is not None:
+        raise InputError("coco has masks made, in the size of its pictures; expected no short_side=; leave it out")
     part = settings["split"]
     target = root / "masks" / part
     return [(target, instance_masks(root / f"annotations/instances_{part}.json", target))]
