@@ -16,3 +16,8 @@ def test_clips_of_real_folders_are_timed(memvos, monkeypatch, davis_root, static
     )
     assert code == 0
     assert all(float(number) > 0 for line in output.splitlines()[2:] for number in line.split()[1:])
+
+
+def test_a_resolution_is_one_of_given_videos(memvos):
+    code, _, error = memvos("bench", "loader", "rounds=1", "resolution=480p")
+    assert (code, "got resolution=480p without videos; expected it with videos=FOLDER" in error) == (2, True), error

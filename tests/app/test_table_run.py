@@ -90,3 +90,9 @@ def test_a_source_of_proposals_of_ones_own_may_have_a_checkpoint(monkeypatch):
     source = SimpleNamespace(checkpoint="detector.pth")  # any function, with whatever it needs
     monkeypatch.setattr(table_run, "instantiate", lambda model: SimpleNamespace(proposals=source))
     table_run._build_once([{"_target_": "mine.Network"}])
+
+
+def test_seeds_are_those_of_folders_whose_name_ends_in_a_number(tmp_path):
+    for name in ("seed1", "seed²", "seeds", "other"):
+        (tmp_path / "row" / name).mkdir(parents=True)
+    assert table_run._seeds_in(tmp_path) == {1}

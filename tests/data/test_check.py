@@ -31,6 +31,18 @@ def test_a_video_of_one_mask_is_noted_where_clips_are_to_be_drawn(davis_root):
     raise_faults(tree, [fault])
 
 
+def test_missing_masks_are_noted_where_every_frame_has_one(davis_root):
+    for t in (2, 3):
+        (davis_root / f"Annotations/480p/cars/0000{t}.png").unlink()
+    tree = DavisTree(davis_root, "train")
+    for thorough in (False, True):
+        (fault,) = check(tree, thorough)
+        assert str(fault).startswith("missing masks (1×): video 'cars' has masks of 4 of its 6 frames (first without:")
+        assert "first without: 00002); expected all of them, or the first alone; restore them" in fault.example
+        raise_faults(tree, [fault])
+    assert "missing masks" not in kinds(check(FolderTree(davis_root)))  # where objects enter late, masks may be rare
+
+
 def turn(path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation

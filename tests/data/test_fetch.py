@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 import threading
@@ -87,15 +88,34 @@ def test_a_server_that_cannot_go_on_sends_everything_again(server, tmp_path):
 
 
 def test_another_hash_is_refused_and_the_file_removed(server, tmp_path):
-    with pytest.raises(InputError, match=r"has the SHA-256 .*, expected 00ff; it was removed: fetch it again"):
-        download(f"{server.address}/file", tmp_path / "file", "00ff")
+    with pytest.raises(InputError, match=r"has the SHA-256 .*, expected 0{64}; it was removed: fetch it again"):
+        download(f"{server.address}/file", tmp_path / "file", "0" * 64)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_there_already_is_kept_whatever_its_hash(server, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"file has the SHA-256 .*; it was there already and is kept: correct sha256="):
+        download(f"{server.address}/file", tmp_path / "file", HASH)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("sha256", ["", "00ff", "g" * 64, "0" * 64 + "\n"])
+def test_what_is_no_hash_is_told_before_anything_is_fetched(server, tmp_path, sha256):
+    with pytest.raises(InputError, match=r"expected sha256= as 64 hex digits, got '.*'; correct it, or leave it out"):
+        download(f"{server.address}/file", tmp_path / "new/file", sha256)
+    assert (server.seen, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_what_is_not_there_is_not_asked_for_again(server, tmp_path):
     with pytest.raises(InputError, match=r"cannot download .*/gone \(HTTP Error 404.*check the address"):
         download(f"{server.address}/gone", tmp_path / "file", pause=0)
     assert len(server.seen) == 1
+
+
+def test_an_address_that_cannot_be_asked_is_told_at_once(server, tmp_path):
+    with pytest.raises(InputError, match=r"cannot download .*/ä\.zip \('ascii' codec can't encode.*check the address"):
+        download(f"{server.address}/ä.zip", tmp_path / "file")
 
 
 def make_zip(path, entries):
@@ -122,6 +142,44 @@ def test_zips_and_tars_are_unpacked_and_taken_up(tmp_path):
     assert (tmp_path / "out/empty").is_dir()
     assert unpack(make_tar(tmp_path / "a.tgz", "b/c.txt"), tmp_path / "out") == 1
     assert (tmp_path / "out/b/c.txt").read_text() == "abc"
+
+
+def test_files_of_another_set_are_not_overwritten(tmp_path):
+    first = make_zip(tmp_path / "2016.zip", [("DAVIS/README.md", "2016"), ("DAVIS/a.png", "mask")])
+    other = make_zip(tmp_path / "2017.zip", [("DAVIS/new.png", "new"), ("DAVIS/a.png", "of objects")])
+    unpack(first, tmp_path / "out")
+    with pytest.raises(InputError, match=r"a\.png is there with other content, 4 bytes \(in the archive 10\); nothing"):
+        unpack(other, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out/DAVIS").iterdir()) == ["README.md", "a.png"]
+    assert (tmp_path / "out/DAVIS/a.png").read_text() == "mask"
+    more = make_zip(tmp_path / "more.zip", [("DAVIS/README.md", "of more"), ("DAVIS/b.png", "mask")])
+    assert unpack(more, tmp_path / "out") == 2  # what only tells of the sets is no reason
+
+
+def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch):
+    archive = make_zip(tmp_path / "a.zip", [("x", "one"), ("y", "three")])
+    copy = shutil.copyfileobj
+
+    def stop_in_y(source, file, length):
+        if source.name == "y":
+            file.write(b"t")
+            raise KeyboardInterrupt
+        copy(source, file, length)
+
+    monkeypatch.setattr(shutil, "copyfileobj", stop_in_y)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(archive, tmp_path / "out")
+    monkeypatch.undo()
+    assert unpack(archive, tmp_path / "out") == 1
+    assert [(tmp_path / "out" / name).read_text() for name in "xy"] == ["one", "three"]
+
+
+def test_of_two_files_of_one_name_in_an_archive_the_last_is_unpacked_again_and_again(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        archive = make_zip(tmp_path / "a.zip", [("x", "old"), ("x", "newer")])
+    for _ in range(2):
+        unpack(archive, tmp_path / "out")
+        assert (tmp_path / "out/x").read_text() == "newer"
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "..\\evil", "C:\\evil"])

@@ -224,3 +224,10 @@ def test_what_is_ignored_is_a_list_of_mask_values(ignore):
     with pytest.raises(InputError, match=r"expected ignore to be a list of mask values, e\.g\. \[255\], got "):
         MaskFormat(ignore=ignore)
     assert MaskFormat(ignore=[0, 255]) == MaskFormat(ignore=(0, 255))
+
+
+@pytest.mark.parametrize("name", ["threshold", "merge"])
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_what_is_on_or_off_is_true_or_false(name, value):
+    with pytest.raises(InputError, match=f"expected {name}=true or {name}=false, got {value!r}"):
+        MaskFormat(**{name: value})

@@ -333,6 +333,16 @@ def test_names_of_videos_are_kept_or_left_out_in_lists_or_alone():
     assert layouts.choose(place, [], None, ["a"]) == ([], True)
 
 
+@pytest.mark.parametrize(
+    ("videos", "without"), [([1], None), (None, [1]), (1, None), (None, 0), (["1", 2], None), (None, [True])]
+)
+def test_a_name_of_a_video_is_text(videos, without):
+    told = r"got \S+ as the name of a video in here; expected text; quote it, as in 'test_videos=\[\"00001\"\]'"
+    with pytest.raises(InputError, match=told):
+        layouts.choose(Path("here"), ["0", "1", "2"], videos, without)
+    assert layouts.choose(Path("here"), ["0", "1", "2"], ["1"], "2") == (["1"], False)
+
+
 def test_names_of_videos_that_contradict_each_other_are_told():
     place, found = Path("here"), ["a", "b"]
     with pytest.raises(InputError, match="found no video 'ab' in here; got a, b; correct the names of its videos"):

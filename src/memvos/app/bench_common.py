@@ -31,7 +31,7 @@ def frame_size(text: str) -> tuple[int, int]:
         InputError: if it is anything else.
     """
     sides = text.split("x")
-    if len(sides) != 2 or not all(side.isdigit() and int(side) for side in sides):
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
         raise InputError(f"expected size=HEIGHTxWIDTH in pixels, e.g. size=240x432, got size={text}")
     return int(sides[0]), int(sides[1])
 

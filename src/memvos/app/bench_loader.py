@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memvos.app.bench_common import alternate
+from memvos.errors import InputError
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -39,11 +40,13 @@ def table(
         stills: folder with images/ and masks/; None makes up pictures of 640×480 pixels.
 
     Raises:
-        InputError: if a folder has another layout, or a video has fewer than two masks.
+        InputError: if a folder has another layout, a video has fewer than two masks, or a resolution is of no videos.
     """
     import cv2
     import torch
 
+    if videos is None and resolution is not None:
+        raise InputError(f"got resolution={resolution} without videos; expected it with videos=FOLDER; add that")
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     random.seed(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from urllib.parse import urlparse
 from memvos.app import data
 from memvos.app.arguments import split, switch, whole_number
 from memvos.errors import InputError
+from memvos.paths import conf_dir
 
 SMALL = 512
 """Shorter side of the small versions of BIG and HRSOD in pixels, unless short_side= says otherwise."""
@@ -46,8 +48,10 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
         raise InputError("expected memvos data fetch NAME|URL root=PATH [sha256=HASH] [keep=true]")
     keep = switch(options, "keep")
     if name not in DOWNLOADS and "://" not in name:
+        known = (conf_dir() / f"data/{name}.yaml").is_file()
+        reason = "its terms ask for a form or a login" if known else "there is no data set of this name"
         raise InputError(
-            f"{name} cannot be fetched: its terms ask for a form or a login. Those that can: {', '.join(DOWNLOADS)}, "
+            f"{name} cannot be fetched: {reason}. Those that can: {', '.join(DOWNLOADS)}, "
             "or an address; the others are behind a form or a login of their publishers (docs/datasets.md)"
         )
     known = DOWNLOADS.get(name, Download((name,), "see where you have the address from"))
@@ -56,7 +60,7 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
     if "sha256" in options and len(known.urls) > 1:
         raise InputError(f"{name} has {len(known.urls)} archives; fetch each by its address to check it with sha256=")
     for number, url in enumerate(known.urls):
-        archive = root / "downloads" / PurePosixPath(urlparse(url).path).name
+        archive = root / "downloads" / kept_as(url)
         done = archive.with_name(f"{archive.name}.sha256")
         if done.is_file() and options.get("sha256", done.read_text().strip()).lower() == done.read_text().strip():
             print(f"{archive.name} was fetched and unpacked before; remove {done} to do it again")
@@ -69,6 +73,23 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
         if not keep:
             archive.unlink()
     return 0
+
+
+def kept_as(url: str) -> str:
+    """Where below the folder of downloads an archive is kept: by its name, in a folder of the address unless that is
+    one of `DOWNLOADS`, whose names differ.
+
+    Raises:
+        InputError: if it is no address.
+    """
+    from memvos.data.downloads import DOWNLOADS
+
+    try:
+        name = PurePosixPath(urlparse(url).path).name
+    except ValueError as fault:
+        raise InputError(f"{url} is no address ({fault}); expected e.g. https://host/file.zip; correct it") from fault
+    own = any(url in known.urls for known in DOWNLOADS.values())
+    return name if own else f"{hashlib.sha256(url.encode()).hexdigest()[:8]}/{name}"
 
 
 def _youtube(root: Path, settings: dict[str, Any], side: int | None) -> list[tuple[Path, list]]:
@@ -103,6 +124,8 @@ def _static(root: Path, settings: dict[str, Any], side: int | None) -> list[tupl
 def _coco(root: Path, settings: dict[str, Any], side: int | None) -> list[tuple[Path, list]]:
     from memvos.data.coco import instance_masks
 
+    if side is not None:
+        raise InputError("coco has masks made, in the size of its pictures; expected no short_side=; leave it out")
     part = settings["split"]
     target = root / "masks" / part
     return [(target, instance_masks(root / f"annotations/instances_{part}.json", target))]

@@ -231,7 +231,7 @@ def _rows(spec: Spec, wanted: Sequence[str]) -> list[str]:
 def _seeds_in(results: Path) -> set[int]:
     """Seeds that there are results of, from earlier calls."""
     names = (folder.name.removeprefix("seed") for folder in results.glob("*/seed*"))
-    return {int(name) for name in names if name.isdigit()}
+    return {int(name) for name in names if name.isdecimal()}
 
 
 def _run(jobs: list[Job], parallel: int, devices: Sequence[str], lock: int) -> Outcome:

@@ -23,6 +23,7 @@ NOTES = (
     "frame-rate variant",
     "missing frames",
     "missing image",
+    "missing masks",
     "ids differ from meta.json",
     "one mask only",
     "rotated by EXIF",
@@ -153,6 +154,8 @@ def _mask_faults(tree: Tree, video: Video, thorough: bool):
     if 0 not in video.annotated:
         yield "no first mask" if video.annotated else "no mask", video.image_paths[0], video.no_first_mask
         return {}
+    if not video.late_objects and 1 < len(video.annotated) < len(video):
+        yield "missing masks", video.image_paths[0], _gaps(video)
     known: set[int] = set()
     first: dict[int, str] = {}
     empty = thorough and video.late_objects  # until an object is met; only where all masks are looked at
@@ -181,6 +184,14 @@ def _mask_faults(tree: Tree, video: Video, thorough: bool):
         if message:
             yield "ids differ from meta.json", video.mask_paths[video.frame_names[0]], message
     return first
+
+
+def _gaps(video: Video) -> str:
+    first = next(frame for frame in video.frame_names if frame not in video.mask_paths)
+    return (
+        f"video {video.name!r} has masks of {len(video.annotated)} of its {len(video)} frames (first without: "
+        f"{first}); expected all of them, or the first alone; restore them, for frames without a mask are not scored"
+    )
 
 
 def _unknown_id(path: Path, ids: set[int], known: set[int]) -> str:

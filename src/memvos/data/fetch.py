@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import re
 import shutil
 import stat
 import tarfile
@@ -28,6 +29,8 @@ PATIENCE = 30
 """Seconds without an answer."""
 BROKEN_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 """What archives raise that are damaged, encrypted or compressed in an unknown way (the last two: RuntimeError)."""
+ABOUT = (".md",)
+"""Suffixes of what archives say of themselves (README.md): of several in one folder the last is kept."""
 
 
 def download(url: str, target: Path, sha256: str | None = None, progress: bool = False, pause: float = 1.0) -> Path:
@@ -41,18 +44,22 @@ def download(url: str, target: Path, sha256: str | None = None, progress: bool =
         pause: seconds between tries.
 
     Raises:
-        InputError: if it cannot be downloaded, or has another hash; what is there then is removed.
+        InputError: if `sha256` is no hash, or the file cannot be downloaded or has another one; it is then removed,
+            unless it was there already.
     """
-    if not target.exists():
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise InputError(f"expected sha256= as 64 hex digits, got {sha256!r}; correct it, or leave it out")
+    kept = target.exists()
+    if not kept:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
         for attempt in range(1, TRIES + 1):
             try:
                 _receive(url, part, progress)
                 break
-            except (OSError, HTTPException) as fault:
-                final = isinstance(fault, urllib.error.HTTPError) and fault.code in (401, 403, 404, 410)
-                if final or attempt == TRIES:
+            except (OSError, HTTPException, ValueError) as fault:  # the last: an address that cannot be asked
+                gone = isinstance(fault, urllib.error.HTTPError) and fault.code in (401, 403, 404, 410)
+                if gone or isinstance(fault, ValueError) or attempt == TRIES:
                     raise InputError(
                         f"cannot download {url} ({fault}); check the address and the network; the same command goes on "
                         f"where {part} ends"
@@ -60,8 +67,11 @@ def download(url: str, target: Path, sha256: str | None = None, progress: bool =
                 time.sleep(pause)
         part.replace(target)
     if sha256 is not None and (got := digest(target)) != sha256.lower():
+        told = f"has the SHA-256 {got}, expected {sha256}; it was"
+        if kept:
+            raise InputError(f"{target} {told} there already and is kept: correct sha256=, or remove it")
         target.unlink()
-        raise InputError(f"{url} has the SHA-256 {got}, expected {sha256}; it was removed: fetch it again")
+        raise InputError(f"{url} {told} removed: fetch it again")
     return target
 
 
@@ -117,7 +127,8 @@ def unpack(archive: Path, target: Path) -> int:
     Every name is looked at before anything is written.
 
     Raises:
-        InputError: if it is neither, is damaged or encrypted, or holds a link, a device or a path out of the folder.
+        InputError: if it is neither, is damaged or encrypted, holds a link, a device or a path out of the folder, or a
+            file that is there in another size (but for `ABOUT`).
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -151,6 +162,13 @@ def _tar_member(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
 
 def _write(members: list[_Member], target: Path) -> int:
     places = list(_places([name for name, *_ in members], target))
+    files = {place: size for (_, is_folder, size, _), place in zip(members, places, strict=True) if not is_folder}
+    for place, size in files.items():
+        if place.is_file() and place.stat().st_size != size and place.suffix.lower() not in ABOUT:
+            raise InputError(
+                f"{place} is there with other content, {place.stat().st_size:,} bytes (in the archive {size:,}); "
+                "nothing was unpacked; give another root=, or remove what is there"
+            )
     written = 0
     for (_, is_folder, size, read), place in zip(members, places, strict=True):
         if is_folder:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from memvos.data.cache import put
-from memvos.errors import InputError
+from memvos.errors import InputError, check_switch
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIX = ".png"
@@ -127,7 +127,7 @@ class MaskFormat:
             kept as a tuple.
 
     Raises:
-        InputError: if what is to be ignored is no list of mask values.
+        InputError: if what is to be ignored is no list of mask values, or a switch is neither true nor false.
     """
 
     merge: bool = False
@@ -135,6 +135,8 @@ class MaskFormat:
     ignore: Sequence[int] = ()
 
     def __post_init__(self) -> None:
+        check_switch("merge", self.merge)
+        check_switch("threshold", self.threshold)
         listed = isinstance(self.ignore, Sequence) and not isinstance(self.ignore, str)
         if not listed or not all(type(value) is int and 0 <= value <= 255 for value in self.ignore):
             raise InputError(f"expected ignore to be a list of mask values, e.g. [255], got {self.ignore!r}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from memvos.data.files import IMAGE_SUFFIXES, MASK_SUFFIX, MaskFormat, is_hidden, list_files, natural_key
 from memvos.data.sequences import Video
@@ -153,9 +154,10 @@ def choose(
         without: names to leave out where they are there.
 
     Raises:
-        InputError: if a name to keep is not there or is to be left out, or no video is left.
+        InputError: if a name is no text, one to keep is not there or is to be left out, or no video is left.
     """
-    videos, without = ([names] if isinstance(names, str) else names for names in (videos, without or ()))
+    videos = None if videos is None else _texts(videos, place)
+    without = [] if without is None else _texts(without, place)
     if unknown := [name for name in videos or () if name not in found]:
         raise InputError(
             f"found no video {unknown[0]!r} in {place}; got {', '.join(found[:10])}; correct the names of its videos"
@@ -172,6 +174,17 @@ def choose(
             "test_videos"
         )
     return names, videos is None and len(names) == len(found)
+
+
+def _texts(names: Any, place: Path) -> list[str]:
+    """One name or several as a list. A number is none: it may have been 00001, whose zeros are lost."""
+    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
+    if wrong := [name for name in listed if not isinstance(name, str)]:
+        raise InputError(
+            f"got {wrong[0]!r} as the name of a video in {place}; expected text; quote it, as in "
+            "'test_videos=[\"00001\"]'"
+        )
+    return listed
 
 
 def folder_video(

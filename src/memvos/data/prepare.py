@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from memvos.data import layouts
-from memvos.data.files import BROKEN, IMAGE_SUFFIXES, MASK_SUFFIX, list_files
+from memvos.data.files import BROKEN, IMAGE_SUFFIXES, MASK_SUFFIX, image_size, list_files
 from memvos.errors import InputError
 from memvos.whole_file import whole_file
 
@@ -64,8 +64,20 @@ def resized_videos(source: Path, target: Path, short_side: int = 480) -> list[Jo
 
 
 def resized_stills(images: dict[str, Path], masks: dict[str, Path], target: Path, short_side: int) -> list[Job]:
-    """Jobs for pairs of equal keys, laid side by side as <name>.jpg and <name>.png."""
+    """Jobs for pairs of equal keys, laid side by side as <name>.jpg and <name>.png.
+
+    Raises:
+        InputError: if an image that is there already was made with another short side.
+    """
     names = {stem: stem.replace("/", "_") for stem in images if stem in masks}
+    for stem, name in names.items():
+        if (made := target / f"{name}.jpg").exists():
+            (height, width), (rows, columns) = image_size(made), _smaller(image_size(images[stem]), short_side)
+            if (height, width) != (rows, columns):
+                raise InputError(
+                    f"{made} is {width}×{height} pixels, expected {columns}×{rows} with short_side={short_side}; give "
+                    f"the short_side= that {target} was made with, or remove it"
+                )
     pictures = [(partial(shrink_image, images[stem], short_side), target / f"{n}.jpg") for stem, n in names.items()]
     return pictures + [
         (partial(shrink_mask, masks[stem], short_side), target / f"{n}.png") for stem, n in names.items()
