@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,21 @@ WITH_META = [name for name in VIDEO_SETS if name.startswith(("youtube", "lvos"))
 STILL_SETS = ["static", "coco", "images"]
 
 
-def config(tiny_sets, name):
-    overrides = [f"data.{override}" for override in tiny_sets.make(name)]
+PLACE = "/where/the/sets/are"
+
+
+@cache
+def composed(name, *overrides) -> str:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        composed = compose(overrides=["+model=qdmn", f"+data={name}", *overrides])
-    return OmegaConf.to_container(composed, resolve=True)["data"]
+        config = compose(overrides=["+model=qdmn", f"+data={name}", *overrides])
+    return json.dumps(OmegaConf.to_container(config, resolve=True)["data"])
+
+
+def config(tiny_sets, name):
+    """Composed once for all tests, as it takes longer than most of them."""
+    place = str(tiny_sets.folder)
+    overrides = [f"data.{override}".replace(place, PLACE) for override in tiny_sets.make(name)]
+    return json.loads(composed(name, *overrides).replace(PLACE, place))
 
 
 def made(node):
