@@ -7,7 +7,6 @@ import torch
 
 import memvos.lit.validation
 from memvos.lit import Checkpoints, Validation, evaluate
-from memvos.lit.measuring import evenly_picked
 from memvos.lit.video_scores import Protocol, VideoScores, score_video
 from memvos.metrics import ObjectScore
 
@@ -158,9 +157,3 @@ def test_means_of_ranks_are_over_the_objects_that_have_a_score(trainer):
     )
     means = memvos.lit.validation._means(trainer, torch.device("cpu"), [part(0.25, None)])
     assert means == dict.fromkeys(("J", "F", "J&F", "J&F_present"), pytest.approx(0.375))  # (0.25 + 0.5) / 2
-
-
-def test_a_few_videos_are_picked_evenly():
-    assert evenly_picked(list("abcdefghij"), 3) == ["a", "d", "g"]
-    assert evenly_picked(list("ab"), 3) == ["a", "b"]
-    assert evenly_picked(list("ab"), None) == ["a", "b"]

@@ -48,8 +48,8 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
         raise InputError("expected memvos data fetch NAME|URL root=PATH [sha256=HASH] [keep=true]")
     keep = switch(options, "keep")
     if name not in DOWNLOADS and "://" not in name:
-        known = (conf_dir() / f"data/{name}.yaml").is_file()
-        reason = "its terms ask for a form or a login" if known else "there is no data set of this name"
+        there = (conf_dir() / f"data/{name}.yaml").is_file()
+        reason = "its terms ask for a form or a login" if there else "there is no data set of this name"
         raise InputError(
             f"{name} cannot be fetched: {reason}. Those that can: {', '.join(DOWNLOADS)}, "
             "or an address; the others are behind a form or a login of their publishers (docs/datasets.md)"

@@ -32,8 +32,6 @@ Job = tuple[Callable[[Path], None], Path]
 def run(jobs: Sequence[Job], workers: int = 1, progress: bool = False) -> int:
     """Do those jobs whose file is not there yet; how many these were."""
     waiting = [job for job in jobs if not job[1].exists()]
-    for folder in {path.parent for _, path in waiting}:
-        folder.mkdir(parents=True, exist_ok=True)
     bar = tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit="file", disable=not progress)
     if workers == 1:
         for job in waiting:

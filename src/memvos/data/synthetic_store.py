@@ -68,9 +68,7 @@ def finish(recipe: Recipe, folder: Path) -> None:
     work = partial(folder)
     names = [recipe.clip_name(index) for index in range(recipe.clips)]
     notes = {name: json.loads((work / MARKERS / f"{name}.json").read_text(encoding="utf-8")) for name in names}
-    lists = work / "ImageSets" / "2017"
-    lists.mkdir(parents=True, exist_ok=True)
-    _write(lists / f"{recipe.split}.txt", "".join(f"{name}\n" for name in names))
+    _write(work / "ImageSets" / "2017" / f"{recipe.split}.txt", "".join(f"{name}\n" for name in names))
     _dump(work / ATTRIBUTES, {name: note["attributes"] for name, note in notes.items()})
     _dump(work / EMPTY, {name: note["empty"] for name, note in notes.items()})
     _dump(work / FINGERPRINT, {"fingerprint": recipe.fingerprint(), **recipe.identity()})

@@ -15,6 +15,11 @@ from memvos.errors import RunFailed, check_number
 from memvos.lit.read_watch import ReadWatch
 
 
+def is_due(trainer: pl.Trainer, every_steps: int) -> bool:
+    """Is it one of every so many steps, or the last?"""
+    return trainer.global_step % every_steps == 0 or trainer.global_step == trainer.max_steps
+
+
 class QualityCollapse(RunFailed):
     """The quality head puts out nothing but (almost) zero, and would not recover."""
 
@@ -69,8 +74,7 @@ class CollapseDetector(Callback):
             return
         score, self._scores = torch.stack(self._scores).mean(), []
         self._below = torch.where(score < self.floor, self._below + 1, 0)
-        is_due = trainer.global_step % self.check_every == 0 or trainer.global_step == trainer.max_steps
-        if is_due and int(self._below) >= self.patience:
+        if is_due(trainer, self.check_every) and int(self._below) >= self.patience:
             raise QualityCollapse(
                 f"the mean predicted quality score was below {self.floor} for the last {int(self._below)} steps: the "
                 "quality head has collapsed; expected scores near the mask IoU. Train again with a normalised head "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,9 +13,10 @@ from pytorch_lightning.callbacks import Callback, WeightAveraging
 from memvos.data.clip import ClipBatch
 from memvos.data.trees import Video
 from memvos.errors import check_number
+from memvos.lit.callbacks import is_due
 
 
-class Measuring(Callback):
+class Measuring(Callback, ABC):
     """Every so many steps, and after the last, measure something on validation videos; log it as `val/NAME`, print it.
 
     Averaged weights, where a weight-averaging callback keeps them, are what is measured, for they are what is kept.
@@ -29,18 +31,17 @@ class Measuring(Callback):
         self.latest: dict[str, float] = {}
         self._step = 0
 
+    @abstractmethod
     def measured(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
         """Values by name, of a network that may be put in eval mode; none if a stop was asked for meanwhile."""
-        raise NotImplementedError
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: ClipBatch, batch_idx: int
     ) -> None:
         """Measure, if it is time."""
-        step = trainer.global_step
-        if step == self._step or (step % self.every_steps and step != trainer.max_steps):
+        if trainer.global_step == self._step or not is_due(trainer, self.every_steps):
             return
-        self._step = step
+        self._step = trainer.global_step
         with _as_it_is_kept(trainer, pl_module):
             self.latest = self.measured(trainer, pl_module)
         if self.latest:
