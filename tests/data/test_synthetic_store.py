@@ -137,6 +137,20 @@ def test_a_split_is_rendered_beside_its_place_and_counted_clip_by_clip(drawn, re
     assert not folder.exists()
 
 
+def test_a_process_that_is_second_to_finish_leaves_no_working_folder(drawn, tmp_path, monkeypatch):
+    write = store._write
+
+    def overtaken(path, text):
+        if path.name == "val.txt":  # the first that is written once the clips are there
+            monkeypatch.setattr(store, "_write", write)
+            ensure_synthetic(tmp_path, "easy", "val", 3, 2, (48, 64))  # by another process
+        write(path, text)
+
+    monkeypatch.setattr(store, "_write", overtaken)
+    folder = ensure_synthetic(tmp_path, "easy", "val", 3, 2, (48, 64))
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_a_finished_split_has_its_name_its_lists_and_nothing_else(drawn, recipe, tmp_path):
     folder, names = tmp_path / "split", ["easy_val_0000", "easy_val_0001", "easy_val_0002"]
     store.fill(recipe, folder)

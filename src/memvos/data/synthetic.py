@@ -74,6 +74,7 @@ def ensure_synthetic(
                 f"cannot write the embedded benchmark to {folder} ({fault.strerror or fault}); expected a folder that "
                 "can be written and has room; set MEMVOS_CACHE=FOLDER to another one"
             ) from fault
+    shutil.rmtree(store.partial(folder), ignore_errors=True)  # a slower process may have made it anew
     return folder
 
 
@@ -95,9 +96,7 @@ def _render(recipe: Recipe, folder: Path, workers: int) -> None:
                     show()
                     for future in done:
                         future.result()
-    if store.is_complete(folder):
-        shutil.rmtree(store.partial(folder), ignore_errors=True)
-    else:
+    if not store.is_complete(folder):
         store.finish(recipe, folder)
 
 
