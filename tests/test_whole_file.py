@@ -1,6 +1,6 @@
 import pytest
 
-from memvos.whole_file import whole_file
+from memvos.whole_file import whole_file, write_text
 
 
 def test_a_file_is_written_into_a_new_folder(tmp_path):
@@ -33,3 +33,11 @@ def test_a_stop_leaves_the_older_file_and_nothing_else(tmp_path, stop):
         stopped_by(stop, path)
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_text_is_written_in_utf8_in_place_of_the_older_one(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    write_text(path, "a longer text")
+    write_text(path, "σ 0.8\n")
+    assert path.read_bytes() == b"\xcf\x83 0.8\n"
+    assert list(path.parent.iterdir()) == [path]

@@ -24,3 +24,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text in UTF-8, as a whole file."""
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")

@@ -138,15 +138,15 @@ def test_a_split_is_rendered_beside_its_place_and_counted_clip_by_clip(drawn, re
 
 
 def test_a_process_that_is_second_to_finish_leaves_no_working_folder(drawn, tmp_path, monkeypatch):
-    write = store._write
+    write = store.write_text
 
     def overtaken(path, text):
         if path.name == "val.txt":  # the first that is written once the clips are there
-            monkeypatch.setattr(store, "_write", write)
+            monkeypatch.setattr(store, "write_text", write)
             ensure_synthetic(tmp_path, "easy", "val", 3, 2, (48, 64))  # by another process
         write(path, text)
 
-    monkeypatch.setattr(store, "_write", overtaken)
+    monkeypatch.setattr(store, "write_text", overtaken)
     folder = ensure_synthetic(tmp_path, "easy", "val", 3, 2, (48, 64))
     assert list(tmp_path.iterdir()) == [folder]
 

@@ -14,6 +14,7 @@ from memvos.app import data
 from memvos.app.arguments import split, switch, whole_number
 from memvos.errors import InputError
 from memvos.paths import conf_dir
+from memvos.whole_file import write_text
 
 SMALL = 512
 """Shorter side of the small versions of BIG and HRSOD in pixels, unless short_side= says otherwise."""
@@ -69,7 +70,7 @@ def fetch(name: str, arguments: Sequence[str]) -> int:
         mark = digest(archive)
         written = unpack(archive, root / (known.below[number] if known.below else "."))
         print(f"{archive.name}: {written} files written to {root}, SHA-256 {mark}")
-        done.write_text(f"{mark}\n")
+        write_text(done, f"{mark}\n")
         if not keep:
             archive.unlink()
     return 0

@@ -21,7 +21,7 @@ from typing import Any
 
 from memvos.app import source
 from memvos.paths import shipped_weights
-from memvos.whole_file import whole_file
+from memvos.whole_file import write_text
 
 FILE = "provenance.json"
 TRAINED_BY = ("stage", "seed", "model", "lit", "trainer", "batch_size", "largest_batch")
@@ -223,8 +223,7 @@ def read(folder: str | Path, name: str = FILE) -> dict[str, Any]:
 
 def write(folder: str | Path, record: Mapping[str, Any]) -> None:
     """Write provenance.json, in one piece or not at all."""
-    with whole_file(Path(folder) / FILE) as draft:
-        draft.write_text(json.dumps(record, indent=1, default=str) + "\n")
+    write_text(Path(folder) / FILE, json.dumps(record, indent=1, default=str) + "\n")
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

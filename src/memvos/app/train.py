@@ -27,7 +27,7 @@ from memvos.app.runs import (
     writable_folder,
 )
 from memvos.errors import InputError
-from memvos.whole_file import whole_file
+from memvos.whole_file import write_text
 
 OUTPUT = "MEMVOS_OUTPUT_DIR"
 """Environment variable by which further ranks, started with the same arguments, find the run's folder."""
@@ -131,8 +131,7 @@ def steps_file(path: Path) -> Any:
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             if time.monotonic() - self.written > 1:
                 self.written = time.monotonic()
-                with whole_file(path) as draft:
-                    draft.write_text(json.dumps([self.before, trainer.global_step, trainer.max_steps]))
+                write_text(path, json.dumps([self.before, trainer.global_step, trainer.max_steps]))
 
     return StepsFile()
 

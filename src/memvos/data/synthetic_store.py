@@ -20,7 +20,7 @@ from PIL import Image
 
 from memvos.data.synthetic_clip import RenderedClip, render_clip
 from memvos.data.synthetic_recipe import Recipe
-from memvos.whole_file import whole_file
+from memvos.whole_file import write_text
 
 FINGERPRINT = "fingerprint.json"
 ATTRIBUTES = "attributes.json"
@@ -68,7 +68,7 @@ def finish(recipe: Recipe, folder: Path) -> None:
     work = partial(folder)
     names = [recipe.clip_name(index) for index in range(recipe.clips)]
     notes = {name: json.loads((work / MARKERS / f"{name}.json").read_text(encoding="utf-8")) for name in names}
-    _write(work / "ImageSets" / "2017" / f"{recipe.split}.txt", "".join(f"{name}\n" for name in names))
+    write_text(work / "ImageSets" / "2017" / f"{recipe.split}.txt", "".join(f"{name}\n" for name in names))
     _dump(work / ATTRIBUTES, {name: note["attributes"] for name, note in notes.items()})
     _dump(work / EMPTY, {name: note["empty"] for name, note in notes.items()})
     _dump(work / FINGERPRINT, {"fingerprint": recipe.fingerprint(), **recipe.identity()})
@@ -115,9 +115,4 @@ def _save_labels(path: Path, labels: np.ndarray) -> None:
 
 
 def _dump(path: Path, content: dict) -> None:
-    _write(path, json.dumps(content, indent=1) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1) + "\n")

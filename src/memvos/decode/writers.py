@@ -16,7 +16,7 @@ from PIL import Image
 from memvos.decode.masks import davis_palette
 from memvos.decode.propagate import Step
 from memvos.errors import InputError
-from memvos.whole_file import whole_file
+from memvos.whole_file import whole_file, write_text
 
 GIVEN = "given.json"
 QUALITY_COLUMNS = ("video", "frame", "object", "quality", "iou", "stored", "evicted")
@@ -52,8 +52,7 @@ class MaskWriter:
 
 def write_given(folder: str | Path, given: Mapping[str, Sequence[int]]) -> None:
     """Write given.json beside masks: the objects whose masks were read as input, by frame. Scores are refused by it."""
-    with whole_file(_writable(folder) / GIVEN) as draft:
-        draft.write_text(json.dumps({name: list(ids) for name, ids in given.items()}) + "\n")
+    write_text(_writable(folder) / GIVEN, json.dumps({name: list(ids) for name, ids in given.items()}) + "\n")
 
 
 class OverlayWriter:

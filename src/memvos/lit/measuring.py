@@ -63,11 +63,13 @@ def _as_it_is_kept(trainer: pl.Trainer, pl_module: pl.LightningModule) -> Iterat
     was_training = {module: module.training for module in pl_module.modules()}
     for callback in averaging:
         callback.on_validation_epoch_start(trainer, pl_module)
-    yield
-    for callback in averaging:
-        callback.on_validation_epoch_end(trainer, pl_module)
-    for module, mode in was_training.items():
-        module.training = mode
+    try:
+        yield
+    finally:
+        for callback in averaging:
+            callback.on_validation_epoch_end(trainer, pl_module)
+        for module, mode in was_training.items():
+            module.training = mode
 
 
 def _tell(trainer: pl.Trainer, values: Mapping[str, float]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from memvos.report.sections import Section
-from memvos.whole_file import whole_file
+from memvos.whole_file import write_text
 
 Pairs = Iterable[tuple[str, str]]
 """(name, what is said of it), of a report's header and findings."""
@@ -87,8 +87,7 @@ def plain(title: str, header: Pairs, section: Section, findings: Pairs) -> str:
 def replace_files(folder: Path, texts: dict[str, str]) -> list[Path]:
     """Write files, each in one piece or not at all."""
     for name, text in texts.items():
-        with whole_file(folder / name) as draft:
-            draft.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     return [folder / name for name in texts]
 
 
