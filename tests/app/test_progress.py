@@ -66,6 +66,19 @@ def test_a_job_that_goes_on_is_estimated_by_its_own_steps(tmp_path):
     assert display.seconds_left([]) == (50, 0)
 
 
+def test_a_job_that_is_slower_than_others_of_its_kind_goes_by_its_own_steps_from_a_tenth_on(tmp_path):
+    clock = Clock()
+    display = Display(parallel=1, stream=io.StringIO(), clock=clock)
+    quick, slow, last = job("a"), job("b", folder=tmp_path), job("c")
+    display.begin([quick, slow, last], [quick, slow, last])
+    display.finished(quick, seconds=100)
+    clock.now = 20
+    (tmp_path / "steps.json").write_text("[0, 9, 100]")  # of which an unknown part is its start
+    assert display.seconds_left([(slow, 0)]) == (80 + 100, 0)
+    (tmp_path / "steps.json").write_text("[0, 10, 100]")  # 2 s a step: 200 s in all, 150 s in the mean of the kind
+    assert display.seconds_left([(slow, 0)]) == (180 + 150, 0)
+
+
 def test_jobs_of_a_kind_that_is_not_known_yet_are_not_guessed():
     display = Display(parallel=1, stream=io.StringIO(), clock=Clock())
     jobs = [job("a"), job("b"), job("c", "evaluate")]

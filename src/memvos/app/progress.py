@@ -77,20 +77,28 @@ class Display:
         return f"{'at least' if unknown else 'about'} {duration(seconds)} left"
 
     def seconds_left(self, running: Sequence[tuple[Job, float]]) -> tuple[float, int]:
-        """Estimate from the jobs done and the steps of those that run; how many jobs are of a kind not known yet."""
+        """Estimate from the jobs done and the steps of those that run; how many jobs are of a kind not known yet.
+
+        Jobs of a kind differ. One that runs goes by its own steps once it has made a tenth of them: before, its start
+        is too large a part of its time.
+        """
         now = self._clock()
-        known = {kind: sum(values) / len(values) for kind, values in self._seconds.items()}
+        known = {kind: list(values) for kind, values in self._seconds.items()}
         elapsed = {job.name: now - since for job, since in running}
+        left = {}
         for job, _ in running:
             steps = job.steps()
-            if steps and steps.done > steps.before:
+            if steps and (made := steps.done - steps.before):
                 self._share[job.name] = (steps.total - steps.before) / steps.total
-                if job.kind not in known:
-                    known[job.kind] = elapsed[job.name] * steps.total / (steps.done - steps.before)
-        jobs = {name: job for name, job in self._open.items() if job.kind in known}
-        whole = {name: known[job.kind] * self._share.get(name, 1.0) for name, job in jobs.items()}
-        left = [max(0.0, seconds - elapsed.get(name, 0.0)) for name, seconds in whole.items()]
-        return max(sum(left) / self._parallel, max(left, default=0.0)), len(self._open) - len(jobs)
+                if job.kind not in known or made * 10 >= steps.total - steps.before:
+                    each = elapsed[job.name] / made
+                    left[job.name] = each * (steps.total - steps.done)
+                    known.setdefault(job.kind, []).append(each * steps.total)
+        for name, job in self._open.items():
+            if name not in left and job.kind in known:
+                whole = sum(known[job.kind]) / len(known[job.kind]) * self._share.get(name, 1.0)
+                left[name] = max(0.0, whole - elapsed.get(name, 0.0))
+        return max(sum(left.values()) / self._parallel, max(left.values(), default=0.0)), len(self._open) - len(left)
 
     def note(self, text: str) -> None:
         """Write a line that stays."""
