@@ -1,6 +1,7 @@
 """Running the command line inside the test process, on a tiny embedded benchmark."""
 
 import json
+import zipfile
 from types import SimpleNamespace
 
 import pytest
@@ -79,9 +80,10 @@ def evaluated():
 
     def make(folder, mark, **config):
         folder.mkdir(parents=True, exist_ok=True)
-        record = {"provenance": {"fingerprint": mark, "config": config}, "objects": 2}
+        record = {"provenance": {"fingerprint": mark, "config": config}, "objects": 2, "lines": {"quality.csv": 3}}
         (folder / "result.json").write_text(json.dumps(record))
         (folder / "objects.csv").write_text("video,object\na,1\na,2\n")
+        (folder / "quality.csv").write_text("video,frame,object\na,0,1\na,1,1\na,1,2\n")
 
     return make
 
@@ -92,7 +94,8 @@ def finish():
 
     def make(folder, mark):
         (folder / FINAL).parent.mkdir(parents=True)
-        (folder / FINAL).touch()
+        with zipfile.ZipFile(folder / FINAL, "w") as weights:
+            weights.writestr("data", "w" * 100)
         provenance.write(folder, {"fingerprint": mark, "finished": "now"})
 
     return make

@@ -52,7 +52,9 @@ def test_missing_files_name_themselves():
 
 
 def test_a_full_disk_is_explained():
-    assert explain(OSError(errno.ENOSPC, "No space left on device", "/x")) == "cannot write /x: No space left on device"
+    full = "No space left on device"
+    assert explain(OSError(errno.ENOSPC, full, "/x")) == f"cannot write /x: {full}; make room, or write elsewhere"
+    assert explain(OSError(errno.ENOSPC, full)) == f"cannot write a file: {full}; make room, or write elsewhere"
 
 
 def test_a_value_that_a_constructor_refuses_is_explained():

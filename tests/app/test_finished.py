@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from memvos.app import provenance
-from memvos.app.finished import is_evaluated, is_trained
+from memvos.app.finished import FINAL, is_evaluated, is_trained
 
 TWO = "video,object\na,1\na,2\n"
 
@@ -16,6 +16,9 @@ def test_a_training_is_done_when_it_is_finished_with_the_same_fingerprint(tmp_pa
     finish(tmp_path / "run", "mark")
     assert done("mark")
     assert not done("another")
+    weights = tmp_path / "run" / FINAL
+    weights.write_bytes(weights.read_bytes()[:-30])
+    assert not done("mark")  # a file that is cut off
     provenance.write(tmp_path / "run", {"fingerprint": "mark"})
     assert not done("mark")
 
@@ -33,6 +36,15 @@ def test_an_evaluation_is_done_when_its_result_has_the_same_fingerprint(tmp_path
 def test_an_evaluation_with_other_objects_than_its_result_counts_is_not_done(tmp_path, left, evaluated):
     evaluated(tmp_path, "mark")
     (tmp_path / "objects.csv").write_text(left)
+    assert not is_evaluated(tmp_path, "mark")
+
+
+@pytest.mark.parametrize("left", [None, "video,frame,object\na,0,1\n"])
+def test_an_evaluation_without_all_of_its_quality_scores_is_not_done(tmp_path, left, evaluated):
+    evaluated(tmp_path, "mark")
+    (tmp_path / "quality.csv").unlink()
+    if left:
+        (tmp_path / "quality.csv").write_text(left)
     assert not is_evaluated(tmp_path, "mark")
 
 

@@ -69,9 +69,23 @@ def test_two_clips_worked_by_hand():
     # clip a gains 2 with one object, clip b gains 8 with one: a resample holds aa, ab, ba, bb, with means 2, 5, 5, 8
     found = paired_bootstrap(scores({"a": [12], "b": [18]}), scores({"a": [10], "b": [10]}))
     assert (found.mean, found.low, found.high) == (5, 2, 8)
-    narrow = paired_bootstrap(scores({"a": [12], "b": [18]}), scores({"a": [10], "b": [10]}), level=0.4)
-    assert (narrow.low, narrow.high) == (5, 5)  # half of the resamples have the mean 5
     assert (found.seeds, found.clips, found.objects) == (1, 2, 2)
+
+
+def test_fewer_than_six_clips_decide_nothing():
+    gains = [{f"c{i}": [1.0] for i in range(clips)} for clips in (5, 6)]
+    assert [bootstrap(scores(gain)).verdict for gain in gains] == [UNDECIDED, GAINS]
+
+
+def test_of_few_clips_the_interval_is_as_wide_as_that_of_student():
+    # the mean of 10 values of deviation s has a 95 % interval of ± 2.262 · s / √10
+    widths, theory = [], []
+    for draw in range(20):
+        values = np.random.default_rng(draw).normal(size=10)
+        found = bootstrap(scores({f"c{i}": [value] for i, value in enumerate(values)}))
+        widths.append(found.high - found.low)
+        theory.append(2 * 2.262 * values.std(ddof=1) / math.sqrt(10))
+    assert np.mean(widths) == pytest.approx(np.mean(theory), rel=0.03)
 
 
 def test_the_mean_is_over_objects_and_a_clip_keeps_its_objects_together():

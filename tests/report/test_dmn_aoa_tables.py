@@ -47,7 +47,7 @@ def test_the_orderings_of_table_3_are_as_printed_and_name_every_row(table3):
 
 def test_table_3_says_which_of_its_orderings_hold(table3, tmp_path, result):
     for row, level in {"f0": 0.6, "a1": 0.5, "b4": 0.55}.items():
-        result(tmp_path / row, row, 0, {(f"clip{c}", "1"): level for c in range(4)})
+        result(tmp_path / row, row, 0, {(f"clip{c}", "1"): level for c in range(6)})
     found = dict(build(table3, tmp_path).findings)
     assert found["Which of the paper's orderings hold?"] == (
         "Measured: 2. Holds: 1 (F0 full > A1 base). Contradicted: 1 (B4 all past frames > F0 full). Undecided: 0."

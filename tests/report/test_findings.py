@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from memvos.report.compare import Interval
+from memvos.report.sections import main
+from memvos.report.sweeps import half
 from memvos.report.table import build
 
 LEVELS = {
@@ -164,6 +167,12 @@ def test_floors_are_beaten_or_named(findings):
     )
 
 
+def test_floors_and_rows_that_were_not_run_are_not_said_to_be_beaten(findings):
+    assert findings(skip=["matching"])["Do the trained rows beat the floors?"].startswith(
+        "Every trained row that was run beats every floor that was run, by at least"
+    )
+
+
 def test_a_row_below_a_floor_is_named(findings):
     text = findings({"pem": 0.3})["Do the trained rows beat the floors?"]
     assert text.startswith("Not shown for PEM over matching, no training (-10.")
@@ -187,8 +196,21 @@ def test_less_than_half_is_called_so(findings):
 def test_without_harm_the_pollution_decides_nothing(findings):
     levels = {f"both__no_gate_corrupted{rate}": 0.58 for rate in (10, 30, 50)}
     assert findings(levels, noise=0.0)["Corrupted masks in the memory bank:"].startswith(
-        "The oracle gate wins nothing back"
+        "The oracle gate wins back nothing beyond its interval, so the experiment decides nothing"
     )
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0.5, 0.9), "at least half"),
+        ((0.4, 1.0), "at least half, but not beyond its interval"),
+        ((-0.2, 0.6), "less than half, but not beyond its interval"),
+        ((0.1, 0.3), "less than half"),
+    ],
+)
+def test_half_is_judged_by_the_interval_too(ends, words):
+    assert half(Interval(sum(ends) / 2, *ends, 1, 64, 64)) == words
 
 
 def test_what_did_not_run_is_named_and_the_rest_is_judged(findings):
@@ -196,7 +218,42 @@ def test_what_did_not_run_is_named_and_the_rest_is_judged(findings):
     assert found["Not run:"] == "1 of 12 lines were not run: QAM."
     assert "Effect of QAM:" not in found
     assert "Corrupted masks in the memory bank:" not in found
-    assert "3 of 3" in found["Does the paper's order hold?"]
+    order = found["Does the paper's order hold?"]
+    assert order.startswith("It holds among the 3 of 4 rows that were run. Paper: QAM + PEM > PEM > baseline.")
+    assert "3 of 3" in order
+
+
+def test_the_order_here_is_that_of_the_seeds_which_all_rows_have(spec, results, tmp_path):
+    results(spec, tmp_path / "two", LEVELS | {"baseline": 0.9}, seeds=2, noise=0.01)  # seed 1: a lucky training
+    results(spec, tmp_path / "one", LEVELS, seeds=1, noise=0.01)
+    shutil.copytree(tmp_path / "two/baseline/seed1", tmp_path / "one/baseline/seed1")
+    table = build(spec, tmp_path / "one")
+    assert table.line("baseline").scores["J&F"].mean > table.line("both").scores["J&F"].mean
+    assert "Here: QAM + PEM > QAM > PEM > baseline." in dict(table.findings)["Does the paper's order hold?"]
+    assert "to base: over the seeds that both rows have." in main(table).note
+
+
+def test_seeds_with_constant_scores_are_counted(findings):
+    def collapse(content):
+        if content["seed"]:
+            content["quality"] |= {"spearman": None, "pearson": None}
+
+    text = findings(seeds=3, change=collapse)["Quality scores of QAM:"]
+    assert text.startswith(
+        "the scores follow the true IoU (Spearman 0.72; constant in 2 of 3 seeds), are over-confident"
+    )
+
+
+def test_an_oracle_gate_that_loses_is_counted(findings):
+    levels = {"pem__oracle_gate": 0.4, "qam__oracle_gate": 0.4}
+    text = findings(levels)["Can memory quality matter at this scale?"]
+    assert text.startswith("Yes: a gate that knows the true IoU gains on 2 of 4 networks")
+    assert "), and loses on 2, so a better" in text
+
+
+def test_a_score_without_an_interval_leaves_nothing_out_of_it(spec, tmp_path, result):
+    result(tmp_path / "baseline", "baseline", 0, {("a", "1"): 0.5})  # one clip
+    assert "What the intervals leave out:" not in dict(build(spec, tmp_path).findings)
 
 
 def test_the_number_of_seeds_limits_what_is_claimed(findings):

@@ -44,7 +44,7 @@ def sigma(tmp_path) -> Path:
 def table(sigma, tmp_path, result):
     scores = {"both__beta2": 0.4, "both": 0.5, "both__betanone": 0.6, "both__released_betanone": 0.3}
     for name, score in scores.items():
-        result(tmp_path / "results" / name, "both", 0, {(clip, "1"): score for clip in "abc"})
+        result(tmp_path / "results" / name, "both", 0, {(clip, "1"): score for clip in "abcdef"})
     return build(sigma, tmp_path / "results")
 
 
@@ -93,7 +93,8 @@ def test_the_numbers_of_the_figure_are_written(table, tmp_path):
 def test_values_without_a_limit_stand_at_their_place_in_the_list(table):
     score, frames = figures.swept(table, table.spec.sweeps[0]).axes
     curves = {line.get_label(): list(line.get_xdata()) for line in score.lines if line.get_label()[0] != "_"}
-    assert curves == {"ours": [0, 1, 2], "theirs": [2]}
+    assert curves["ours"] == pytest.approx([-0.01, 0.99, 1.99])
+    assert curves["theirs"] == pytest.approx([2.01])
     assert [text.get_text() for text in frames.get_xticklabels()] == ["2", "20", "none"]
 
 

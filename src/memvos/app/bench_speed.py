@@ -95,6 +95,8 @@ def compare(
 def _draw(lines: Sequence[dict[str, Any]], folder: Path) -> Path:
     from matplotlib.figure import Figure
 
+    from memvos.report.figures import save
+
     figure = Figure(figsize=(6.2, 2.8))
     axes = figure.subplots()
     for y, line in enumerate(lines):
@@ -106,8 +108,7 @@ def _draw(lines: Sequence[dict[str, Any]], folder: Path) -> Path:
     axes.invert_yaxis()
     axes.set_xlabel("time per frame, relative to the baseline")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
-    figure.savefig(folder / "speed.png", bbox_inches="tight", dpi=150, metadata={"Software": None})
-    return folder / "speed.png"
+    return save(figure, folder / "speed.png", dpi=150)
 
 
 def _clip(config: dict[str, Any], size: tuple[int, int]) -> Callable[[], None]:

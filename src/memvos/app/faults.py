@@ -44,7 +44,7 @@ def explain(error: BaseException) -> str | None:
     ):
         return f"{error.filename}: {error.strerror}" if error.filename else _line(str(error))
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.ENOSPC, errno.ENAMETOOLONG, errno.EDQUOT):
-        return f"cannot write {error.filename or ''}: {error.strerror}"
+        return f"cannot write {error.filename or 'a file'}: {error.strerror}; make room, or write elsewhere"
     return _line(_own_words(error)) if isinstance(error, InputError) else None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from memvos.app import processes
@@ -58,7 +59,7 @@ class Runner:
         """Run everything that is not done yet.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C or SIGTERM, when all jobs have stopped.
+            KeyboardInterrupt: after Ctrl-C, or SIGTERM taken so, when all jobs have stopped.
         """
         for job in self.jobs:
             if self._skip_done and job.is_done():
@@ -67,7 +68,6 @@ class Runner:
             else:
                 self._waiting.append(job)
         self.display.begin(self.jobs, self._waiting)
-        previous = signal.signal(signal.SIGTERM, _as_interrupt)
         try:
             while self._waiting or self._running:
                 self._fill_slots()
@@ -78,7 +78,6 @@ class Runner:
             self._stop()
             raise
         finally:
-            signal.signal(signal.SIGTERM, previous)
             self.display.end()
         return self.outcome
 
@@ -137,5 +136,15 @@ class Runner:
                     processes.interrupt(entry.process, signal.SIGKILL)
 
 
-def _as_interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt(f"Ended by signal {number}.")
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Within, SIGTERM is taken as Ctrl-C is."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt(f"Ended by signal {number}; the same command goes on.")
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -14,7 +14,7 @@ from typing import Any
 from memvos.app import bench_tables, composition, processes, provenance
 from memvos.app.faults import UnknownKey
 from memvos.app.job import Job
-from memvos.app.jobs import Outcome, Runner
+from memvos.app.jobs import Outcome, Runner, sigterm_interrupts
 from memvos.app.options import Options, load_table
 from memvos.app.plan import EVALUATE, Plan, is_of_model
 from memvos.app.progress import Display
@@ -27,6 +27,7 @@ from memvos.report.spec import Spec
 COMMANDS = ("train", "evaluate")
 
 
+@sigterm_interrupts()
 def reproduce(options: Options) -> int:
     """Run a table; return 1 if a job failed or a result misses the tolerance, else 0.
 

@@ -20,6 +20,9 @@ from memvos.whole_file import whole_file
 
 OBJECT_COLUMNS = ("video", "object", "frames", *MEASURES, "attributes", "category")
 FRAME_COLUMNS = ("video", "frame", "seconds", "memory_frames", "memory_mib", "resident_mib")
+QUALITY, FRAMES = "quality.csv", "frames.csv"
+OF_FRAMES = {QUALITY: "quality", FRAMES: "course"}
+"""Files with lines for every frame, and what of `VideoScores` they hold."""
 OF_ATTRIBUTES = ("J&F", "J&F_present", "objects")
 
 
@@ -95,7 +98,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoScores], predicts_quality: bool) -> None:
-    """Write the files, result.json last: where it is, the evaluation is complete."""
+    """Write the files, result.json last: where it is, the evaluation is complete. It counts the lines of the others."""
     unknown = {} if predicts_quality else {"quality": ""}
     quality = (
         {**vars(line), "stored": int(line.stored), "evicted": ";".join(map(str, line.evicted)), **unknown}
@@ -107,9 +110,10 @@ def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoSco
         for part in parts
         for line in part.course
     )
-    _replace(folder / "frames.csv", lambda file: _write_csv(file, FRAME_COLUMNS, frames))
-    _replace(folder / "quality.csv", lambda file: _write_csv(file, QUALITY_COLUMNS, quality))
-    write_scores(folder, result, [score for part in parts for score in part.objects])
+    _replace(folder / FRAMES, lambda file: _write_csv(file, FRAME_COLUMNS, frames))
+    _replace(folder / QUALITY, lambda file: _write_csv(file, QUALITY_COLUMNS, quality))
+    lines = {name: sum(len(getattr(part, of)) for part in parts) for name, of in OF_FRAMES.items()}
+    write_scores(folder, {**result, "lines": lines}, [score for part in parts for score in part.objects])
 
 
 def write_scores(folder: Path, result: dict[str, Any], scores: Sequence[ObjectScore]) -> None:

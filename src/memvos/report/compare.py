@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.stats import norm, t
 
 Scores = Mapping[int, Mapping[tuple[str, str], float]]
 """Of one row: seed → (video, object) → score."""
 
 PRINTS_AS_ZERO = 0.05
 GAINS, LOSES, UNDECIDED, UNCHANGED = "gains", "loses", "undecided at this scale", "changes nothing"
+FEWEST = 6
+"""Clips that can decide anything: of five, all are of one sign by chance in one case of sixteen."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,9 @@ class Interval:
     def verdict(self) -> str:
         """Whether all of the interval is on one side of zero, in words; what prints as 0.0 is no change.
 
-        Without an interval nothing is decided.
+        Without an interval, or on fewer than `FEWEST` clips, nothing is decided.
         """
-        if math.isnan(self.low):
+        if math.isnan(self.low) or self.clips < FEWEST:
             return UNDECIDED
         if max(abs(self.mean), abs(self.low), abs(self.high)) < PRINTS_AS_ZERO:
             return UNCHANGED
@@ -65,7 +68,8 @@ def paired_bootstrap(
 
     Both rows are resampled together: seeds with replacement, and clips with replacement, a clip always with all of its
     objects and under all seeds. Seeds that only one row has and objects with a NaN are left out. The same input gives
-    the same interval.
+    the same interval. Plain percentiles are too narrow where clips are few, by a fifth for ten of them: the ends are
+    the expanded percentiles, made for Student's t (Hesterberg, What Teachers Should Know about the Bootstrap, 2015).
 
     Raises:
         ValueError: if the rows share no seed or were scored on different objects.
@@ -88,7 +92,7 @@ def recovery(own: Scores, best: Scores, samples: int = 10_000, seed: int = 0, le
     if total.shape[1] > 1:
         draws = _draws(*total.shape, samples, seed)
         sums, of_sums = (_resampled(values, *draws) for values in (total, of_best))
-        low, high = np.quantile(sums[of_sums > 0] / of_sums[of_sums > 0], [(1 - level) / 2, (1 + level) / 2])
+        low, high = _ends(sums[of_sums > 0] / of_sums[of_sums > 0], total.shape[1], level)
     ratio = float(total.sum() / of_best.sum())
     return Interval(ratio, float(low), float(high), *total.shape, int(count.max(axis=0).sum()))
 
@@ -122,8 +126,14 @@ def bootstrap(scores: Scores, samples: int = 10_000, seed: int = 0, level: float
     if clips > 1:
         draws = _draws(seeds, clips, samples, seed)
         sums, counts = (_resampled(values, *draws) for values in (total, count))
-        low, high = np.quantile(sums[counts > 0] / counts[counts > 0], [(1 - level) / 2, (1 + level) / 2])
+        low, high = _ends(sums[counts > 0] / counts[counts > 0], clips, level)
     return Interval(mean, float(low), float(high), seeds, clips, int(count.max(axis=0).sum()))
+
+
+def _ends(drawn: np.ndarray, clips: int, level: float) -> np.ndarray:
+    """Ends of the interval: the percentiles further out, the fewer clips there are; see `paired_bootstrap`."""
+    tail = norm.cdf(t.ppf((1 - level) / 2, clips - 1) * math.sqrt(clips / (clips - 1)))
+    return np.quantile(drawn, [tail, 1 - tail])
 
 
 @lru_cache(maxsize=4)

@@ -40,6 +40,7 @@ class Line:
         interval: the main metric with its bootstrap interval in points; None where nothing was scored.
         difference: the main metric minus that of its base row, with its interval; None for the table's base row itself.
         seeds: which were run.
+        constant: number of them whose predicted scores are all equal, so that no rank correlation is known.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Line:
     interval: Interval | None = None
     difference: Interval | None = None
     seeds: tuple[int, ...] = ()
+    constant: int = 0
 
     @property
     def ran(self) -> bool:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -16,6 +17,7 @@ from memvos.report.content import FLOOR, ROW, VARIANT, Table
 from memvos.report.entries import MEASURES, Sweep
 from memvos.report.quality_bins import EDGES
 from memvos.report.sweeps import reference_label, value_text
+from memvos.whole_file import whole_file
 
 BLUE, GREEN, RED, GREY, LIGHT = "#2b6cb0", "#2f855a", "#c05621", "#8a8a84", "#a9c4e4"
 Painter = Callable[[Table], Figure | None]
@@ -48,11 +50,18 @@ def draw(table: Table, out_dir: str | Path) -> dict[str, Path]:
     with rc_context(LOOKS):
         for title, name, paint in painters:
             path = Path(out_dir) / name
-            path.unlink(missing_ok=True)
             if figure := paint(table):
-                figure.savefig(path, bbox_inches="tight", metadata={"Software": None})
-                files[title] = path
+                files[title] = save(figure, path)
+            else:
+                path.unlink(missing_ok=True)
     return files
+
+
+def save(figure: Figure, path: Path, **looks: Any) -> Path:
+    """Write a figure as a PNG, whole or not at all; the same figure gives the same bytes."""
+    with whole_file(path) as draft:
+        figure.savefig(draft, format="png", bbox_inches="tight", metadata={"Software": None}, **looks)
+    return path
 
 
 def rows(table: Table) -> Figure | None:
@@ -173,11 +182,12 @@ def swept(table: Table, sweep: Sweep) -> Figure | None:
     shown = [name for name in sweep.also if any(name in p.measures for points in curves.values() for p in points)]
     figure = Figure(figsize=(6.2, 4 + 1.4 * len(shown)))
     score, *others = np.ravel(figure.subplots(1 + len(shown), 1, sharex=True, height_ratios=[3, *[1.2] * len(shown)]))
-    numeric = None not in sweep.values
-    for colour, mark, (curve, points) in zip(
-        _colours(len(curves)), "os^Dv<>" * len(curves), curves.items(), strict=False
-    ):
-        places = [p.value if numeric else sweep.values.index(p.value) for p in points]
+    ticks = range(len(sweep.values)) if None in sweep.values else sweep.values
+    apart = (max(ticks) - min(ticks)) / 100  # so that the bars of one curve do not hide another's
+    looks = zip(_colours(len(curves)), "os^Dv<>" * len(curves), strict=False)
+    for i, ((colour, mark), (curve, points)) in enumerate(zip(looks, curves.items(), strict=False)):
+        shift = (i - (len(curves) - 1) / 2) * apart
+        places = [shift + ticks[sweep.values.index(p.value)] for p in points]
         score.plot(places, [p.interval.mean for p in points], f"{mark}-", color=colour, label=curve.label)
         spans = [(place, p) for place, p in zip(places, points, strict=True) if p.gain]
         for place, p in spans:
@@ -191,7 +201,7 @@ def swept(table: Table, sweep: Sweep) -> Figure | None:
     score.set_title(f"{table.spec.row(sweep.row).label}{bars}", fontsize=10)
     last = (others or [score])[-1]
     last.set_xlabel(sweep.axis)
-    last.set_xticks(sweep.values if numeric else range(len(sweep.values)), map(value_text, sweep.values))
+    last.set_xticks(ticks, map(value_text, sweep.values))
     if len(curves) > 1:
         score.legend()
     return figure

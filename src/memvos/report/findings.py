@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import combinations
 
@@ -112,17 +113,19 @@ def _oracle(table: Table) -> Iterator[Finding]:
     if not oracles:
         return
     gaining = sum(interval.verdict == GAINS for interval in oracles)
+    losing = sum(interval.verdict == LOSES for interval in oracles)
+    lost = f", and loses on {losing}" if losing else ""
     best = max(oracles, key=lambda interval: interval.mean)
     if gaining:
         text = (
             f"Yes: a gate that knows the true IoU gains on {gaining} of {len(oracles)} networks (the most: "
-            f"{best.in_points}), so a better quality score can show here."
+            f"{best.in_points}){lost}, so a better quality score can show here."
         )
     else:
         text = (
             f"Not shown: at the same threshold a gate that knows the true IoU gains on none of {len(oracles)} networks "
-            f"(the most: {best.in_points}). That is no upper bound, for a learned gate may reject less; but that what "
-            "QAM predicts can decide the score here has not been shown."
+            f"(the most: {best.in_points}){lost}. That is no upper bound, for a learned gate may reject less; but that "
+            "what QAM predicts can decide the score here has not been shown."
         )
     yield "Can memory quality matter at this scale?", text
 
@@ -137,7 +140,8 @@ def _scores(line: Line) -> Iterator[Finding]:
         follows = ["do not follow", "follow weakly", "follow", "follow closely"][
             (rho >= 0.2) + (rho >= 0.5) + (rho >= 0.8)
         ]
-        parts.append(f"the scores {follows} the true IoU (Spearman {rho:.2f})")
+        flat = f"; constant in {line.constant} of {len(line.seeds)} seeds" if line.constant else ""
+        parts.append(f"the scores {follows} the true IoU (Spearman {rho:.2f}{flat})")
     else:
         parts.append("the scores are constant (no rank correlation)")
     if (bias := quality.get("bias")) is not None:
@@ -176,11 +180,15 @@ def _order(table: Table) -> Iterator[Finding]:
     holds = sum(interval.mean > 0 for interval in known)
     sure, against = (sum(interval.verdict == verdict for interval in known) for verdict in (GAINS, LOSES))
     paper = " > ".join(line.label for line in sorted(rows, key=lambda line: -line.printed[metric]))
-    here = " > ".join(line.label for line in sorted(rows, key=lambda line: -line.scores[metric].mean))
+    means = table.results.means([(line.row, None) for line in rows], metric)
+    ranked = sorted(zip(means, (line.label for line in rows), strict=True), key=lambda entry: -entry[0])
+    here = " > ".join(label for _, label in ranked)
     verdict = "holds" if sure == len(known) else "is contradicted" if against else "is undecided"
+    everything = [line for line in table.of_kind(ROW) if metric in line.printed]
+    part = "" if len(rows) == len(everything) else f" among the {len(rows)} of {len(everything)} rows that were run"
     yield (
         "Does the paper's order hold?",
-        f"It {verdict}. Paper: {paper}. Here: {here}. Pairs of rows that stand as in the paper: {holds} of "
+        f"It {verdict}{part}. Paper: {paper}. Here: {here}. Pairs of rows that stand as in the paper: {holds} of "
         f"{len(known)}, {sure} of them beyond their interval; reversed beyond it: {against}.",
     )
 
@@ -197,13 +205,16 @@ def _orderings(table: Table) -> Iterator[Finding]:
 
 
 def _floors(table: Table) -> Iterator[Finding]:
-    known = [c for c in table.comparisons if c.kind == FLOOR and c.interval]
+    every = [c for c in table.comparisons if c.kind == FLOOR]
+    known = [c for c in every if c.interval]
     if not known:
         return
     failing = [f"{c.label} over {c.against} ({c.interval.in_points})" for c in known if c.interval.verdict != GAINS]
     least = min(known, key=lambda c: c.interval.mean)
+    which = ("trained row", "floor") if known == every else ("trained row that was run", "floor that was run")
     text = (
-        f"Every trained row beats every floor, by at least {least.interval.in_points} ({least.label}, {least.against})."
+        f"Every {which[0]} beats every {which[1]}, by at least {least.interval.in_points} "
+        f"({least.label}, {least.against})."
     )
     if failing:
         text = f"Not shown for {'; '.join(failing)}."
@@ -231,7 +242,8 @@ def _course(table: Table) -> Iterator[Finding]:
 
 
 def _seeds(table: Table) -> Iterator[Finding]:
-    fewest = min((len(line.seeds) for line in table.of_kind(ROW) if line.interval), default=0)
+    known = [line for line in table.of_kind(ROW) if line.interval and not math.isnan(line.interval.low)]
+    fewest = min((len(line.seeds) for line in known), default=0)
     left_out = "What the intervals leave out:"
     if fewest == 1:
         yield left_out, "with one seed they are over clips only; the spread between two trainings is not in them."

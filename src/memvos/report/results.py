@@ -119,6 +119,13 @@ class Results:
             for seed, result in self.of(row, variant).items()
         }
 
+    def means(self, entries: Sequence[tuple[str, str | None]], measure: str) -> list[float]:
+        """Of each (row, variant) the mean in percent, over the seeds that all have; over its own where none is."""
+        points = [self.points(*entry, measure) for entry in entries]
+        common = set.intersection(*(set(of_entry) for of_entry in points))
+        scored = [[v for seed in common or of_entry for v in of_entry[seed].values()] for of_entry in points]
+        return [float(np.nanmean(values)) for values in scored]
+
     def difference(self, first: tuple, second: tuple, measure: str) -> Interval | None:
         """Interval of `first` minus `second`, each (row, variant), in points; None if they share no seed or score.
 

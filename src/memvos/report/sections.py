@@ -64,6 +64,8 @@ def main(table: Table, brief: bool = False) -> Section:
         cells.append([*row, ",".join(map(str, line.seeds)) or DASH])
     note = f"Percent. Paper: {spec.source}, on {spec.paper_data}. diff. = measured − paper. "
     note += f"{spec.main_metric} visible: only frames where the object is visible."
+    if len({line.seeds for line in table.lines if line.seeds and line.kind != FLOOR}) > 1:
+        note += " to base: over the seeds that both rows have."
     if stages := dict.fromkeys(id for row in spec.rows for id in row.stages):
         note += f" Trained in stages: {'; '.join(_stage(spec.stage(id)) for id in stages)}."
     return Section(spec.title, note, columns, cells, 1 + len(marks), tuple(line.kind for line in table.lines))

@@ -98,13 +98,13 @@ def _recovery(table: Table, sweep: Sweep) -> Iterator[Finding]:
     gains = {(point.curve, point.value): point.gain for point in table.swept if point.sweep == sweep.id}
     won = ", ".join(str(value) for value in values if gains[oracle.id, value].verdict == GAINS)
     if not won:
-        verdict = "The oracle gate wins nothing back, so the experiment decides nothing"
+        verdict = "The oracle gate wins back nothing beyond its interval, so the experiment decides nothing"
     elif part is None:
         verdict = f"No seed has been scored with all gates at all rates ({won} %) where the oracle gate wins back"
     else:
         verdict = (
             f"The {own.label} recovers {part.mean:.0%} [{part.low:.0%}, {part.high:.0%}] of what the {oracle.label} "
-            f"recovers ({won} % corrupted): {'at least' if part.mean >= 0.5 else 'less than'} half"
+            f"recovers ({won} % corrupted): {half(part)}"
         )
     parts = (
         f"{value} % the {oracle.label} wins back {gains[oracle.id, value].in_points}, the {own.label} "
@@ -112,6 +112,12 @@ def _recovery(table: Table, sweep: Sweep) -> Iterator[Finding]:
         for value in values
     )
     yield f"{sweep.title}:", f"{verdict}. At {'; at '.join(parts)}."
+
+
+def half(part: Interval) -> str:
+    """Whether a part is at least half of the whole, and whether its interval says so, too."""
+    side = "at least half" if part.mean >= 0.5 else "less than half"
+    return f"{side}, but not beyond its interval" if part.low < 0.5 <= part.high else side
 
 
 def _swept(table: Table, sweep: Sweep) -> Iterator[Finding]:

@@ -124,7 +124,13 @@ def _line(spec: Spec, results: Results, kind: str, row: Row, variant: str | None
         interval=bootstrap(results.points(*here, metric)),
         difference=None if here == base else results.difference(here, base, metric),
         seeds=tuple(runs),
+        constant=sum(_is_constant(run) for run in own),
     )
+
+
+def _is_constant(run: Result) -> bool:
+    """Whether scores were predicted, all of them equal."""
+    return run.value("quality", "bias") is not None and run.value("quality", "spearman") is None
 
 
 _QUALITY = [
