@@ -1,10 +1,12 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from memvos.report import figures, load_spec
 from memvos.report.render import write
+from memvos.report.sections import swept
 from memvos.report.table import build
 
 SIGMA = """
@@ -72,6 +74,19 @@ def test_points_are_compared_with_the_value_they_are_against(table):
 def test_points_carry_the_measures_asked_for(table):
     assert table.points("beta", "ours")[0].measures == {"frames_mean": 4.0}
     assert table.points("beta", "theirs")[0].measures == {}
+
+
+def test_a_measure_that_no_result_has_is_not_shown(table):
+    sweep = table.spec.sweeps[0]
+    assert [row[0] for row in swept(table, sweep).cells] == [
+        "ours",
+        "ours, difference to none",
+        "ours, frames in memory",
+        "theirs",
+        "theirs, frames in memory",
+    ]
+    bare = replace(table, swept=tuple(replace(point, measures={}) for point in table.swept))
+    assert [row[0] for row in swept(bare, sweep).cells] == ["ours", "ours, difference to none", "theirs"]
 
 
 def test_the_finding_names_best_and_worst_and_every_difference(table):

@@ -33,4 +33,4 @@ def quality_bins(lines: Iterable[Line], results: Results) -> Iterator[QualityBin
 
 def _bin(values: np.ndarray) -> np.ndarray:
     """Index of the bin of each value; a score above 1 counts in the last."""
-    return np.clip((values * BINS).astype(int), 0, BINS - 1)
+    return np.clip(values * BINS, 0, BINS - 1).astype(int)

@@ -95,13 +95,14 @@ def orderings(table: Table) -> Section:
 def swept(table: Table, sweep: Sweep) -> Section:
     """Main metric by curve and value, under it the difference to what the sweep is against, and further measures."""
     cells, nothing = [], NOT_SCORED if table.unscored else NOT_RUN
+    known = {name for curve in sweep.curves for point in table.points(sweep.id, curve.id) for name in point.measures}
     for curve in sweep.curves:
         points = table.points(sweep.id, curve.id)
         cells.append([curve.label, *(f"{p.interval.mean:.1f}" if p.interval else nothing for p in points)])
         if any(point.gain for point in points):
             against = f"{curve.label}, difference to {reference_label(sweep)}"
             cells.append([against, *(interval_text(point.gain) for point in points)])
-        for name in sweep.also:
+        for name in (name for name in sweep.also if name in known):
             numbers = (f"{p.measures[name]:.3g}" if name in p.measures else DASH for p in points)
             cells.append([f"{curve.label}, {MEASURES[name][1]}", *numbers])
     columns = ["", *map(value_text, sweep.values)]
