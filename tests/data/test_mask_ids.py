@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memvos.data.files import MaskFormat
+from memvos.data.files import MaskFault, MaskFormat
 from memvos.data.mask_ids import PALETTE_GREYS, differs_from_meta, look_at
 from memvos.data.meta import MetaObject
 from memvos.data.sequences import Video
@@ -132,6 +132,14 @@ def test_an_object_that_was_made_smaller_with_smoothing_is_a_smoothed_mask(tmp_p
 def test_grey_values_that_are_cut_at_a_threshold_are_not_looked_at(ramp, mask):
     cut = MaskFormat(threshold=True)
     assert kinds(cut, ramp(lines=9, solid=0)) == kinds(cut, mask(0, 38, 75)) == []
+
+
+def test_a_jpeg_is_refused_whatever_its_suffix_unless_its_grey_values_are_cut(tmp_path):
+    Image.fromarray(np.pad(np.full((8, 8), 255, np.uint8), 8)).save(tmp_path / "m.png", "JPEG")
+    with pytest.raises(MaskFault, match=r"mask .*m\.png is a JPEG file; expected a PNG, which keeps values") as told:
+        look_at(PLAIN, tmp_path / "m.png")
+    assert told.value.kind == "smoothed mask"
+    assert present(MaskFormat(threshold=True), tmp_path / "m.png") == {1}
 
 
 VIDEO = Video("v", [Path(f"{t}.jpg") for t in range(3)], {})

@@ -75,12 +75,14 @@ def require_png(path: Path) -> None:
     """Check that the file of a mask is a PNG, by its header.
 
     Raises:
-        InputError: if it is missing, no image, or one of another format.
+        InputError: if it is missing or no image.
+        MaskFault: (an InputError) if it is one of another format.
     """
     got = _header(path, "mask").format
     if got != "PNG":
-        raise InputError(
-            f"mask {path} is a {got} file; expected a PNG, which keeps values as drawn; export it again as PNG"
+        raise MaskFault(
+            f"mask {path} is a {got} file; expected a PNG, which keeps values as drawn; export it again as PNG",
+            "smoothed mask",
         )
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from memvos.data.files import MaskFormat
+from memvos.data.files import MaskFormat, require_png
 from memvos.data.meta import MetaObject
 from memvos.data.sequences import Video
 
@@ -27,8 +27,10 @@ def look_at(reading: MaskFormat, path: Path) -> tuple[set[int], list[tuple[str, 
         Its object ids, and (kind, message) of what looks as if something had been done to its values.
 
     Raises:
-        InputError: as `MaskFormat.read`.
+        InputError: as `MaskFormat.read`, and as `require_png` where grey values are not cut at a threshold.
     """
+    if not reading.threshold:
+        require_png(path)
     labels = replace(reading, merge=False).read(path)
     ids = [int(value) for value in np.flatnonzero(np.bincount(labels.ravel(), minlength=1)) if value]
     doubts = [] if reading.threshold else list(_doubts(labels, ids, path))
