@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import cv2
@@ -96,6 +97,26 @@ def test_a_grey_mask_of_the_brightness_of_palette_colours_has_lost_its_palette(m
 )
 def test_a_mask_with_a_palette_without_the_first_colour_or_with_other_values_has_not(mask, values, mode):
     assert kinds(PLAIN, mask(*values, mode=mode)) == []
+
+
+@pytest.mark.parametrize(
+    ("palette", "found"),
+    [
+        ([128, 0, 0, 0, 0, 0], ["no palette"]),  # as PIL numbers the colours of a mask it makes a palette for
+        ([128, 0, 0, 9, 9, 9, 0, 0, 0], []),  # no pixel is black
+        ([0, 0, 0, 128, 0, 0], []),
+        ([0, 0, 0, 0, 0, 0], []),
+    ],
+)
+def test_a_palette_mask_whose_black_is_an_object_has_lost_its_palette(tmp_path, palette, found):
+    image = Image.fromarray(np.repeat(np.repeat(np.uint8([[1, 0, 1]]), 4, axis=0), 4, axis=1))
+    image.putpalette(palette)
+    image.save(tmp_path / "m.png")
+    assert kinds(PLAIN, tmp_path / "m.png") == found
+    assert kinds(MaskFormat(merge=True), tmp_path / "m.png") == found
+    if found:
+        said = r"value 0, which is the background, in colour \(128, 0, 0\) and value 1 in black; expected black for 0"
+        assert re.search(said, look_at(PLAIN, tmp_path / "m.png")[1][0][1])
 
 
 def test_ids_that_are_edges_mostly_are_a_smoothed_mask(ramp):

@@ -57,9 +57,10 @@ def check(tree: Tree, thorough: bool | None = None, clips: bool = False) -> list
 
     The kinds: "unreadable file"; "sizes differ" (a mask and its image, or the frames of a video); "no mask" (a video
     without any), "no first mask", "no object"; "unknown object id" (one that the first mask lacks, in a tree where
-    objects may not enter late); "no palette" (a mask in colours, or in the grey values of a palette's colours),
-    "smoothed mask" (anti-aliased edges, or a JPEG), "255 beside ids"; "images of one name" (static ones, for one mask);
-    and those of `NOTES`. Faults of the layout ("layout" in `memvos data check`) are raised when a tree is made.
+    objects may not enter late); "no palette" (a mask in colours, in the grey values of a palette's colours, or whose
+    palette shows an object in black and the background not), "smoothed mask" (anti-aliased edges, or a JPEG), "255
+    beside ids"; "images of one name" (static ones, for one mask); and those of `NOTES`. Faults of the layout ("layout"
+    in `memvos data check`) are raised when a tree is made.
     """
     if thorough is None:
         thorough = len(tree.files()) <= DECODED_AT_MOST

@@ -44,6 +44,8 @@ def _doubts(labels: np.ndarray, ids: Sequence[int], path: Path) -> Iterator[tupl
             f"mask {path} is grey with the values {', '.join(map(str, ids[:5]))}, which are the brightness of the "
             "colours of the DAVIS palette; expected ids 1, 2, …; save it with its palette (mode P)",
         )
+    elif swapped := _swapped(path):
+        yield "no palette", swapped
     elif len(ids) > 3 and sum(_is_edge(labels, value) for value in ids) > len(ids) / 2:
         yield (
             "smoothed mask",
@@ -89,6 +91,22 @@ def _is_edge(labels: np.ndarray, value: int) -> bool:
         return False
     others = ((labels > 0) & (labels != value)).astype(np.uint8)
     return np.count_nonzero(cv2.dilate(others, AROUND) & mask) > np.count_nonzero(mask) / 2
+
+
+def _swapped(path: Path) -> str | None:
+    """A message if the colours of a mask were numbered anew, so that its black background became an object."""
+    with Image.open(path) as image:
+        if image.mode != "P" or image.palette is None or not any(image.palette.palette[:3]):
+            return None
+        colours = np.reshape(image.getpalette(), (-1, 3))
+        used = np.unique(image)
+    black = [int(value) for value in used[used < len(colours)] if not colours[value].any()]
+    if not black:
+        return None
+    return (
+        f"mask {path} shows value 0, which is the background, in colour {tuple(colours[0].tolist())} and value "
+        f"{black[0]} in black; expected black for 0; its colours were numbered anew: save the ids themselves"
+    )
 
 
 def _is_grey(path: Path) -> bool:
