@@ -261,7 +261,7 @@ def test_videos_whose_folders_hold_no_frames_are_counted(fill):
 
 
 def test_a_video_is_put_together_from_two_folders_in_natural_order(fill):
-    root = fill("f/10.jpg", "f/9.jpg", "f/.hidden.jpg", "f/notes.txt", "m/10.png", "m/9.jpg")
+    root = fill("f/10.jpg", "f/9.jpg", "f/.hidden.jpg", "f/notes.txt", "m/10.png", "m/9.txt")
     reading = MaskFormat(merge=True)
     video = layouts.folder_video("v", root / "f", root / "m", reading, ["occlusion"], late_objects=True)
     assert (video.name, video.frame_names, video.attributes) == ("v", ("9", "10"), ("occlusion",))
@@ -272,6 +272,28 @@ def test_a_video_is_put_together_from_two_folders_in_natural_order(fill):
 def test_a_video_may_have_no_folder_of_masks(fill):
     video = layouts.folder_video("v", fill("f/0.jpg") / "f", Path("nowhere"), MaskFormat())
     assert (video.annotated, video.late_objects, video.attributes) == ((), False, ())
+
+
+def test_a_mask_that_is_no_png_is_refused_where_its_frame_has_no_other(fill):
+    root = fill("f/0.jpg", "f/1.jpg", "m/0.png", "m/0.jpg", "m/Thumbs.db", "m/._1.jpg", "m/other.jpg")
+    assert [*layouts.folder_video("v", root / "f", root / "m", MaskFormat()).mask_paths] == ["0"]
+    fill("m/1.tif")
+    with pytest.raises(InputError, match=r"mask .*m/1\.tif is no PNG \(1 of 2 frames have such a mask\); expected"):
+        layouts.folder_video("v", root / "f", root / "m", MaskFormat())
+
+
+def test_frames_are_no_masks_where_both_are_looked_for_in_one_folder(fill):
+    root = fill("f/0.jpg", "f/1.jpg")
+    assert layouts.folder_video("v", root / "f", root / "f", MaskFormat()).mask_paths == {}
+
+
+def test_a_frame_of_a_format_that_is_not_read_is_refused(fill):
+    root = fill("f/0.jpg", "f/0.tif", "f/notes.txt", "f/.1.heic")  # a copy, and no frames
+    assert len(layouts.folder_video("v", root / "f", root / "m", MaskFormat())) == 1
+    fill("f/1.TIF", "f/2.heic")
+    told = r"f/1\.TIF is of a format that is not read \(2 of them beside 1 frames\); expected files ending in \.jpg, "
+    with pytest.raises(InputError, match=told):
+        layouts.folder_video("v", root / "f", root / "m", MaskFormat())
 
 
 def test_videos_are_found_in_every_layout_at_once(fill):
@@ -294,8 +316,9 @@ def test_videos_may_lie_beside_the_folder_of_masks(fill):
 
 
 def test_folders_without_frames_are_empty_ones_and_those_that_only_masks_have(fill):
-    root = fill("J/a/0.jpg", "J/b/", "J/480p/c/0.jpg", "J/480p/d/", "A/a/0.png", "A/e/0.png", "A/f/")
-    assert set(layouts.folders_without_frames(root, "J", "A")) == {root / "J" / name for name in ("b", "480p/d", "e")}
+    root = fill("J/a/0.jpg", "J/b/", "J/480p/c/0.jpg", "J/480p/d/", "A/a/0.png", "A/e/0.png", "A/f/", "J/g/0.tif")
+    expected = {root / "J" / name for name in ("b", "480p/d", "e", "g")}
+    assert set(layouts.folders_without_frames(root, "J", "A")) == expected
 
 
 def test_files_are_known_by_their_place_without_suffix_and_ending(fill):

@@ -57,6 +57,15 @@ def test_two_images_of_one_name_are_refused(tmp_path):
         ImageFolder(tmp_path)
 
 
+def test_a_frame_of_a_format_that_is_not_read_is_named(tmp_path):
+    for name in ("00000.jpg", "00000.tif", "00002.jpg", ".00001.tif"):
+        Image.fromarray(RED_LEFT).save(tmp_path / name)
+    assert len(ImageFolder(tmp_path)) == 2
+    Image.fromarray(RED_LEFT).save(tmp_path / "00001.tif")
+    with pytest.raises(InputError, match=r"00001\.tif is of a format that is not read .*convert it, or move it away"):
+        ImageFolder(tmp_path)
+
+
 def test_frames_are_decoded_as_they_are_asked_for(tmp_path):
     write_video(tmp_path / "clip.mp4", [RED_LEFT] * 50)
     frames = iter(VideoFile(tmp_path / "clip.mp4"))

@@ -17,6 +17,8 @@ from memvos.data.cache import put
 from memvos.errors import InputError, check_switch
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+UNREAD_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2")
+"""Of pictures that are not read."""
 MASK_SUFFIX = ".png"
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What PIL raises for truncated, broken and monstrous files."""
@@ -218,6 +220,20 @@ def list_files(folder: Path, suffixes: tuple[str, ...], deep: bool = False) -> l
     found = _below(folder) if deep else folder.iterdir()
     files = [path for path in found if path.suffix.lower() in suffixes and not is_hidden(path.name)]
     return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+
+
+def require_read(folder: Path, frames: Sequence[Path]) -> None:
+    """Check that `frames` are all frames of a folder: none is left out for its format.
+
+    Raises:
+        InputError: if a picture of a format that is not read lies among them, unless as a copy of one of them.
+    """
+    names = {path.stem for path in frames}
+    if left_out := [path for path in list_files(folder, UNREAD_SUFFIXES) if path.stem not in names]:
+        raise InputError(
+            f"{left_out[0]} is of a format that is not read ({len(left_out)} of them beside {len(frames)} frames); "
+            f"expected files ending in {', '.join(IMAGE_SUFFIXES)}; convert it, or move it away"
+        )
 
 
 def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:

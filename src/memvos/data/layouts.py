@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memvos.data.files import IMAGE_SUFFIXES, MASK_SUFFIX, MaskFormat, is_hidden, list_files, natural_key
+from memvos.data.files import (
+    IMAGE_SUFFIXES,
+    MASK_SUFFIX,
+    UNREAD_SUFFIXES,
+    MaskFormat,
+    is_hidden,
+    list_files,
+    natural_key,
+    require_read,
+)
 from memvos.data.sequences import Video
 from memvos.errors import InputError
 
@@ -198,9 +207,11 @@ def folder_video(
     """A video from its folder of frames and its folder of masks, matched by file stem.
 
     Raises:
-        InputError: if a mask has no frame of its name, or two frames have the same.
+        InputError: if a mask has no frame of its name, two frames have the same, or a frame or a mask is of a format
+            that is not read.
     """
     images = list_images(frames)
+    require_read(frames, images)
     labels = {path.stem: path for path in list_files(masks, (MASK_SUFFIX,))} if masks.is_dir() else {}
     stems = {path.stem for path in images}
     if len(stems) < len(images):
@@ -214,7 +225,25 @@ def folder_video(
             f"{len(alone)} masks in {masks} have no frame of the same name in {frames} (first: {alone[0]}.png); "
             "expected equal stems; rename the masks or add the frames"
         )
+    _require_png_masks(masks, images, labels)
     return Video(name, images, labels, mask_format, attributes, late_objects)
+
+
+def _require_png_masks(masks: Path, images: Sequence[Path], labels: Mapping[str, Path]) -> None:
+    """Check that no frame has a mask of another format alone.
+
+    Raises:
+        InputError: if so, with the first.
+    """
+    without = {path.stem for path in images} - labels.keys()
+    if not without or not masks.is_dir() or masks == images[0].parent:
+        return
+    others = [path for path in list_files(masks, (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)) if path.stem in without]
+    if others:
+        raise InputError(
+            f"mask {others[0]} is no PNG ({len(others)} of {len(images)} frames have such a mask); expected a PNG, "
+            "which keeps values as drawn; export it again as PNG, or move it away"
+        )
 
 
 def video_folders(root: Path, images: str, masks: str) -> Iterator[tuple[str, tuple[Path, Path]]]:
@@ -237,16 +266,23 @@ def video_folders(root: Path, images: str, masks: str) -> Iterator[tuple[str, tu
 
 
 def folders_without_frames(root: Path, images: str, masks: str) -> Iterator[Path]:
-    """Folders below <root>/<images> that hold nothing, and those that would belong to a folder of masks."""
+    """Folders below <root>/<images> that hold nothing, or only pictures that are not read, and those that would belong
+    to a folder of masks.
+    """
     for folder in subfolders(root / images):
-        if not any(folder.iterdir()):
+        if _holds_no_frames(folder):
             yield folder
         elif not list_images(folder):
-            yield from (inner for inner in subfolders(folder) if not any(inner.iterdir()))
+            yield from filter(_holds_no_frames, subfolders(folder))
     for folder in subfolders(root / masks):
         counterpart = root / images / folder.name
         if list_files(folder, (MASK_SUFFIX,)) and not counterpart.exists():
             yield counterpart
+
+
+def _holds_no_frames(folder: Path) -> bool:
+    """Does a folder hold nothing, or pictures but none that is read?"""
+    return not any(folder.iterdir()) or (not list_images(folder) and bool(list_files(folder, UNREAD_SUFFIXES)))
 
 
 def all_by_stem(folder: Path, suffixes: tuple[str, ...], ending: str) -> dict[str, list[Path]]:

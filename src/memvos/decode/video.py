@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
-from memvos.data.files import IMAGE_SUFFIXES, list_files, orientation, read_image
+from memvos.data.files import IMAGE_SUFFIXES, list_files, orientation, read_image, require_read
 from memvos.decode.propagate import Segmenter, Step
 from memvos.errors import InputError
 
@@ -40,7 +40,7 @@ class ImageFolder:
         rate: as it was given.
 
     Raises:
-        InputError: if the folder holds no frame, or two of one name.
+        InputError: if the folder holds no frame, two of one name, or one of a format that is not read.
     """
 
     def __init__(self, folder: str | Path, rate: Fraction | float = 25, without: Iterable[str | Path] = ()) -> None:
@@ -49,6 +49,7 @@ class ImageFolder:
         if not self.paths:
             beside = f" beside {', '.join(sorted(here))}" if found else ""
             raise InputError(f"{folder} holds no image{beside}; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+        require_read(Path(folder), self.paths)
         self.names = [path.stem for path in self.paths]
         if len(set(self.names)) < len(self.names):
             double = next(name for name in self.names if self.names.count(name) > 1)
