@@ -13,9 +13,9 @@ RED_LEFT = np.zeros((32, 48, 3), np.uint8)
 RED_LEFT[:, :24, 0] = 255
 
 
-def write_video(path, frames, rate=10):
+def write_video(path, frames, rate=10, codec="mpeg4"):
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=rate)
+        stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -48,6 +48,23 @@ def test_a_video_that_is_cut_off_gives_fewer_frames_than_it_states(tmp_path):
     video = VideoFile(tmp_path / "clip.avi")
     count = sum(1 for _ in video)
     assert 0 < count == video.decoded < len(video) == 40
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_all_frames_before_a_damaged_one_are_given(tmp_path, codec):
+    path, noise = tmp_path / "clip.mp4", np.random.default_rng(0)
+    write_video(path, [noise.integers(0, 255, (32, 48, 3), dtype=np.uint8) for _ in range(30)], codec=codec)
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][10]
+    data = bytearray(path.read_bytes())
+    whole = [frame for _, frame in VideoFile(path)]
+    data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    video, given = VideoFile(path), []
+    with pytest.raises(InputError, match=r"cannot be decoded after 10 frames .*; write what is whole of it anew"):
+        given.extend(frame for _, frame in iter(video))
+    assert len(given) == video.decoded == packet.pts * packet.time_base * 10 == 10
+    assert all(np.array_equal(frame, expected) for frame, expected in zip(given, whole, strict=False))
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -89,6 +90,7 @@ class VideoFile:
             self.rate = Fraction(rate.numerator, rate.denominator)
             self._length = stream.frames
         self.decoded = 0
+        self._end = Fraction(0)  # of the latest frame, in seconds
 
     def __len__(self) -> int:
         """Number of frames as the file states it; 0 where it does not know."""
@@ -96,21 +98,42 @@ class VideoFile:
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, uint8 RGB (H, W, 3))."""
-        self.decoded = 0
+        self.decoded, self._end = 0, Fraction(0)
         with self._open() as container:
             stream = self._stream(container)
             stream.thread_type = "AUTO"
-            try:
-                for frame in container.decode(stream):
-                    turns = round(frame.rotation / 90) % 4
-                    self.decoded += 1
-                    yield numbered(self.decoded - 1), np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
-            except av.error.FFmpegError as error:
-                raise InputError(
-                    f"{self.source} cannot be decoded after {self.decoded} frames ({error}); repair it"
-                ) from error
+            for frame in self._pictures(container, stream):
+                turns = round(frame.rotation / 90) % 4
+                self.decoded += 1
+                self._end = self._end_of(frame, stream)
+                yield numbered(self.decoded - 1), np.rot90(frame.to_ndarray(format="rgb24"), turns).copy()
         if not self.decoded:
             raise InputError(f"{self.source} has no frame that can be decoded; copy or download it again")
+
+    def _pictures(self, container: Any, stream: Any) -> Iterator[Any]:
+        """The decoded frames; where one is damaged, all before it, and then the error."""
+        try:
+            yield from container.decode(stream)
+        except av.error.FFmpegError as error:
+            yield from self._held_back(stream)
+            raise InputError(
+                f"{self.source} cannot be decoded after {self.decoded} frames ({error}); expected a video without "
+                "damage; write what is whole of it anew, e.g. by ffmpeg -err_detect ignore_err -i IN OUT"
+            ) from error
+
+    def _held_back(self, stream: Any) -> Iterator[Any]:
+        """Frames that a decoder which failed has not given yet, up to the gap that the damage left."""
+        with contextlib.suppress(av.error.FFmpegError):
+            for frame in stream.codec_context.decode(None):
+                if self._end_of(frame, stream) - self._end > Fraction(3, 2) / self.rate:
+                    return
+                yield frame
+
+    def _end_of(self, frame: Any, stream: Any) -> Fraction:
+        """When a frame ends, in seconds from the start of the video."""
+        if frame.pts is None:
+            return self._end + 1 / self.rate
+        return (frame.pts - (stream.start_time or 0)) * stream.time_base + 1 / self.rate
 
     def _open(self) -> Any:
         camera = self.source.startswith("/dev/video")
