@@ -48,6 +48,20 @@ def test_a_video_that_is_cut_off_gives_fewer_frames_than_it_states(tmp_path):
     video = VideoFile(tmp_path / "clip.avi")
     count = sum(1 for _ in video)
     assert 0 < count == video.decoded < len(video) == 40
+    assert video.cut_off == f"{video.source} states 40 frames, {count} could be decoded; it may be cut off"
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_video_without_a_number_of_frames_is_cut_off_if_it_ends_before_its_duration(tmp_path, cut):
+    noise = np.random.default_rng(0)
+    write_video(tmp_path / "clip.mkv", [noise.integers(0, 255, (32, 48, 3), dtype=np.uint8) for _ in range(60)])
+    data = (tmp_path / "clip.mkv").read_bytes()
+    (tmp_path / "clip.mkv").write_bytes(data[: len(data) // 2] if cut else data)
+    video = VideoFile(tmp_path / "clip.mkv")
+    count = sum(1 for _ in video)
+    assert len(video) == 0
+    said = f"{video.source} states 6.0 seconds, {count / 10} could be decoded; it may be cut off"
+    assert video.cut_off == (said if cut else None)
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])

@@ -131,8 +131,8 @@ def segment(config: DictConfig) -> None:
             if overlay is not None:
                 overlay.write(frame, step.labels)
             count += 1
-    if len(frames) > getattr(frames, "decoded", len(frames)):
-        _note(f"{settings['input']} states {len(frames)} frames, {frames.decoded} could be decoded; it may be cut off")
+    if told := getattr(frames, "cut_off", None):
+        _note(told)
     print(f"{count} masks of objects {', '.join(map(str, segmenter.ids))} and quality.csv in {folder}")
 
 

@@ -89,12 +89,24 @@ class VideoFile:
             rate = stream.average_rate or stream.base_rate or Fraction(25)
             self.rate = Fraction(rate.numerator, rate.denominator)
             self._length = stream.frames
+            self._duration = (container.duration or 0) / av.time_base  # seconds
         self.decoded = 0
         self._end = Fraction(0)  # of the latest frame, in seconds
 
     def __len__(self) -> int:
         """Number of frames as the file states it; 0 where it does not know."""
         return self._length
+
+    @property
+    def cut_off(self) -> str | None:
+        """Once all frames were asked for: what says that the end of the file is missing, or None."""
+        if self.decoded < self._length:
+            told = f"{self._length} frames, {self.decoded} could be decoded"
+        elif not self._length and self._end < 0.95 * self._duration - 1:
+            told = f"{self._duration:.1f} seconds, {float(self._end):.1f} could be decoded"
+        else:
+            return None
+        return f"{self.source} states {told}; it may be cut off"
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, uint8 RGB (H, W, 3))."""
