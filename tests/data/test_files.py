@@ -18,6 +18,18 @@ from memvos.data.files import (
 from memvos.errors import InputError
 
 
+def save_grey(path, values, bits):
+    """Write a grey PNG of 2 or 4 bits a pixel."""
+    rows = [b"\0" + bytes([int("".join(f"{value:0{bits}b}" for value in row).ljust(8, "0"), 2)]) for row in values]
+    header = struct.pack(">II5B", len(values[0]), len(values), bits, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))
+    parts = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return path
+
+
 def save(path, values, mode=None):
     image = Image.fromarray(np.array(values, np.uint8), mode=mode)
     if mode == "P":
@@ -149,6 +161,14 @@ def test_white_is_the_object_of_a_black_and_white_mask(tmp_path):
     assert Image.open(tmp_path / "m.png").mode == "1"
     assert MaskFormat().read(tmp_path / "m.png").tolist() == [[0, 1], [1, 0]]
     assert MaskFormat(threshold=True).read(tmp_path / "m.png").tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize(("bits", "values"), [(2, [[0, 1], [2, 3]]), (4, [[0, 1], [14, 15]])])
+def test_grey_values_of_few_bits_are_object_ids_as_they_are_stored(tmp_path, bits, values):
+    path = save_grey(tmp_path / "m.png", values, bits)
+    assert Image.open(path).mode == "L"
+    assert MaskFormat().read(path).tolist() == values
+    assert MaskFormat(threshold=True).read(path).tolist() == [[0, 0], [1, 1]]  # they are cut by their brightness
 
 
 @pytest.mark.parametrize("mode", ["I;16", "RGB"])

@@ -24,6 +24,7 @@ BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What PIL raises for truncated, broken and monstrous files."""
 _ORIENTATION_TAG = 0x0112
 _JPEG_START, _JPEG_END, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"IEND"
+_PNG_START, _PNG_DEPTH = b"\x89PNG", 24  # where the bits of a channel stand in the header
 
 
 SMOOTH_FROM = 8
@@ -153,7 +154,7 @@ class MaskFormat:
             InputError: if the file is missing or corrupt.
             MaskFault: (an InputError) if it is not of mode P, L, LA or 1, or mixes 255 with other ids.
         """
-        labels = _values(path)
+        labels = _values(path, as_stored=not self.threshold)
         for value in self.ignore:
             labels[labels == value] = 0
         if self.threshold:
@@ -176,9 +177,12 @@ class MaskFormat:
         return (labels > 0).astype(np.uint8)
 
 
-def _values(path: Path) -> np.ndarray:
-    """The values of a mask file, uint8 (H, W)."""
-    image = _decode(path, "mask", _read(path, "mask"))
+def _values(path: Path, as_stored: bool) -> np.ndarray:
+    """The values of a mask file, uint8 (H, W); as stored, or grey of few bits as the brightness that it stands for."""
+    data = _read(path, "mask")
+    image = _decode(path, "mask", data)
+    if image.mode == "L" and data.startswith(_PNG_START) and (bits := data[_PNG_DEPTH]) < 8 and as_stored:
+        return np.array(image) // (255 // (2**bits - 1))  # PIL makes 3 of 2 bits white, 255
     if image.mode not in ("1", "P", "L", "LA"):
         raise MaskFault(
             f"mask {path} has mode {image.mode}; expected a palette (P) or grey (L) PNG whose values are object "
