@@ -171,10 +171,17 @@ def test_grey_values_of_few_bits_are_object_ids_as_they_are_stored(tmp_path, bit
     assert MaskFormat(threshold=True).read(path).tolist() == [[0, 0], [1, 1]]  # they are cut by their brightness
 
 
-@pytest.mark.parametrize("mode", ["I;16", "RGB"])
-def test_a_mask_of_another_mode_is_refused(tmp_path, mode):
-    Image.new(mode, (4, 4)).save(tmp_path / "m.png")
-    with pytest.raises(InputError, match=rf"m\.png has mode {mode}; expected a palette \(P\) or grey \(L\) PNG"):
+def test_values_of_a_16_bit_mask_are_object_ids_up_to_255(tmp_path):
+    Image.fromarray(np.array([[0, 1], [2, 254]], np.uint16)).save(tmp_path / "m.png")
+    assert MaskFormat().read(tmp_path / "m.png").tolist() == [[0, 1], [2, 254]]
+    assert MaskFormat().read(tmp_path / "m.png").dtype == np.uint8
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("I;16", 256), ("RGB", 0)])
+def test_a_mask_of_another_mode_is_refused(tmp_path, mode, colour):
+    Image.new(mode, (4, 4), colour).save(tmp_path / "m.png")
+    told = rf"m\.png has mode {mode}; expected a palette \(P\) or grey \(L\) PNG .* save the ids as an 8-bit grey or"
+    with pytest.raises(InputError, match=told):
         MaskFormat().read(tmp_path / "m.png")
 
 

@@ -121,9 +121,10 @@ def orientation(path: Path) -> int:
 class MaskFormat:
     """How the pixel values of a mask file become object ids.
 
-    Palette (P), grey (L), grey-alpha (LA) and black-and-white (1) PNGs are read. Values are object ids, except that a
-    mask which holds only 0 and 255 is one object: 255 becomes id 1 (DAVIS 2016 and saliency masks; 255 is not "void"
-    there). Where the alpha of LA is 0 there is background, unless it is 0 everywhere, and so says nothing.
+    Palette (P), grey (L), grey-alpha (LA) and black-and-white (1) PNGs are read, and 16-bit grey ones of values up to
+    255. Values are object ids, except that a mask which holds only 0 and 255 is one object: 255 becomes id 1 (DAVIS
+    2016 and saliency masks; 255 is not "void" there). Where the alpha of LA is 0 there is background, unless it is 0
+    everywhere, and so says nothing.
 
     Attributes:
         merge: all objects become one, id 1 (the DAVIS 2016 task on any annotation).
@@ -152,7 +153,7 @@ class MaskFormat:
 
         Raises:
             InputError: if the file is missing or corrupt.
-            MaskFault: (an InputError) if it is not of mode P, L, LA or 1, or mixes 255 with other ids.
+            MaskFault: (an InputError) if it is of another mode than these, or mixes 255 with other ids.
         """
         labels = _values(path, as_stored=not self.threshold)
         for value in self.ignore:
@@ -183,10 +184,12 @@ def _values(path: Path, as_stored: bool) -> np.ndarray:
     image = _decode(path, "mask", data)
     if image.mode == "L" and data.startswith(_PNG_START) and (bits := data[_PNG_DEPTH]) < 8 and as_stored:
         return np.array(image) // (255 // (2**bits - 1))  # PIL makes 3 of 2 bits white, 255
+    if image.mode.startswith("I;16") and (labels := np.asarray(image)).max(initial=0) <= 255:
+        return labels.astype(np.uint8)
     if image.mode not in ("1", "P", "L", "LA"):
         raise MaskFault(
             f"mask {path} has mode {image.mode}; expected a palette (P) or grey (L) PNG whose values are object "
-            "ids (or 0 and 255); convert it, e.g. by thresholding and saving as grey",
+            "ids up to 255 (or 0 and 255); number its objects so and save the ids as an 8-bit grey or palette PNG",
             "no palette",
         )
     if image.mode == "1":
