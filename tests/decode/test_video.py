@@ -84,8 +84,20 @@ def test_all_frames_before_a_damaged_one_are_given(tmp_path, codec):
 def test_two_images_of_one_name_are_refused(tmp_path):
     for name in ("00000.png", "00001.png", "00001.jpg"):
         Image.fromarray(RED_LEFT).save(tmp_path / name)
-    with pytest.raises(InputError, match="holds 2 images named '00001'; expected one image for each frame"):
+    with pytest.raises(InputError, match="holds 2 images named '00001'; expected one image for each frame") as told:
         ImageFolder(tmp_path)
+    assert "or, if the PNGs are masks, move them (segment: or give this folder as --masks too)" in str(told.value)
+
+
+def test_the_pngs_of_a_folder_that_holds_its_own_masks_are_no_frames(tmp_path, monkeypatch):
+    for name in ("00000.jpg", "00001.jpg", "00001.png", "00000.png"):
+        Image.fromarray(RED_LEFT).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, "."):
+        assert [path.name for path in open_frames(tmp_path, without=[folder]).paths] == ["00000.jpg", "00001.jpg"]
+    (tmp_path / "below").mkdir()
+    with pytest.raises(InputError, match="holds 2 images named '00000'"):
+        open_frames(tmp_path, without=["below"])
 
 
 def test_a_frame_of_a_format_that_is_not_read_is_named(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
-from memvos.data.files import IMAGE_SUFFIXES, list_files, orientation, read_image, require_read
+from memvos.data.files import IMAGE_SUFFIXES, MASK_SUFFIX, list_files, orientation, read_image, require_read
 from memvos.decode.propagate import Segmenter, Step
 from memvos.errors import InputError
 
@@ -34,7 +34,7 @@ class ImageFolder:
     Args:
         folder: where they lie.
         rate: frames per second to show them at.
-        without: files that are no frames, e.g. the mask of the first one.
+        without: files that are no frames, e.g. the mask of the first one; the folder itself if its PNGs are masks.
 
     Attributes:
         names: file stems.
@@ -48,7 +48,8 @@ class ImageFolder:
         found, here = list_files(Path(folder), IMAGE_SUFFIXES), _names_in(Path(folder), map(Path, without))
         self.paths = [path for path in found if path.name not in here]
         if not self.paths:
-            beside = f" beside {', '.join(sorted(here))}" if found else ""
+            others = ", ".join(sorted(here)[:5]) + (", …" if len(here) > 5 else "")
+            beside = f" beside {others}" if found else ""
             raise InputError(f"{folder} holds no image{beside}; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         require_read(Path(folder), self.paths)
         self.names = [path.stem for path in self.paths]
@@ -56,7 +57,8 @@ class ImageFolder:
             double = next(name for name in self.names if self.names.count(name) > 1)
             raise InputError(
                 f"{folder} holds {self.names.count(double)} images named {double!r}; expected one image for each "
-                "frame; remove the copies in another format"
+                "frame; remove the copies in another format, or, if the PNGs are masks, move them (segment: or give "
+                "this folder as --masks too)"
             )
         self.rate = rate
 
@@ -168,7 +170,7 @@ def open_frames(source: str | Path, without: Iterable[str | Path] = ()) -> Image
 
     Args:
         source: where they come from.
-        without: files that are no frames, if they lie in the folder.
+        without: files that are no frames, if they lie in the folder, as `ImageFolder` has them.
 
     Raises:
         InputError: if there is nothing at `source`, or nothing that can be read.
@@ -242,6 +244,9 @@ def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _names_in(folder: Path, paths: Iterable[Path]) -> set[str]:
-    """Names of the files of which a folder is the place, links and what they point to."""
-    places = [place for path in paths for place in (path.parent.resolve() / path.name, path.resolve())]
-    return {place.name for place in places if place.parent == folder.resolve()}
+    """Names of the files of which a folder is the place, links and what they point to; given itself, of its PNGs."""
+    here, found = folder.resolve(), list(paths)
+    if here in (path.resolve() for path in found):
+        found += list_files(folder, (MASK_SUFFIX,))
+    places = [place for path in found for place in (path.parent.resolve() / path.name, path.resolve())]
+    return {place.name for place in places if place.parent == here}
