@@ -11,7 +11,7 @@ from memvos.data.files import MaskFormat
 from memvos.errors import InputError
 
 FOLDER = SimpleNamespace(names=["a", "b", "c"])  # frames with names
-VIDEO = SimpleNamespace()  # frames that come without
+VIDEO = []  # frames that come without, of unknown number
 
 
 def save(path, values):
@@ -36,6 +36,19 @@ def test_masks_of_a_folder_are_named_as_their_frames(tmp_path):
         find_masks(tmp_path, SimpleNamespace(names=["x"]))
     with pytest.raises(InputError, match="frames are named 00000, 00001, …; name masks as their frames"):
         find_masks(tmp_path, VIDEO)
+
+
+def test_a_number_that_no_frame_has_is_told_before_frames_are_read(tmp_path):
+    last, late = (save(tmp_path / f"{name}.png", [[1]]) for name in ("00011", "00012"))
+    video = [None] * 12
+    assert find_masks(last, video) == {"00011": last}
+    told = (
+        r"00012\.png have no frame .*; frames are named 00000 to 00011; name masks as their frames \(a single one, of "
+    )
+    with pytest.raises(InputError, match=told + "the first frame, may have any name that is no number"):
+        find_masks(late, video)
+    with pytest.raises(InputError, match=r"1 masks in .*\(first: 00012\.png\).* name masks as their frames$"):
+        find_masks(tmp_path, video)
 
 
 def test_no_mask_at_all_is_told(tmp_path):

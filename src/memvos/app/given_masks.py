@@ -29,11 +29,11 @@ def find_masks(path: Path, frames: Any) -> dict[str, Path]:
             raise InputError(f"{path} holds no {MASK_SUFFIX} file; expected masks named as their frames")
     else:
         found = {path.stem if known(path.stem) else getattr(frames, "names", [numbered(0)])[0]: path}
-    if alone := [name for name in found if not known(name)]:
-        expected = "" if hasattr(frames, "names") else "frames are named 00000, 00001, …; "
+    if alone := [name for name in found if not known(name) or _is_beyond(name, frames)]:
+        single = " (a single one, of the first frame, may have any name that is no number)" if path.is_file() else ""
         raise InputError(
             f"{len(alone)} masks in {path} have no frame of their name in the video (first: {alone[0]}{MASK_SUFFIX}); "
-            f"{expected}name masks as their frames"
+            f"{_range(frames)}name masks as their frames{single}"
         )
     return found
 
@@ -69,6 +69,19 @@ def look_over(masks: Iterable[Path], reader: MaskFormat) -> None:
 def names_of(frames: Any) -> Callable[[str], bool]:
     """Is there a frame of this name, or could there be, where frames come without?"""
     return set(frames.names).__contains__ if hasattr(frames, "names") else is_number
+
+
+def _is_beyond(name: str, frames: Any) -> bool:
+    """Is a name the number of a frame after the last, where the video states how many it has?"""
+    return not hasattr(frames, "names") and 0 < len(frames) <= int(name)
+
+
+def _range(frames: Any) -> str:
+    """How frames without names of their own are called, for a message."""
+    if hasattr(frames, "names"):
+        return ""
+    others = f" to {numbered(len(frames) - 1)}" if len(frames) else ", 00001, …"
+    return f"frames are named {numbered(0)}{others}; "
 
 
 def noted(given: dict[str, list[int]], name: str, read: Callable[[], Any]) -> Any:
