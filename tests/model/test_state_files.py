@@ -43,6 +43,11 @@ def test_a_missing_file_is_named(tmp_path):
         read_file(tmp_path / "nothing.pth")
 
 
+def test_a_folder_is_no_weight_file(tmp_path):
+    with pytest.raises(InputError, match=r"is a folder; expected a \.pth.* file; give that of the weights in it"):
+        read_file(tmp_path)
+
+
 def test_an_unknown_suffix_is_refused(tmp_path):
     (tmp_path / "w.h5").touch()
     with pytest.raises(InputError, match=r"unknown kind of weight file '.h5'; expected .pth"):

@@ -87,9 +87,11 @@ def read_file(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if the suffix is unknown, or the file is truncated, not a weight file, or holds code.
+        InputError: if the suffix is unknown, or the file is a folder, truncated, not a weight file, or holds code.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a {', '.join(SUFFIXES)} file; give that of the weights in it")
     if not path.is_file():
         raise FileNotFoundError(f"no weight file {path}; give the path of a {', '.join(SUFFIXES)} file")
     if path.suffix not in SUFFIXES:
