@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 import torch
 
 from memvos.app import provenance
+from memvos.app.evaluate import trained_on
 
 UNSEEN = "callbacks.validation=null"
 QUICK = ("model/quality=none", "model/prior=none", UNSEEN)
@@ -48,6 +50,37 @@ def test_floors_need_no_weights(memvos, tiny, home):
     code, _, _ = memvos("evaluate", *tiny, "model=copy_first", "memory=first", "output_dir=e")
     assert code == 0
     assert json.loads((home / "e" / "result.json").read_text())["scores"]["J"] > 0.05
+
+
+@pytest.mark.parametrize(
+    ("recorded", "seen"),
+    [
+        ({}, ["a", "b"]),
+        ({"without": ["b"]}, ["a"]),
+        ({"videos": "b"}, ["b"]),
+        ({"videos": ["a", "c"], "without": "a"}, []),
+        ({"root": "elsewhere"}, []),
+        ({"folder": "train"}, []),  # and evaluated on that of another split
+    ],
+)
+def test_videos_of_a_folder_that_were_trained_on_are_known_by_the_record(home, recorded, seen):
+    scored = {"_target_": "memvos.data.trees.FolderTree", "root": "videos", "images": "JPEGImages"}
+    train = {**scored, "root": str(home / "videos"), "videos": None, "without": None, **recorded}
+    settings = {"weights": "a/checkpoints/final.ckpt", "split": "test", "data": {"test": scored}}
+    assert trained_on(settings, ["a", "b"]) == []  # there is no record
+    (home / "a").mkdir()
+    provenance.write(home / "a", {"config": {"data": {"train": train}}})
+    assert trained_on(settings, ["a", "b"]) == seen
+
+
+def test_a_score_on_videos_that_were_trained_on_is_noted(memvos, tiny, davis_root, home):
+    folder = ("scale=smoke", "data=folder", f"data.root={davis_root}")
+    layout = ("data.images=JPEGImages/480p", "data.masks=Annotations/480p")
+    memvos("train", *tiny, *QUICK, *folder, *layout, "output_dir=a")
+    line = ("evaluate", *tiny, *QUICK, *folder, *layout, "weights=a/checkpoints/final.ckpt", "output_dir=e")
+    code, _, error = memvos(*line)
+    assert code == 0, error
+    assert "note: 3 of 3 videos were trained on (first: 'bird'), whose scores say little" in error
 
 
 def test_what_is_not_scored_is_told_with_the_protocols_rule(memvos, davis_root, home):

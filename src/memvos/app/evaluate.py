@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     tree = instantiate(data_of(settings, "split"))
     if settings["check_data"]:
         raise_data_faults([tree])
+    if weights and (seen := trained_on(settings, [video.name for video in tree.videos])):
+        print(
+            f"note: {len(seen)} of {len(tree.videos)} videos were trained on (first: {seen[0]!r}), whose scores say "
+            "little; leave some out of the training: data.test_videos=[...] for train and evaluate",
+            file=sys.stderr,
+        )
     require_truth(settings["gate"], tree)
     require_sight(settings["tta"], model)
     videos = tree.sequences()
@@ -99,6 +106,25 @@ def metrics_of(result: dict[str, Any]) -> dict[str, float]:
     parts = ("quality", "memory", "proposals", "speed")
     beside = {f"{split}/{part}/{name}": value for part in parts for name, value in (result[part] or {}).items()}
     return {name: value for name, value in {**scores, **beside}.items() if value is not None}
+
+
+def trained_on(settings: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Which videos of a folder the weights were trained on, where the run that left them says so.
+
+    Args:
+        settings: the configuration of the evaluation.
+        names: of the videos that are evaluated.
+    """
+    recorded = provenance.training_data(settings["weights"]).get("train") or {}
+    if "without" not in recorded or _folder(recorded) != _folder(settings["data"][settings["split"]]):
+        return []  # other sets tell by their splits
+    chosen, without = ([key] if isinstance(key, str) else key for key in (recorded["videos"], recorded["without"]))
+    return [name for name in names if (chosen is None or name in chosen) and name not in (without or ())]
+
+
+def _folder(data: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What is the same where two trees find the same videos."""
+    return (Path(data.get("root") or "").resolve(), *(data.get(key) for key in ("_target_", "folder", "images")))
 
 
 def require_truth(gate: str, tree: Any) -> None:

@@ -123,7 +123,12 @@ def weights_identity(path: str | Path) -> str:
 
 def trained_on(path: str | Path) -> str | None:
     """Name of the data of the run that left a weight file; None where that is not known."""
-    return read(Path(path).parent.parent).get("config", {}).get("data", {}).get("name")
+    return training_data(path).get("name")
+
+
+def training_data(path: str | Path) -> dict[str, Any]:
+    """Configuration of the data of the run that left a weight file; empty where that is not known."""
+    return read(Path(path).parent.parent).get("config", {}).get("data", {})
 
 
 def collect(
