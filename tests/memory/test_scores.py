@@ -56,6 +56,15 @@ def test_every_object_is_referred_to_the_frame_where_it_was_given():
     assert score.of([0.7, 0.7], [True, True])[1] == pytest.approx(0.7 / 0.7)  # (0.8 + 0.6) / 2
 
 
+def test_an_object_that_is_given_as_gone_keeps_its_reference():
+    score = FrameScore("present", "annotated", "present", "raw")
+    score.annotate([0.8, 0.4], [True, True], [True, True])
+    score.annotate([0.1, 0.9], [False, True], [True, False])
+    assert score.of([0.6, 0.6], [True, True])[1] == pytest.approx(0.6 / 0.6)  # (0.8 + 0.4) / 2
+    score.annotate([0.6, 0.1], [True, False], [True, True])
+    assert score.of([0.3, 0.3], [True, True])[1] == pytest.approx(0.3 / 0.5)  # (0.6 + 0.4) / 2
+
+
 def test_first_prediction_after_an_annotation_can_be_the_reference():
     score = FrameScore("nonzero", "first_predicted", "nonzero", "reject")
     score.annotate([0.1], [True], [True])

@@ -64,8 +64,8 @@ class MemoryBank:
             bank, which is what the released code does and how it loses the annotated frame.
         temporal: Eq. 4 over `relative` indices of stored frames (Algorithm 1) or over `frame` indices (text).
         average: Eq. 3 averages over objects `present` in the frame, over `all`, or over `nonzero` scores.
-        reference: Eq. 3 divides by the score of the `annotated` frame (per object, where it was last annotated), or of
-            the `first_predicted` frame after each annotation (released YouTube-VOS script).
+        reference: Eq. 3 divides by the score of the `annotated` frame (per object, where it was last given and seen),
+            or of the `first_predicted` frame after each annotation (released YouTube-VOS script).
         reference_average: as `average`, for the reference frame.
         eviction_score: quality kept for the eviction rule, `normalised` or `raw`.
         restart: at an annotation the eviction rule forgets earlier predictions, which then stay for good.

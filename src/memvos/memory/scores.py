@@ -73,7 +73,7 @@ class FrameScore:
         return self.reference == "first_predicted" and not self._parts
 
     def annotate(self, quality: Sequence[float], present: Sequence[bool], given: Sequence[bool]) -> None:
-        """A frame with given masks: the objects given there are referred to it, or the next prediction will be it."""
+        """A frame with given masks: the objects shown there are referred to it, or the next prediction will be it."""
         if self.reference == "first_predicted":
             self.reset()
         else:
@@ -106,7 +106,7 @@ class FrameScore:
 
     def _refer(self, quality: Sequence[float], present: Sequence[bool], given: Sequence[bool]) -> None:
         for slot, (score, seen, known) in enumerate(zip(quality, present, given, strict=True)):
-            if known:
+            if known and (seen or slot not in self._parts):  # a mask that says an object is gone is no reference
                 self._parts[slot] = (score, seen)
         scores, shown = zip(*self._parts.values(), strict=True)
         self._divisor = mean_quality(scores, shown, self.reference_average)
