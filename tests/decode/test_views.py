@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 from memvos.decode import Segmenter
+from memvos.decode.gate import OracleQuality
 from memvos.decode.views import MultiViewSegmenter, View, views
 from memvos.errors import InputError
 from memvos.model.floors import CopyFirst
@@ -139,3 +140,71 @@ def test_quality_is_the_mean_of_the_views_that_scored(painted, paint):
         pytest.approx(0.5, abs=3e-3),
         pytest.approx(0.5, abs=3e-3),
     ]
+
+
+def oracle(truth=None):
+    memory = {"every": 1, "sigma": 0.9, "beta": None}
+    return lambda: Segmenter(CopyFirst(), memory, "cpu", "float32", gate=OracleQuality(truth))
+
+
+@pytest.mark.parametrize("view", [View(flip=True), View(0.5), View(1.5, flip=True)])
+def test_every_view_is_shown_the_truth_of_which_the_gate_is_asked_once(view):
+    frame, mask = scene()
+    asked = []
+    segmenter = MultiViewSegmenter(oracle(lambda time: asked.append(time) or mask), [view, View()])
+    steps = [segmenter.step(frame, mask), segmenter.step(frame)]
+    assert [step.decision.score for step in steps] == pytest.approx([1, 1])  # the mask is copied: no pixel is wrong
+    assert asked == [0, 1]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, lambda mask: {1: mask == 1, 4: mask == 4}])
+def test_truth_is_taken_as_a_segmenter_takes_it(kind):
+    frame, mask = scene()
+    segmenter = MultiViewSegmenter(oracle(), [View(0.5, flip=True)])
+    segmenter.step(frame, mask)
+    assert segmenter.step(frame, truth=kind(mask)).decision.score == pytest.approx(1)
+    with pytest.raises(InputError, match=r"the true labels.* in the size of the frame, 60×40 pixels, got 60×20"):
+        segmenter.step(frame, truth=kind(mask[:20]))
+    assert not segmenter.step(frame).stored  # no truth, no score
+
+
+def test_the_last_frame_is_memorised_by_no_view():
+    frame, mask = scene()
+    segmenter = MultiViewSegmenter(made, views([1, 0.5]))
+    segmenter.step(frame, mask)
+    assert set(segmenter.step(frame).quality) == {1, 4}
+    assert segmenter.step(frame, last=True).quality == {}
+
+
+def test_a_frame_that_failed_in_some_of_the_views_ends_the_video():
+    failing = set()
+
+    class Failing(CopyFirst):
+        def segment(self, query, memory, previous):
+            if query.image.shape[3] in failing:
+                raise MemoryError
+            return super().segment(query, memory, previous)
+
+    frame, mask = scene()
+    segmenter = MultiViewSegmenter(lambda: Segmenter(Failing(), "first", "cpu", "float32"), views([1, 0.5]))
+    segmenter.step(frame, mask)
+    for width in (60, 30):  # where the first view fails none has gone on
+        failing.add(width)
+        with pytest.raises(MemoryError):
+            segmenter.step(frame)
+        failing.clear()
+    with pytest.raises(InputError, match=r"frame 1 failed in some of the views, .*; call reset\(\)"):
+        segmenter.step(frame)
+    segmenter.reset()
+    assert np.array_equal(segmenter.step(frame, mask).labels, mask)
+
+
+def test_frames_of_another_size_are_refused_in_their_own():
+    frame, mask = scene()
+    segmenter = MultiViewSegmenter(made, views([1, 0.5]), short_side=20)
+    segmenter.step(frame, mask)
+    with pytest.raises(InputError, match="frame 1 is 120×80 pixels, the frames before are 60×40; resize it, or call"):
+        segmenter.step(np.tile(frame, (2, 2, 1)))
+    assert segmenter.step(frame).time == 1
+    segmenter.reset()
+    assert segmenter.step(np.tile(frame, (2, 2, 1)), np.tile(mask, (2, 2))).labels.shape == (80, 120)

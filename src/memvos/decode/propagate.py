@@ -21,7 +21,7 @@ from memvos.decode.masks import check_seen, join_labels, split_masks, to_tensor
 from memvos.decode.precision import autocast, choose_device, choose_precision
 from memvos.decode.prior import DoubleSoftmaxPrior, PlainPrior
 from memvos.decode.settings import bank_options, make_bank, plain, split_overrides, with_read
-from memvos.decode.sizes import FrameSize, read_frame
+from memvos.decode.sizes import FrameSize, check_frame_size, read_frame
 from memvos.errors import InputError, check_number, check_switch
 from memvos.memory import Decision
 from memvos.model.frozen import for_inference
@@ -155,7 +155,7 @@ class Segmenter:
             frame: uint8 RGB (H, W, 3).
             masks: masks given by hand, at any frame: a label map (H, W) or {id: bool (H, W)}. New ids become new
                 objects, known ids are corrected, objects not named are predicted; given masks have the pixel.
-            truth: label map (H, W) of true ids, for a gate that needs it; never seen by the model. Where it is None, a
+            truth: true masks, as `masks`, for a gate that needs them; never seen by the model. Where it is None, a
                 frame is not stored by such a gate, unless its masks are given.
             last: the video ends here: the frame, unless masks are given with it, is neither memorised nor scored (as in
                 the released code).
@@ -210,12 +210,7 @@ class Segmenter:
     def _fit(self, size: tuple[int, int]) -> FrameSize:
         if self._size is None:
             return FrameSize.fit(size, self.model.pad_to, self.short_side)
-        if size != self._size.size:
-            got, before = (f"{width}×{height}" for height, width in (size, self._size.size))
-            raise InputError(
-                f"frame {self.time} is {got} pixels, the frames before are {before}; "
-                "resize it, or call reset() to start another video"
-            )
+        check_frame_size(size, self._size.size, self.time)
         return self._size
 
     def _given(self, masks: Any, size: FrameSize) -> Given:

@@ -34,6 +34,20 @@ def read_frame(frame: Any) -> Tensor:
     return torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
 
 
+def check_frame_size(size: tuple[int, int], before: tuple[int, int], time: int) -> None:
+    """Refuse frame `time`, of `size` (H, W), in a video whose frames before are of another one.
+
+    Raises:
+        InputError: if so.
+    """
+    if size != before:
+        got, known = (f"{width}×{height}" for height, width in (size, before))
+        raise InputError(
+            f"frame {time} is {got} pixels, the frames before are {known}; "
+            "resize it, or call reset() to start another video"
+        )
+
+
 @dataclass(frozen=True)
 class FrameSize:
     """From the frame's size to the model's and back.

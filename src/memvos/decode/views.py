@@ -13,7 +13,7 @@ import torch
 
 from memvos.decode.masks import check_seen, join_labels, split_masks, to_tensor
 from memvos.decode.propagate import Segmenter, Step
-from memvos.decode.sizes import read_frame, with_small_ones
+from memvos.decode.sizes import check_frame_size, read_frame, with_small_ones
 from memvos.errors import InputError, check_switch
 from memvos.memory import MemoryBank
 from memvos.model.interface import VOSModel
@@ -75,6 +75,7 @@ class MultiViewSegmenter:
     def __init__(self, make: Callable[[], Segmenter], chosen: Sequence[View], short_side: int | None = None) -> None:
         self._views = [(view, make()) for view in chosen]
         self._short_side = short_side
+        self._size: tuple[int, int] | None = None  # of the video's frames
 
     @property
     def model(self) -> VOSModel:
@@ -103,6 +104,7 @@ class MultiViewSegmenter:
 
     def reset(self, objects: int | None = None) -> None:
         """Forget the video; `objects` as in `Segmenter.reset`."""
+        self._size = None
         for _, segmenter in self._views:
             segmenter.reset(objects)
 
@@ -111,17 +113,25 @@ class MultiViewSegmenter:
         frame: np.ndarray | torch.Tensor,
         masks: Any = None,
         *,
-        truth: np.ndarray | None = None,
+        truth: Any = None,
+        last: bool = False,
         name: tuple[str, str] | None = None,
     ) -> Step:
         """As `Segmenter.step`; the decision is the first view's, quality the mean of all.
 
         The network is not told the name: what files hold of a frame does not lie where its other views show it.
+
+        Raises:
+            InputError: as there, or if a frame before failed in some of the views only.
         """
+        time = self._time()
         frame = read_frame(frame).numpy(force=True)
         size = frame.shape[0], frame.shape[1]
+        check_frame_size(size, self._size or size, time)
         given = {} if masks is None else self._given(split_masks(masks, size))
-        steps = [self._shown(view, segmenter, frame, given, truth) for view, segmenter in self._views]
+        true = self._truth(truth, size)
+        steps = [self._shown(view, segmenter, frame, given, true, last) for view, segmenter in self._views]
+        self._size = size
         pairs = [(view, step) for (view, _), step in zip(self._views, steps, strict=True)]
         ids = list(steps[0].probabilities)
         maps = {key: _mean([view.undo(step.probabilities[key], size) for view, step in pairs]) for key in ids}
@@ -131,6 +141,23 @@ class MultiViewSegmenter:
         found = {key: [step.quality[key] for step in steps if key in step.quality] for key in ids}  # some did not score
         quality = {key: float(np.mean(values)) for key, values in found.items() if values}
         return replace(steps[0], labels=_winner(maps, size), probabilities=maps, quality=quality)
+
+    def _time(self) -> int:
+        """Index of the next frame, the same for all views."""
+        times = {segmenter.time for _, segmenter in self._views}
+        if len(times) > 1:
+            raise InputError(
+                f"frame {min(times)} failed in some of the views, the others have it; call reset() to start again"
+            )
+        return times.pop()
+
+    def _truth(self, truth: Any, size: tuple[int, int]) -> dict[int, np.ndarray] | None:
+        """True masks of the frame for a gate that needs them, asked once and not by each view; None if not known."""
+        first = self._views[0][1]
+        if not first.gate.needs_truth:
+            return None
+        truth = first.gate.at(first.time) if truth is None else truth
+        return None if truth is None else split_masks(truth, size, "the true labels", empty=True)
 
     def _given(self, masks: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
         """Masks without the pixels that later ones have; those of new objects show something."""
@@ -146,13 +173,14 @@ class MultiViewSegmenter:
         segmenter: Segmenter,
         frame: np.ndarray,
         given: dict[int, np.ndarray],
-        truth: np.ndarray | None,
+        truth: dict[int, np.ndarray] | None,
+        last: bool,
     ) -> Step:
         smaller = min(frame.shape[:2]) if self._short_side is None else min(self._short_side, *frame.shape[:2])
         view = replace(view, scale=view.scale * smaller / min(frame.shape[:2]))
         picture = view.show(frame, cv2.INTER_AREA if view.scale < 1 else cv2.INTER_LINEAR)
-        labels = None if truth is None else view.show(truth, cv2.INTER_NEAREST_EXACT)
-        return segmenter.step(picture, view.show_masks(given) or None, truth=labels)
+        true = None if truth is None else view.show_masks(truth)
+        return segmenter.step(picture, view.show_masks(given) or None, truth=true, last=last)
 
 
 def _mean(maps: list[np.ndarray]) -> np.ndarray:
