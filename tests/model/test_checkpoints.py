@@ -21,7 +21,7 @@ OPTIONS = {
     **NARROW,
     "backbone": {"_target_": "memvos.model.backbone.ResNet", "_partial_": True, "depth": 18, "width": 4},
 }
-PARTS = {"quality": "qam_released", "aspp_rates": [1, 2, 4]}
+PARTS = {"quality": "qam_released", "aspp_rates": [6, 12, 18]}
 SAVED = {**OPTIONS, **PARTS, "backbone": {**OPTIONS["backbone"], "conv_bias": True}}
 
 
@@ -345,6 +345,11 @@ def test_a_network_without_a_released_layout_is_written_in_our_own(tmp_path, mod
         ({"quality": "qam"}, "activations relu, relu, the network has relu, sigmoid; write"),
         ({"quality": "qam_normed"}, "activations relu, relu, the network has relu, sigmoid; write"),
         ({"quality": "none", "prior": "none"}, r"parts that this network lacks \(concat_conv, score\); write"),
+        ({"aspp_rates": [1, 2, 4]}, r"QDMN has aspp_rates \(6, 12, 18\), the network has \(1, 2, 4\); write"),
+        (
+            {"backbone": {**OPTIONS["backbone"], "output_stride": 8}},
+            "QDMN has output_stride 16, the network has 8; write",
+        ),
     ],
 )
 def test_what_the_authors_code_would_read_as_another_network_is_not_written_for_it(tmp_path, parts, message):
@@ -424,9 +429,17 @@ def test_a_backbone_has_its_own_kind_of_file_and_source(tmp_path, model, configu
         import_backbone(tmp_path / "other.pth", tmp_path / "trunk.safetensors")
 
 
-@pytest.mark.parametrize(("name", "layout"), [("mivos_small", MIVOS_RELEASED), ("stcn_small", STCN_RELEASED)])
-def test_released_baselines_go_in_and_out_with_every_tensor(tmp_path, name, layout):
-    configuration = without_sources(compose(name, {"key_channels": 4, "value_channels": 8, "decoder_width": 8}))
+@pytest.mark.parametrize(
+    ("name", "layout", "encoders"),
+    [
+        ("mivos_small", MIVOS_RELEASED, ["backbone"]),
+        ("stcn_small", STCN_RELEASED, ["key_backbone", "value_backbone"]),
+    ],
+)
+def test_released_baselines_go_in_and_out_with_every_tensor(tmp_path, name, layout, encoders):
+    strides = {f"{encoder}.output_stride": 16 for encoder in encoders}
+    sizes = {"key_channels": 4, "value_channels": 8, "decoder_width": 8}
+    configuration = without_sources(compose(name, {**sizes, **strides}))
     model = build(configuration)
     save_model(model, tmp_path / "w.pth", configuration)
     assert torch.load(tmp_path / "w.pth", weights_only=True).keys() == released(model, layout).keys()

@@ -210,6 +210,7 @@ def _released(model: VOSModel, fresh: tuple[str, ...]) -> dict[str, Tensor]:
         raise InputError(f"{type(model).__name__} has no released layout; write .ckpt or .safetensors")
     layout, remedy = layouts[0], "write .ckpt or .safetensors"
     _check_head(model, layout, remedy)
+    _check_grid(model, layout, remedy)
     tensors = {layout.released(key): tensor for key, tensor in model.state_dict().items()}
     if lacking := layout.parts - {name.split(".")[0] for name in tensors}:
         raise InputError(f"{layout.title} has parts that this network lacks ({abridged(lacking)}); {remedy}")
@@ -282,6 +283,17 @@ def _check_head(model: VOSModel, layout: Layout, remedy: str) -> None:
         )
     if layout.activations is not None and getattr(quality, "norm", "none") != "none":
         raise InputError(f"the score head of {layout.title} has no norm, the network has {quality.norm}; {remedy}")
+
+
+def _check_grid(model: VOSModel, layout: Layout, remedy: str) -> None:
+    """Encoders and an ASPP have the same tensors whatever their strides are."""
+    rates = model.aspp.rates if hasattr(model, "aspp") else None
+    for name, known, found in (
+        ("output_stride", layout.output_stride, model.stride),
+        ("aspp_rates", layout.aspp_rates, rates),
+    ):
+        if found != known:
+            raise InputError(f"{layout.title} has {name} {known}, the network has {found}; {remedy}")
 
 
 def _check_settings(stored: Mapping[str, Any], current: Mapping[str, Any], source: str, key: str = "model") -> None:

@@ -61,6 +61,7 @@ class ASPP(nn.Module):
 
     def __init__(self, channels: int, branch_channels: int = 256, rates: tuple[int, ...] = (6, 12, 18)) -> None:
         super().__init__()
+        self.rates = rates
         self.views = nn.ModuleList(Branch(channels, branch_channels, rate) for rate in (0, *rates))
         self.whole = Branch(channels, branch_channels)
         self.fuse = Branch(branch_channels * (len(self.views) + 1), channels)

@@ -69,6 +69,8 @@ class Layout:
         fresh: prefixes of ours that the checkpoint lacks by nature; they keep their fresh values.
         without_biases: prefixes of ours whose convolutions have no bias in the checkpoint; they stay 0.
         activations: of the score head that the checkpoint was trained with; None if it has no such head.
+        aspp_rates: of the ASPP that the checkpoint was trained with; None if it has none.
+        output_stride: of the encoders that the checkpoint was trained with.
         stem: ours, the weight that may lack input channels (a checkpoint of the single-object stage).
     """
 
@@ -78,6 +80,8 @@ class Layout:
     fresh: tuple[str, ...] = ()
     without_biases: tuple[str, ...] = ()
     activations: tuple[str, str] | None = None
+    aspp_rates: tuple[int, ...] | None = None
+    output_stride: int = 16
     stem: str = "memory_encoder.trunk.conv1.weight"
 
     @property
@@ -119,6 +123,7 @@ QDMN_RELEASED = Layout(
     frozenset({"mask_rgb_encoder.conv1.weight", "score.fc1.weight"}),
     _ENCODERS + _DECODER + _ASPP + _MODULES,
     activations=("relu", "relu"),
+    aspp_rates=(6, 12, 18),
 )
 MIVOS_RELEASED = Layout(
     "MiVOS / Mask-Propagation",
