@@ -136,6 +136,28 @@ def test_a_training_starts_it_with_an_orthogonal_channel(single_object, model, c
     torch.testing.assert_close(rows @ rows.T, torch.eye(4), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_it_starts_so_from_imported_weights_too(tmp_path, suffix):
+    source, imported = tmp_path / "w.pth", tmp_path / f"w{suffix}"
+    model, name = load_model("qdmn_small", quality="qam_released"), "memory_encoder.trunk.conv1.weight"
+    state = released(model)
+    torch.save({**state, QDMN_RELEASED.released(name): state[QDMN_RELEASED.released(name)][:, :4]}, source)
+    import_checkpoint("qdmn_small", source, imported)
+    again = load_model("qdmn_small", quality="qam_released")
+    stem = again.memory_encoder.trunk.conv1.weight
+    for training, gram in ((False, torch.zeros(len(stem), len(stem))), (True, torch.eye(len(stem)))):
+        assert load_weights(again, imported, training=training).missing == (f"{name}[:, 4:]",)
+        assert torch.equal(stem[:, :4], model.state_dict()[name][:, :4])
+        rows = stem[:, 4].flatten(1)
+        torch.testing.assert_close(rows @ rows.T, gram, rtol=0, atol=1e-5)
+
+
+def test_what_is_neutral_goes_out_in_released_names(tmp_path, model, configuration):
+    fresh = ["memory_encoder.trunk.conv1.weight[:, 4:]", "query_encoder.trunk.conv1.bias"]
+    save_model(model, tmp_path / "w.pth", configuration, fresh)
+    assert equal(reload(configuration, tmp_path / "w.pth")[0], model)
+
+
 @pytest.fixture
 def of_mivos(tmp_path, model):
     """A checkpoint in MiVOS's layout, which has no ASPP, QAM and PEM."""

@@ -7,6 +7,7 @@ executed: tensors only, and its configuration may only name classes of `memvos.m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from memvos.model.weight_file import WeightFile, read_weights, write_weights
 
 TRUNK = "query_encoder.trunk."
 INSIDE = "network."  # of the tensors of a network that a plugin is on
+CHANNELS = re.compile(r"(.+)\[:, ([0-9]+):\]")  # how reports name the channels of a stem that a file lacks
 SETTLED = ("activations", "norm", "aspp_rates", "output_stride", "whole_frames", "shared_skip", "alignment")
 """Keys of a model's configuration that change no tensor's shape, and yet must stay as they were trained; of a part that
 is its class."""
@@ -161,7 +163,7 @@ def save_model(model: VOSModel, path: str | Path, configuration: Mapping[str, An
         model: the network.
         path: where to.
         configuration: of the network.
-        fresh: names of its tensors that were never trained, kept beside them.
+        fresh: names of what an import left as it started, kept beside the tensors.
 
     Raises:
         InputError: if the suffix is unknown, the authors' code would read the network as another one, or the file
@@ -179,7 +181,7 @@ def save_model(model: VOSModel, path: str | Path, configuration: Mapping[str, An
 def import_checkpoint(name: str, source: str | Path, destination: str | Path) -> LoadReport:
     """Turn a checkpoint of any known kind into another (see `save_model`); returns what was loaded."""
     model, report, configuration = load_checkpoint(name, source, untrained=True)
-    save_model(model, destination, configuration, never_trained(report))
+    save_model(model, destination, configuration, report.missing)
     return report
 
 
@@ -214,8 +216,8 @@ def _released(model: VOSModel, fresh: tuple[str, ...]) -> dict[str, Tensor]:
     tensors = {layout.released(key): tensor for key, tensor in model.state_dict().items()}
     if lacking := layout.parts - {name.split(".")[0] for name in tensors}:
         raise InputError(f"{layout.title} has parts that this network lacks ({abridged(lacking)}); {remedy}")
-    if fresh:
-        raise InputError(f"{abridged(fresh)} were never trained; write .ckpt or .safetensors, which say so")
+    if untrained := [name for name in fresh if not is_neutral(name)]:
+        raise InputError(f"{abridged(untrained)} were never trained; write .ckpt or .safetensors, which say so")
     return tensors
 
 
@@ -242,7 +244,8 @@ def _fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadRepor
             "choose the parts (backbone, prior, quality) that it was trained with"
         )
     loaded = {name: tensor for name, tensor in loaded.items() if name not in left_out}
-    extended = _extend(loaded, own, layout.stem, training) if layout is not None else ()
+    stems = _cut(loaded, file.fresh) if layout is None else [layout.stem]
+    extended = [name for stem in stems for name in _extend(loaded, own, stem, training)]
     check_shapes(loaded, own, source, "choose the sizes that it was trained with")
     check_finite(loaded, source)
     model.load_state_dict(loaded, strict=False)
@@ -257,6 +260,14 @@ def _extend(loaded: dict[str, Tensor], own: Mapping[str, Tensor], stem: str, tra
     given, wanted = loaded[stem].shape[1], own[stem].shape[1]
     loaded[stem] = extend_stem(loaded[stem], wanted, orthogonal=training)
     return (f"{stem}[:, {given}:]",) if given < wanted else ()
+
+
+def _cut(loaded: dict[str, Tensor], fresh: Iterable[str]) -> list[str]:
+    """Take off what an import gave to stems, which then lack it as those of its source; returns their names."""
+    found = [match for name in fresh if (match := CHANNELS.fullmatch(str(name)))]
+    cut = {match[1]: loaded[match[1]][:, : int(match[2])] for match in found if match[1] in loaded}
+    loaded.update(cut)
+    return list(cut)
 
 
 def _of_plugin(model: VOSModel, report: LoadReport) -> LoadReport:
