@@ -136,6 +136,16 @@ def test_a_training_starts_it_with_an_orthogonal_channel(single_object, model, c
     torch.testing.assert_close(rows @ rows.T, torch.eye(4), rtol=0, atol=1e-5)
 
 
+def test_a_stem_without_a_channel_for_the_mask_is_refused(single_object, model, configuration):
+    state = torch.load(single_object, weights_only=True)
+    state["mask_rgb_encoder.conv1.weight"] = state["mask_rgb_encoder.conv1.weight"][:, :3]
+    torch.save(state, single_object)
+    with pytest.raises(
+        InputError, match=r"trunk\.conv1\.weight has 3 input channels, expected 5, or 4 .*; give weights"
+    ):
+        reload(configuration, single_object)
+
+
 @pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
 def test_it_starts_so_from_imported_weights_too(tmp_path, suffix):
     source, imported = tmp_path / "w.pth", tmp_path / f"w{suffix}"

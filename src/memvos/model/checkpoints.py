@@ -31,6 +31,7 @@ from memvos.model.state_files import (
 from memvos.model.weight_file import WeightFile, read_weights, write_weights
 
 TRUNK = "query_encoder.trunk."
+SINGLE_OBJECT = 4  # input channels of a stem that knows no other objects: colour and the mask
 INSIDE = "network."  # of the tensors of a network that a plugin is on
 CHANNELS = re.compile(r"(.+)\[:, ([0-9]+):\]")  # how reports name the channels of a stem that a file lacks
 SETTLED = ("activations", "norm", "aspp_rates", "output_stride", "whole_frames", "shared_skip", "alignment")
@@ -245,7 +246,7 @@ def _fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadRepor
         )
     loaded = {name: tensor for name, tensor in loaded.items() if name not in left_out}
     stems = _cut(loaded, file.fresh) if layout is None else [layout.stem]
-    extended = [name for stem in stems for name in _extend(loaded, own, stem, training)]
+    extended = [name for stem in stems for name in _extend(loaded, own, stem, training, source)]
     check_shapes(loaded, own, source, "choose the sizes that it was trained with")
     check_finite(loaded, source)
     model.load_state_dict(loaded, strict=False)
@@ -255,9 +256,16 @@ def _fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadRepor
     return LoadReport(source, matched, renamed, tuple(fresh), tuple(sorted(left_out)))
 
 
-def _extend(loaded: dict[str, Tensor], own: Mapping[str, Tensor], stem: str, training: bool) -> tuple[str, ...]:
-    """Give a stem the channels that it lacks; returns their name."""
+def _extend(
+    loaded: dict[str, Tensor], own: Mapping[str, Tensor], stem: str, training: bool, source: str
+) -> tuple[str, ...]:
+    """Give a stem of the single-object stage the channels that it lacks; returns their name."""
     given, wanted = loaded[stem].shape[1], own[stem].shape[1]
+    if given not in (SINGLE_OBJECT, wanted):
+        raise InputError(
+            f"{source}: {stem} has {given} input channels, expected {wanted}, or {SINGLE_OBJECT} (colour and one mask) "
+            "of the single-object stage; give weights that were trained with masks"
+        )
     loaded[stem] = extend_stem(loaded[stem], wanted, orthogonal=training)
     return (f"{stem}[:, {given}:]",) if given < wanted else ()
 
