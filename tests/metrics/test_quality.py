@@ -54,6 +54,10 @@ def test_empty_bins_hold_nan_and_unbounded_scores_fall_into_the_last_bin():
     assert curve.bias > 0  # over-confident
 
 
+def test_a_score_beyond_every_integer_falls_into_the_nearest_bin():
+    assert calibration([1e30, math.inf, -1e30], [1, 1, 1], bins=4).count.tolist() == [1, 0, 0, 2]
+
+
 def test_pairs_without_a_known_iou_are_left_out():
     assert calibration([0.5, 0.9], [0.5, math.nan]).count.sum() == 1
     assert math.isnan(calibration([], []).ece)

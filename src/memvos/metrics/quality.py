@@ -68,7 +68,7 @@ def calibration(predicted: np.ndarray, true: np.ndarray, bins: int = 20) -> Cali
     if bins < 1:
         raise ValueError(f"expected at least one bin, got {bins}")
     predicted, true = _pairs(predicted, true)
-    bin_of = np.clip((predicted * bins).astype(int), 0, bins - 1)
+    bin_of = np.clip(predicted * bins, 0, bins - 1).astype(int)
     count = np.bincount(bin_of, minlength=bins)
     with np.errstate(invalid="ignore"):
         mean_predicted = np.bincount(bin_of, predicted, bins) / count
