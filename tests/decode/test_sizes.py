@@ -99,6 +99,13 @@ def test_flipped_and_read_only_frames_are_taken():
     assert read_frame(frame[..., ::-1])[0, 0].tolist() == [2, 1, 0]
 
 
+@pytest.mark.parametrize("size", [(1, 4), (4, 1), (1, 1)])
+def test_a_frame_of_a_pixel_may_be_flipped_too(size):
+    frame = np.arange(3 * size[0] * size[1], dtype=np.uint8).reshape(*size, 3)
+    assert read_frame(frame[::-1]).tolist() == frame[::-1].tolist()
+    assert read_frame(frame[:, ::-1]).tolist() == frame[:, ::-1].tolist()
+
+
 @pytest.mark.parametrize(
     ("frame", "message"),
     [

@@ -54,6 +54,16 @@ def test_an_object_of_a_pixel_is_kept_in_a_smaller_view(flip):
         mask[row, column] = 0
 
 
+@pytest.mark.parametrize("view", [View(flip=True), View(0.5, flip=True), View(2.0, flip=True)])
+@pytest.mark.parametrize("size", [(4, 1), (1, 4), (1, 1)])
+def test_a_frame_of_a_pixel_is_mirrored_too(size, view):
+    mask = np.ones(size, np.uint8)
+    segmenter = MultiViewSegmenter(made, [view])
+    for given in (mask[:, ::-1], None):
+        step = segmenter.step(np.zeros((*size, 3), np.uint8)[:, ::-1], given)
+        assert np.array_equal(step.labels, mask)
+
+
 def test_one_plain_view_is_the_segmenter_itself():
     frame, mask = scene()
     several, alone = MultiViewSegmenter(made, views()), made()

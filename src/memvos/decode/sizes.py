@@ -30,8 +30,9 @@ def read_frame(frame: Any) -> Tensor:
         )
     if isinstance(pixels, Tensor):
         return pixels
-    # torch takes neither flipped (BGR to RGB) nor read-only arrays as they are
-    return torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
+    # torch takes neither flipped (BGR to RGB) nor read-only arrays as they are; NumPy calls C a flipped side of 1 pixel
+    pixels = np.require(pixels, requirements=["C", "W"])
+    return torch.from_numpy(pixels if min(pixels.strides) > 0 else pixels.copy())
 
 
 def check_frame_size(size: tuple[int, int], before: tuple[int, int], time: int) -> None:

@@ -31,7 +31,7 @@ class View:
         if self.scale != 1:
             size = [max(1, round(side * self.scale)) for side in picture.shape[:2]]
             picture = cv2.resize(picture, size[::-1], interpolation=interpolation)
-        return np.ascontiguousarray(picture[:, ::-1]) if self.flip else picture
+        return picture[:, ::-1].copy() if self.flip else picture
 
     def show_masks(self, masks: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         """Masks bool (H, W) by id as this view has them; an object too small for its grid keeps a pixel."""
@@ -39,7 +39,7 @@ class View:
             return {}
         whole = np.stack(list(masks.values())).astype(np.uint8)
         shown = np.stack([self.show(mask, cv2.INTER_NEAREST_EXACT) for mask in whole])
-        turned = np.ascontiguousarray(whole[..., ::-1]) if self.flip else whole
+        turned = whole[..., ::-1].copy() if self.flip else whole
         kept = with_small_ones(*(torch.from_numpy(part).float().unsqueeze(0) for part in (shown, turned)))
         return dict(zip(masks, kept[0].numpy() > 0, strict=True))
 
