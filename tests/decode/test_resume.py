@@ -177,3 +177,12 @@ def test_a_refused_file_leaves_the_segmenter_as_it_was(nearest, saved, tmp_path)
     with pytest.raises(InputError):
         segmenter.load(tmp_path / "missing.pt")
     assert segmenter.step(frames[0]).time == 10
+
+
+def test_a_place_that_is_no_path_is_refused(nearest):
+    segmenter = stepper(nearest)
+    for verb in (segmenter.save, segmenter.load):
+        with pytest.raises(InputError, match=r"expected the path of a saved memory, got None; name a file"):
+            verb(None)
+    with pytest.raises(InputError, match=r"cannot write : .*empty name"):
+        segmenter.save("")

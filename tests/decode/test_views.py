@@ -25,6 +25,7 @@ def scene(size=(40, 60)):
 def test_every_scale_comes_mirrored_too():
     assert views([0.5, 1], flip=True) == [View(0.5), View(0.5, True), View(1.0), View(1.0, True)]
     assert views() == [View()]
+    assert views(np.array([0.5, 1.0], np.float32)) == [View(0.5), View(1.0)]
 
 
 @pytest.mark.parametrize("chosen", [views(flip=True), views([0.5, 1, 1.5]), views([1.3], flip=True)])
@@ -94,8 +95,8 @@ def test_large_frames_are_scaled_down_before_the_views():
 
 
 def test_scales_that_are_none_are_refused():
-    for scales in ([], [0], [-1, 1], [float("inf")]):
-        with pytest.raises(InputError, match="expected numbers above 0"):
+    for scales in ([], [0], [-1, 1], [float("inf")], [float("nan")], np.array([]), "1", 1.0, None):
+        with pytest.raises(InputError, match="expected a list of numbers above 0"):
             views(scales)
 
 

@@ -161,6 +161,14 @@ def test_wrong_masks_are_refused(measure):
         measure(mask, np.zeros((4, 5)))
 
 
+@pytest.mark.parametrize("tolerance", [-1, math.nan, math.inf, 3])
+def test_a_tolerance_that_is_no_ratio_is_refused(tolerance):
+    mask = np.eye(4, dtype=bool)
+    with pytest.raises(ValueError, match=f"a ratio of the image diagonal, from 0 to 1, got {tolerance}; divide pixels"):
+        boundary_accuracy(mask, mask, tolerance=tolerance)
+    assert boundary_accuracy(mask, mask, tolerance=0) == 1
+
+
 def test_statistics_worked_by_hand():
     # nine frames: the borders of the quarters are frames 1, 3, 5, 7, 9: the first quarter is frames 1-3, the last 7-9
     values = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]

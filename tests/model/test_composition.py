@@ -76,6 +76,8 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
 def test_unknown_choices_and_options_are_refused_with_the_known_ones():
     with pytest.raises(InputError, match="unknown quality 'qma'; known: none, qam"):
         compose("qdmn", {"quality": "qma"})
+    with pytest.raises(InputError, match=r"unknown quality None; known: none, qam, .*; did you mean 'none'\?"):
+        compose("qdmn", {"quality": None})
     with pytest.raises(InputError, match="unknown option colour of model 'qdmn'; known: backbone, "):
         compose("qdmn", {"colour": 3})
     with pytest.raises(InputError, match="unknown option colour of model 'qdmn', backbone; known: depth, "):

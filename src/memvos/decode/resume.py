@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,11 @@ FORMAT = 5
 
 def save(segmenter: Segmenter, path: str | Path) -> None:
     """Write the segmenter's state, in one piece or not at all: a stop meanwhile leaves an older file as it was."""
+    _check_path(path)
     try:
         with whole_file(path) as draft:
             torch.save({"format": FORMAT, "header": _header(segmenter), **_state(segmenter)}, draft)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"cannot write {path}: {error}") from error
 
 
@@ -47,6 +49,7 @@ def _state(segmenter: Segmenter) -> dict[str, Any]:
 
 def load(segmenter: Segmenter, path: str | Path) -> None:
     """Take over a state written by `save`."""
+    _check_path(path)
     if not Path(path).is_file():
         raise InputError(f"no saved memory at {path}; write one with save(path)")
     try:
@@ -64,6 +67,11 @@ def load(segmenter: Segmenter, path: str | Path) -> None:
     except DAMAGE as error:
         _take_over(segmenter, before)
         raise InputError(f"{path} is damaged; write it again with save(path)") from error
+
+
+def _check_path(path: str | Path) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected the path of a saved memory, got {path!r}; name a file, e.g. 'memory.pt'")
 
 
 def _take_over(segmenter: Segmenter, state: dict[str, Any]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import cv2
@@ -58,9 +59,10 @@ def views(scales: Sequence[float] = (1.0,), flip: bool = False) -> list[View]:
         InputError: if there is no scale, one is not above 0 or not finite, or `flip` is neither true nor false.
     """
     check_switch("flip", flip)
-    if not scales or not all(0 < scale < math.inf for scale in scales):
-        raise InputError(f"got tta scales {list(scales)}; expected numbers above 0, e.g. [0.75, 1.0, 1.25]")
-    return [View(float(scale), mirrored) for scale in scales for mirrored in ((False, True) if flip else (False,))]
+    known = list(scales) if isinstance(scales, Iterable) else []
+    if not known or not all(isinstance(scale, Real) and 0 < scale < math.inf for scale in known):
+        raise InputError(f"got tta scales {scales!r}; expected a list of numbers above 0, e.g. [0.75, 1.0, 1.25]")
+    return [View(float(scale), mirrored) for scale in known for mirrored in ((False, True) if flip else (False,))]
 
 
 class MultiViewSegmenter:

@@ -51,8 +51,13 @@ def boundary_accuracy(
         A ratio in [0, 1], or (T,) of them.
 
     Raises:
-        ValueError: if a mask is not boolean (or 0/1), has other than 2 or 3 axes or no pixel, or the shapes differ.
+        ValueError: if a mask is not boolean (or 0/1), has other than 2 or 3 axes or no pixel, the shapes differ, or the
+            tolerance is no ratio.
     """
+    if not 0 <= tolerance <= 1:
+        raise ValueError(
+            f"expected tolerance as a ratio of the image diagonal, from 0 to 1, got {tolerance}; divide pixels by it"
+        )
     return _of_frames(lambda pair: pair.f(tolerance), gt, prediction, void)
 
 

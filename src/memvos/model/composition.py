@@ -48,10 +48,11 @@ def compose(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         close = difflib.get_close_matches(str(name), model_names(), 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise InputError(f"unknown model {name!r}; known: {', '.join(model_names())}{hint}")
-    parts = {key: value for key, value in options.items() if isinstance(value, str) and part_names(key)}
+    parts = {key: value for key, value in options.items() if isinstance(value, str | None) and part_names(key)}
     for key, value in parts.items():
         if value not in part_names(key):
-            raise InputError(f"unknown {key} {value!r}; known: {', '.join(part_names(key))}")
+            hint = "; did you mean 'none'?" if value is None and "none" in part_names(key) else ""
+            raise InputError(f"unknown {key} {value!r}; known: {', '.join(part_names(key))}{hint}")
     configuration = composed(f"model/{name}", [f"model/{key}={value}" for key, value in parts.items()])["model"]
     values = {key: value for key, value in options.items() if key not in parts}
     return _with_values(configuration, values, f"model {name!r}")
