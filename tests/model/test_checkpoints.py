@@ -483,7 +483,7 @@ def test_released_baselines_go_in_and_out_with_every_tensor(tmp_path, name, layo
 def test_a_baseline_takes_no_released_qdmn(tmp_path, model):
     torch.save(released(model), tmp_path / "w.pth")
     stm = build(without_sources(compose("stm_small", {})))
-    with pytest.raises(InputError, match="is not a tensor of MiVOS / Mask-Propagation"):
+    with pytest.raises(InputError, match=r"w\.pth: '.*' is not a tensor of MiVOS .*; choose the model"):
         load_weights(stm, tmp_path / "w.pth")
 
 

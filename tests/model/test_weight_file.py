@@ -123,7 +123,9 @@ def test_metadata_that_is_no_configuration_is_refused(tmp_path, text):
         ({}, "it holds nothing"),
         ({"epoch": 3}, "it holds epoch"),
         ({"state_dict": {}}, "it holds nothing"),
-        ({"state_dict": {"loss.weight": torch.ones(1)}}, "it holds nothing"),
+        ({"state_dict": {"loss.weight": torch.ones(1)}}, r"it holds loss\.weight"),
+        ({"state_dict": TENSORS}, r"it holds a\.weight, b\.bias"),
+        ({"state_dict": {1: torch.ones(1), "a": torch.ones(1)}}, "it holds 1, a"),
         ({"a": torch.ones(1), "optimizer": {}}, "it holds a, optimizer"),
     ],
 )

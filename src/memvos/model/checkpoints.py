@@ -231,7 +231,10 @@ def _fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadRepor
     layout = _layout(model, file)
     if layout is not None:
         _check_head(model, layout, "choose model/quality=qam_released")
-    names = {key: key if layout is None else layout.ours(key) for key in file.tensors}
+    try:
+        names = {key: key if layout is None else layout.ours(key) for key in file.tensors}
+    except InputError as error:
+        raise InputError(f"{source}: {error}; choose the model that it is of") from error
     loaded = {names[key]: tensor for key, tensor in file.tensors.items()}
     absent = tuple(name for name, part in model.named_children() if not part.state_dict())
     left_out = {name for name in loaded if name.split(".")[0] in absent}

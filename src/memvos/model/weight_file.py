@@ -47,21 +47,19 @@ def read_weights(path: str | Path) -> WeightFile:
     """
     content = read_file(path)
     facts = _facts(content.pop("__metadata__", {}), content, path)
+    held = content
     if isinstance(content.get("state_dict"), dict):
-        content = {
-            key.removeprefix(PREFIX): value
-            for key, value in content["state_dict"].items()
-            if str(key).startswith(PREFIX)
-        }
+        held = content["state_dict"]
+        content = {key.removeprefix(PREFIX): value for key, value in held.items() if str(key).startswith(PREFIX)}
     elif isinstance(content.get("network"), dict):
-        content = content["network"]
+        held = content = content["network"]
     content = {str(key): value for key, value in content.items()}
     if content and all(key.startswith("module.") for key in content):
         content = {key.removeprefix("module."): value for key, value in content.items()}
     strangers = [key for key, value in content.items() if not isinstance(value, Tensor)]
     if strangers or not content:
         raise InputError(
-            f"{path}: no weights of a network in it (it holds {abridged(list(content)) or 'nothing'}); "
+            f"{path}: no weights of a network in it (it holds {abridged([str(key) for key in held]) or 'nothing'}); "
             "give a state_dict, a training checkpoint of memvos or a released checkpoint"
         )
     return WeightFile(str(path), content, facts.get("model"), tuple(facts.get("fresh") or ()))
