@@ -72,6 +72,15 @@ def test_an_object_hidden_by_another_given_mask_is_told(painted, paint):
     assert segmenter.time == 0
 
 
+def test_an_object_for_which_the_working_size_has_no_pixel_is_told(painted, paint):
+    segmenter = stepper(painted, short_side=1)
+    with pytest.raises(
+        InputError, match=r"object 4, at frame 0, is lost in the working size, 1×1 pixels; choose a larg"
+    ):
+        segmenter.step(paint(SIZE, {0: BOX}), label_map({1: BOX, 4: OTHER}))
+    assert segmenter.time == 0
+
+
 def test_an_id_that_no_mask_file_holds_leaves_the_segmenter_as_it_was(painted, paint):
     segmenter = stepper(painted)
     segmenter.step(paint(SIZE, {0: BOX}), label_map({1: BOX}))

@@ -128,6 +128,16 @@ def test_masks_that_overlap_are_taken_as_a_segmenter_takes_them():
     assert np.array_equal(hidden.step(frame, {1: small}).labels, small)  # no view was left behind
 
 
+def test_an_object_for_which_a_view_has_no_pixel_is_told_before_any_view_goes_on():
+    frame, mask = scene()
+    segmenter = MultiViewSegmenter(made, views([1, 0.02]))
+    with pytest.raises(
+        InputError, match=r"of object \d, at frame 0, is lost in the working size, 1×1 pixels; choose a"
+    ):
+        segmenter.step(frame, mask)
+    assert segmenter.step(frame, mask == 1).time == 0
+
+
 def test_given_objects_have_exactly_the_pixels_of_their_masks():
     frame, stripes = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), bool)
     stripes[::3, 10:21] = True

@@ -107,15 +107,27 @@ def to_tensor(masks: Mapping[int, np.ndarray], device: torch.device) -> Tensor:
     return (stack * (later == 0)).unsqueeze(0).to(device)
 
 
-def check_seen(key: int, time: int, given: np.ndarray, shown: Any) -> None:
-    """Refuse the first mask of an object of which nothing is shown, be it `given` (H, W) empty or covered.
+def check_seen(key: int, time: int, given: np.ndarray, whole: Any, shown: Any) -> None:
+    """Refuse the first mask of an object of which nothing is shown.
+
+    Args:
+        key: the object's id.
+        time: the frame's index.
+        given: its mask (H, W).
+        whole: what other masks leave of it, (H, W).
+        shown: that in the working size, (h, w).
 
     Raises:
         InputError: if so.
     """
-    if not shown.any():
-        why = "hidden by masks given after it" if given.any() else "empty"
-        raise InputError(f"the first mask of object {key}, at frame {time}, is {why}; give it where it is seen")
+    if shown.any():
+        return
+    why, remedy = "hidden by masks given after it" if given.any() else "empty", "give it where it is seen"
+    if whole.any():
+        height, width = shown.shape
+        why = f"lost in the working size, {width}×{height} pixels"
+        remedy = "choose a larger one (short_side, tta scales), or give fewer objects"
+    raise InputError(f"the first mask of object {key}, at frame {time}, is {why}; {remedy}")
 
 
 def grown(mask: Tensor, reach: int) -> Tensor:

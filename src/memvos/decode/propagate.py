@@ -224,7 +224,7 @@ class Segmenter:
         shrunk = size.shrink_masks(whole)
         for slot, (key, mask) in enumerate(split.items()):
             if key not in self.ids:
-                check_seen(key, self.time, mask, shrunk[0, slot])
+                check_seen(key, self.time, mask, whole[0, slot], size.crop(shrunk)[0, slot])
         return Given(tuple(split), whole, shrunk)
 
     def _true_masks(self, truth: Any, ids: list[int], size: FrameSize) -> Tensor | None:

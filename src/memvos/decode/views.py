@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from numbers import Real
 from typing import Any
 
@@ -130,9 +131,17 @@ class MultiViewSegmenter:
         frame = read_frame(frame).numpy(force=True)
         size = frame.shape[0], frame.shape[1]
         check_frame_size(size, self._size or size, time)
-        given = {} if masks is None else self._given(split_masks(masks, size))
+        split = {} if masks is None else split_masks(masks, size)
+        given = _without_overlaps(split)
         true = self._truth(truth, size)
-        steps = [self._shown(view, segmenter, frame, given, true, last) for view, segmenter in self._views]
+        shown = [self._shown(view, frame, given, true) for view, _ in self._views]
+        new = [key for key in given if key not in self.ids]
+        for key, (_, parts, _) in product(new, shown):
+            check_seen(key, time, split[key], given[key], parts[key])
+        steps = [
+            segmenter.step(picture, parts or None, truth=labels, last=last)
+            for (_, segmenter), (picture, parts, labels) in zip(self._views, shown, strict=True)
+        ]
         self._size = size
         pairs = [(view, step) for (view, _), step in zip(self._views, steps, strict=True)]
         ids = list(steps[0].probabilities)
@@ -161,28 +170,19 @@ class MultiViewSegmenter:
         truth = first.gate.at(first.time) if truth is None else truth
         return None if truth is None else split_masks(truth, size, "the true labels", empty=True)
 
-    def _given(self, masks: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
-        """Masks without the pixels that later ones have; those of new objects show something."""
-        whole = to_tensor(masks, torch.device("cpu"))[0].numpy() > 0
-        for shown, (key, mask) in zip(whole, masks.items(), strict=True):
-            if key not in self.ids:
-                check_seen(key, self._views[0][1].time, mask, shown)
-        return dict(zip(masks, whole, strict=True))
-
     def _shown(
-        self,
-        view: View,
-        segmenter: Segmenter,
-        frame: np.ndarray,
-        given: dict[int, np.ndarray],
-        truth: dict[int, np.ndarray] | None,
-        last: bool,
-    ) -> Step:
+        self, view: View, frame: np.ndarray, given: dict[int, np.ndarray], truth: dict[int, np.ndarray] | None
+    ) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray] | None]:
+        """Frame, given masks and true ones as a view has them."""
         smaller = min(frame.shape[:2]) if self._short_side is None else min(self._short_side, *frame.shape[:2])
         view = replace(view, scale=view.scale * smaller / min(frame.shape[:2]))
         picture = view.show(frame, cv2.INTER_AREA if view.scale < 1 else cv2.INTER_LINEAR)
-        true = None if truth is None else view.show_masks(truth)
-        return segmenter.step(picture, view.show_masks(given) or None, truth=true, last=last)
+        return picture, view.show_masks(given), None if truth is None else view.show_masks(truth)
+
+
+def _without_overlaps(masks: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Masks bool (H, W) by id without the pixels that later ones have."""
+    return dict(zip(masks, to_tensor(masks, torch.device("cpu"))[0].numpy() > 0, strict=True)) if masks else {}
 
 
 def _mean(maps: list[np.ndarray]) -> np.ndarray:
