@@ -8,6 +8,7 @@ from memvos import load_model
 from memvos.decode.gate import OracleQuality
 from memvos.decode.prior import DoubleSoftmaxPrior
 from memvos.decode.propagate import Segmenter
+from memvos.decode.resume import packed, unpack
 from memvos.errors import InputError
 
 
@@ -45,6 +46,14 @@ def test_a_loaded_segmenter_goes_on_bit_equal(nearest, clip, tmp_path, precision
             assert np.array_equal(step.labels, expected.labels)
             assert np.array_equal(step.probabilities[1], expected.probabilities[1])
             assert (step.quality, step.decision) == (expected.quality, expected.decision)
+
+
+def test_a_state_may_be_part_of_a_larger_file(nearest, saved, tmp_path):
+    segmenter, _, frames = saved
+    torch.save({"frames": 10, "segmenter": packed(segmenter)}, tmp_path / "larger.pt")
+    other = stepper(nearest)
+    unpack(other, torch.load(tmp_path / "larger.pt", weights_only=True)["segmenter"], tmp_path / "larger.pt")
+    assert np.array_equal(segmenter.step(frames[0]).probabilities[8], other.step(frames[0]).probabilities[8])
 
 
 def test_settings_may_be_numbers_of_numpy(nearest, clip, tmp_path):

@@ -27,9 +27,14 @@ def save(segmenter: Segmenter, path: str | Path) -> None:
     _check_path(path)
     try:
         with whole_file(path) as draft:
-            torch.save({"format": FORMAT, "header": _header(segmenter), **_state(segmenter)}, draft)
+            torch.save(packed(segmenter), draft)
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"cannot write {path}: {error}") from error
+
+
+def packed(segmenter: Segmenter) -> dict[str, Any]:
+    """What `save` writes, for a file that holds more than the segmenter's state; `unpack` takes it over."""
+    return {"format": FORMAT, "header": _header(segmenter), **_state(segmenter)}
 
 
 def _state(segmenter: Segmenter) -> dict[str, Any]:
@@ -56,6 +61,15 @@ def load(segmenter: Segmenter, path: str | Path) -> None:
         state = torch.load(path, map_location=segmenter.device, weights_only=True)
     except DAMAGE as error:
         raise InputError(f"{path} is not a saved memory, or is damaged; write one with save(path)") from error
+    unpack(segmenter, state, path)
+
+
+def unpack(segmenter: Segmenter, state: Any, path: str | Path) -> None:
+    """Take over what `packed` gave, read from `path`. A state that is refused leaves the segmenter as it was.
+
+    Raises:
+        InputError: if it is something else, lacks a part, or is from another model, version, memory or precision.
+    """
     if not isinstance(state, dict) or "format" not in state or not isinstance(state.get("header"), dict):
         raise InputError(f"{path} is not a saved memory; write one with save(path)")
     if state["format"] != FORMAT:
