@@ -29,6 +29,13 @@ def test_ids_above_255_are_written_as_16_bit_grey(tmp_path):
     assert np.array(Image.open(path)).max() == 600
 
 
+@pytest.mark.parametrize("labels", [LABELS, LABELS.astype(np.int32) * 300], ids=["palette", "16 bit"])
+def test_masks_that_were_written_can_be_read(tmp_path, labels):
+    writer = MaskWriter(tmp_path)
+    writer.write("a", labels)
+    assert np.array_equal(writer.read("a"), labels)
+
+
 def test_overlay_is_a_video_with_the_object_tinted(tmp_path):
     with OverlayWriter(tmp_path / "overlay.mp4", rate=10, opacity=0.5) as overlay:
         for _ in range(4):
@@ -56,6 +63,15 @@ def test_quality_rows_are_there_as_soon_as_a_frame_is(tmp_path):
         {**shared, "object": "1", "quality": "0.9123", "iou": ""},
         {**shared, "object": "2", "quality": "0.5000", "iou": "0.2500"},
     ]
+
+
+def test_rows_are_added_to_those_that_are_written(tmp_path):
+    path = tmp_path / "quality.csv"
+    with QualityWriter(path) as quality:
+        quality.write("clip", "a", Step(LABELS, {}, {1: 0.5}, True, 0))
+    with QualityWriter(path, written={("clip", 0): "a"}) as quality:
+        quality.write("clip", "b", Step(LABELS, {}, {1: 0.25}, True, 1, Decision(True, True, (0,), 0.9)))
+    assert path.read_text().splitlines()[1:] == ["clip,a,1,0.5000,,1,", "clip,b,1,0.2500,,1,a"]
 
 
 def test_the_quality_of_a_network_that_predicts_none_stays_empty(tmp_path):

@@ -49,6 +49,11 @@ class MaskWriter:
             image.save(draft, "PNG")
         return path
 
+    def read(self, name: str) -> np.ndarray:
+        """The label map (H, W) of a frame that was written."""
+        with Image.open(self.folder / f"{name}.png") as image:
+            return np.array(image)
+
 
 def write_given(folder: str | Path, given: Mapping[str, Sequence[int]]) -> None:
     """Write given.json beside masks: the objects whose masks were read as input, by frame. Scores are refused by it."""
@@ -116,21 +121,26 @@ class QualityWriter:
     Args:
         path: of the file; an old one is replaced.
         predicted: the network predicts quality scores; where it does not, their column stays empty.
+        written: names of frames whose rows the file holds already, by video and time; with any, rows are added to it.
 
     Raises:
         InputError: if the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, predicted: bool = True) -> None:
+    def __init__(
+        self, path: str | Path, predicted: bool = True, written: Mapping[tuple[str, int], str] | None = None
+    ) -> None:
         self.predicted = predicted
+        self._names = dict(written or {})
         _writable(Path(path).parent)
         try:
-            self._file = Path(path).open("w", newline="", encoding="utf-8")  # noqa: SIM115 - closed by close()
+            mode = "a" if self._names else "w"
+            self._file = Path(path).open(mode, newline="", encoding="utf-8")  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise InputError(f"cannot write {path} ({error}); choose another output folder") from error
-        self._names: dict[tuple[str, int], str] = {}  # of the frames written, by video and time
         self._rows = csv.writer(self._file, lineterminator="\n")
-        self._rows.writerow(QUALITY_COLUMNS)
+        if not self._names:
+            self._rows.writerow(QUALITY_COLUMNS)
 
     def __enter__(self) -> QualityWriter:
         return self
