@@ -67,6 +67,36 @@ def test_the_seed_of_the_corruption_counts(evaluation):
     assert provenance.of_evaluation(changed(polluted, "seed", 4), "d") != provenance.of_evaluation(polluted, "d")
 
 
+@pytest.fixture(scope="module")
+def segmentation():
+    return composition.resolved(composition.compose("segment", ["model=matching_small", "output_dir=x"]))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("memory.sigma", 0.1), ("top_k", 7), ("short_side", 80), ("ignore", [255]), ("precision", "bf16"),
+     ("model.radius", 0.3)],
+)  # fmt: skip
+def test_what_changes_masks_changes_the_fingerprint_of_a_segmentation(segmentation, path, value):
+    other = changed(segmentation, path, value)
+    assert provenance.of_segmentation(other) != provenance.of_segmentation(segmentation)
+
+
+@pytest.mark.parametrize(("path", "value"), [("overlay", True), ("threads", 1), ("output_dir", "y"), ("jobs", 2)])
+def test_a_segmentation_does_not_care_how_it_is_run(segmentation, path, value):
+    other = changed(segmentation, path, value)
+    assert provenance.of_segmentation(other) == provenance.of_segmentation(segmentation)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"start": "w"}, {"chosen": ["radius"]}, {"modules": ["memvos.model.stcn"]}],
+    ids=lambda more: next(iter(more)),
+)
+def test_weights_and_what_is_chosen_are_part_of_the_fingerprint_of_a_segmentation(segmentation, more):
+    assert provenance.of_segmentation(segmentation, **more) != provenance.of_segmentation(segmentation)
+
+
 def test_provenance_names_everything_and_is_plain_json(training, tmp_path):
     record = provenance.collect(training, "mark", "data", "cpu", "bf16", {"path": "w.ckpt", "matched": 3, "missing": 0})
     provenance.write(tmp_path, record)

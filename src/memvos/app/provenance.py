@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +27,8 @@ FILE = "provenance.json"
 TRAINED_BY = ("stage", "seed", "model", "lit", "trainer", "batch_size", "largest_batch")
 SCORED_BY = ("split", "model", "memory", "previous_mask", "gate", "corruption_rate", "precision", "short_side", "tta")
 """Top-level keys of a configuration that change trained weights, or scores; beside them, the data in use."""
+SEGMENTED_BY = ("model", "memory", "top_k", "kernel", "threshold", "ignore", "device", "precision", "short_side")
+"""Top-level keys of a configuration `segment` that change masks."""
 OF_THE_PLACE = ("val", "test", "num_workers", "workers", "cache", "root", "roots", "option", "official")
 """Keys of data that change nothing for the stage or split in use; what lies under a root has its own fingerprint."""
 BOOKKEEPING = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "default_root_dir", "logger")
@@ -59,6 +61,22 @@ def of_evaluation(config: Mapping[str, Any], data: str, start: str | None = None
     if config["corruption_rate"]:
         settings["seed"] = config["seed"]
     return _fingerprint(settings, ("memvos.lit.evaluation",), data, start)
+
+
+def of_segmentation(
+    config: Mapping[str, Any], start: str | None = None, chosen: Sequence[Any] = (), modules: Iterable[str] = ()
+) -> str:
+    """Fingerprint of how a video is segmented.
+
+    Args:
+        config: resolved configuration `segment`, plain containers.
+        start: identity of the weights.
+        chosen: what of the model the command line chose, where it wins over the weights' own configuration.
+        modules: of the network, which may be the weights'.
+    """
+    settings = {key: config[key] for key in SEGMENTED_BY} | {"chosen": list(chosen)}
+    settings["model"] = by_content(config["model"])
+    return _fingerprint(settings, ("memvos.decode.video", "memvos.decode.writers", *modules), "", start)
 
 
 def by_content(config: Any) -> Any:
