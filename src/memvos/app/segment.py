@@ -23,6 +23,7 @@ INPUT is a video file, a folder of images, a camera (/dev/video0) or a stream (r
 FIRST is the mask of the first frame (a PNG whose values are object ids), or a folder of masks named as their frames:
 objects may come in, and be corrected, at any frame. DIR gets one mask per frame and quality.csv, which says for every
 frame and object how good the network, if it has QAM, believes its mask to be: sort by it to see which frames to check.
+After Ctrl-C the same command goes on where it was (a camera or a stream starts again).
 
   --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
   --model NAME          a network of conf/model; left out, that of the weights, if they are a checkpoint of memvos, or
@@ -91,6 +92,7 @@ def segment(config: DictConfig) -> None:
     import torch
 
     from memvos.app.given_masks import find_masks, look_over, noted
+    from memvos.app.segment_progress import QUALITY, SegmentProgress, identity
     from memvos.data.files import MaskFormat
     from memvos.decode.video import follow, open_frames
     from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
@@ -109,20 +111,32 @@ def segment(config: DictConfig) -> None:
     masks = {name: partial(noted, given, name, partial(reader.read, path)) for name, path in found.items()}
     overrides = HydraConfig.get().overrides.task
     is_chosen = any(composition.key_of(override) == "model" for override in overrides)
-    segmenter = build_segmenter(settings, composition.places(overrides, "model"), is_chosen)
+    chosen = composition.places(overrides, "model")
+    segmenter = build_segmenter(settings, chosen, is_chosen)
     folder = writable_folder(settings["output_dir"], "--out")
-    if (folder / "quality.csv").is_file():
+    run = identity(settings, frames, found, segmenter.model, [is_chosen, *chosen])
+    progress = SegmentProgress(folder, segmenter, given, run)
+    if told := progress.go_on():
+        _note(told)
+    if not progress.names and (folder / QUALITY).is_file():
         _note(f"{folder} holds results of an earlier run; masks of frames that do not come again stay")
     predicted = has_quality_head(segmenter.model)
     if not predicted:
         _note("this network has no quality head (QAM): the column quality of quality.csv stays empty")
     video = video_name(settings["input"])
-    steps = follow(segmenter, _shown(frames), masks, video)
-    first = list(islice(steps, 1))  # a mask that does not fit its frame is told before results are written over
+    shown = iter(_shown(frames))
+    steps = follow(segmenter, progress.watched(shown), progress.waiting(masks), video)
     with contextlib.ExitStack() as files:
-        quality = files.enter_context(QualityWriter(folder / "quality.csv", predicted))
+        files.enter_context(progress.stoppable())
+        # A first mask that does not fit its frame is told before results are written over.
+        first = [] if progress.names else list(islice(steps, 1))
+        progress.start()
+        quality = files.enter_context(QualityWriter(folder / QUALITY, predicted, progress.written(video)))
         overlay = files.enter_context(OverlayWriter(folder / OVERLAY, frames.rate)) if settings["overlay"] else None
-        writer, count = MaskWriter(folder), 0
+        writer = MaskWriter(folder)
+        for name, frame in progress.passed(shown):
+            if overlay is not None:  # which cannot be added to
+                overlay.write(frame, writer.read(name))
         for name, frame, step in chain(first, steps):
             if name in given:
                 write_given(folder, given)
@@ -130,10 +144,11 @@ def segment(config: DictConfig) -> None:
             quality.write(video, name, step)
             if overlay is not None:
                 overlay.write(frame, step.labels)
-            count += 1
+            progress.names.append(name)
+        progress.finish()
     if told := getattr(frames, "cut_off", None):
         _note(told)
-    print(f"{count} masks of objects {', '.join(map(str, segmenter.ids))} and quality.csv in {folder}")
+    print(f"{len(progress.names)} masks of objects {', '.join(map(str, segmenter.ids))} and quality.csv in {folder}")
 
 
 def _check(settings: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ def told_how_to_go_on(command: str, key: str, folder: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        if command == "segment":  # is told its folder, and starts again
+        if command == "segment":  # is told its folder, and says itself how it goes on
             raise
         again = composition.with_folder(key, folder)
         raise KeyboardInterrupt(f"{interrupt} Go on with: {again}".strip()) from None
