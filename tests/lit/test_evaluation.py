@@ -57,6 +57,7 @@ def test_result_files_have_the_agreed_form(tiny, make_videos, tmp_path):
         ("video0", "1", "10"), ("video0", "2", "10"), ("video1", "1", "10"), ("video1", "2", "10")
     ]  # fmt: skip
     assert objects[0]["attributes"] == "motion"
+    assert written["lines"] == {name: len(read_csv(tmp_path / "out" / name)) for name in ("quality.csv", "frames.csv")}
     mean = np.mean([float(row["J&F"]) for row in objects])
     assert written["scores"]["J&F"] == pytest.approx(mean)
 

@@ -41,7 +41,10 @@ def scores_of(objects: Iterable[ObjectScore], seen: Sequence[str] = ()) -> dict[
 
 
 def summary_of(parts: Sequence[VideoScores], predicts_quality: bool, seen: Sequence[str] = ()) -> dict[str, Any]:
-    """Everything in result.json that follows from the videos' scores; ratios, None where nothing is defined."""
+    """Everything in result.json that follows from the videos' scores; ratios, None where nothing is defined.
+
+    `lines` counts those of the files with lines for every frame, to tell whether they are whole.
+    """
     seconds, frames = sum(part.seconds for part in parts), sum(part.frames for part in parts)
     spreads = [part.logit_std for part in parts if part.logit_std is not None]
     held = sum(part.memory_frames * part.frames for part in parts)
@@ -57,6 +60,7 @@ def summary_of(parts: Sequence[VideoScores], predicts_quality: bool, seen: Seque
             },
             "proposals": _proposals(parts),
             "speed": {"fps": frames / seconds if seconds else None},
+            "lines": {name: sum(len(getattr(part, of)) for part in parts) for name, of in OF_FRAMES.items()},
         }
     )
 
@@ -98,7 +102,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoScores], predicts_quality: bool) -> None:
-    """Write the files, result.json last: where it is, the evaluation is complete. It counts the lines of the others."""
+    """Write the files, result.json last: where it is, the evaluation is complete."""
     unknown = {} if predicts_quality else {"quality": ""}
     quality = (
         {**vars(line), "stored": int(line.stored), "evicted": ";".join(map(str, line.evicted)), **unknown}
@@ -112,8 +116,7 @@ def write_results(folder: Path, result: dict[str, Any], parts: Sequence[VideoSco
     )
     _replace(folder / FRAMES, lambda file: _write_csv(file, FRAME_COLUMNS, frames))
     _replace(folder / QUALITY, lambda file: _write_csv(file, QUALITY_COLUMNS, quality))
-    lines = {name: sum(len(getattr(part, of)) for part in parts) for name, of in OF_FRAMES.items()}
-    write_scores(folder, {**result, "lines": lines}, [score for part in parts for score in part.objects])
+    write_scores(folder, result, [score for part in parts for score in part.objects])
 
 
 def write_scores(folder: Path, result: dict[str, Any], scores: Sequence[ObjectScore]) -> None:
