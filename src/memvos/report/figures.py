@@ -198,12 +198,13 @@ def swept(table: Table, sweep: Sweep) -> Figure | None:
         axes.set(ylabel=textwrap.fill(MEASURES[name][1], 12), ylim=(0, None))
     score.set(ylabel=f"{table.spec.main_metric}, percent")
     bars = f"; bars: difference to {reference_label(sweep)}" if sweep.against else ""
-    score.set_title(f"{table.spec.row(sweep.row).label}{bars}", fontsize=10)
+    above = 6 if len(curves) < 2 else 12 + 15 * -(-len(curves) // 3)  # the legend, in points
+    score.set_title(f"{table.spec.row(sweep.row).label}{bars}", fontsize=10, pad=above)
     last = (others or [score])[-1]
     last.set_xlabel(sweep.axis)
     last.set_xticks(ticks, map(value_text, sweep.values))
     if len(curves) > 1:
-        score.legend()
+        score.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure
 
 
