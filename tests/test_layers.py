@@ -8,7 +8,7 @@ from memvos.app import source
 
 ARROW = ["data", "model", "memory", "decode", "metrics", "report"]
 ALONE = {"losses", "metrics"}  # import nothing else of ours
-EVERYWHERE = {"errors", "paths", "whole_file"}  # modules of the package itself that any package may use
+EVERYWHERE = {"errors", "paths", "stop_signals", "whole_file"}  # modules of the package itself that any package may use
 ALLOWED = {
     **{package: set(ARROW[: index + 1]) for index, package in enumerate(ARROW)},
     **{package: {package} for package in ALONE},

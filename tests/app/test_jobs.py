@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from memvos.app.job import Job
-from memvos.app.jobs import Runner, sigterm_interrupts
+from memvos.app.jobs import Runner
 from memvos.app.progress import Display
 
 
@@ -122,13 +121,3 @@ def test_an_interrupt_lets_jobs_write_what_they_have(tmp_path):
 def _interrupt_when_ready(log: Path, running) -> None:
     if log.read_text():
         signal.raise_signal(signal.SIGINT)
-
-
-def test_sigterm_is_taken_as_an_interrupt_within():
-    before = signal.getsignal(signal.SIGTERM)
-    with (
-        pytest.raises(KeyboardInterrupt, match=r"Ended by signal 15; the same command goes on\."),
-        sigterm_interrupts(),
-    ):
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) == before

@@ -97,6 +97,7 @@ def line(out: str, *more: str) -> tuple[str, ...]:
     ids=["Ctrl-C", "SIGTERM", "while a frame is read"],
 )
 def test_a_run_that_is_stopped_twice_ends_as_one_that_was_not(memvos, clip, home, stop_at, stop, first, second):
+    torch.manual_seed(0)  # weights by whose scores 00003 is worse than 00004
     save_model(load_model("qdmn_small"), home / "w.safetensors", compose("qdmn_small", {}))
     network = ("--model", "qdmn_small", "weights=w.safetensors", *EVICTING, "--overlay")
     options = ("segment", "clip", "--masks", "masks", *network)

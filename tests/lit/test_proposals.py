@@ -109,7 +109,7 @@ def test_recall_of_averaged_weights_is_that_of_what_is_kept():
 def test_a_stop_does_not_wait_for_the_recall_of_the_rest(tmp_path):
     trainer, callback = trainer_with(Square()), ProposalRecall()
     trainer.callbacks = [Checkpoints(tmp_path)]
-    trainer.callbacks[0].asked_to_stop = True
+    trainer.callbacks[0].stop.arrived = True
     callback.on_train_batch_end(trainer, module_of(Knows(0.0)), None, None, 0)
     assert callback.latest == {}
 

@@ -71,7 +71,7 @@ def test_a_stop_does_not_wait_for_the_rest_of_the_videos(trainer, tiny, module_o
 
     def interrupted(segmenter, video, **options):
         begun.append(video.name)
-        checkpoints.asked_to_stop = True
+        checkpoints.stop.arrived = True
         return score_video(segmenter, video, **options)
 
     monkeypatch.setattr(memvos.lit.validation, "score_video", interrupted)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from memvos.app import processes
@@ -134,17 +133,3 @@ class Runner:
             for entry in self._running:
                 if entry.process.poll() is None:
                     processes.interrupt(entry.process, signal.SIGKILL)
-
-
-@contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Within, SIGTERM is taken as Ctrl-C is."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt(f"Ended by signal {number}; the same command goes on.")
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -9,13 +9,9 @@ there is no such file, and every call starts from the first frame.
 from __future__ import annotations
 
 import contextlib
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -27,6 +23,7 @@ from memvos.decode.propagate import Segmenter
 from memvos.decode.writers import write_given
 from memvos.errors import InputError
 from memvos.model.state_files import DAMAGE
+from memvos.stop_signals import StopRequest
 from memvos.whole_file import whole_file
 
 UNFINISHED, QUALITY = "unfinished.pt", "quality.csv"
@@ -85,7 +82,7 @@ class SegmentProgress:
         self._rows = ""
         self._saved = 0
         self._next = time.monotonic() + EVERY
-        self._asked_to_stop = False
+        self._stop = StopRequest("frame", waits=run is not None)
 
     @property
     def _file(self) -> Path:
@@ -142,7 +139,7 @@ class SegmentProgress:
         """
         done = set(self.names)
         while done:
-            if self._asked_to_stop:
+            if self._stop.arrived:
                 raise KeyboardInterrupt
             name, frame = next(frames)
             if name in done:
@@ -156,7 +153,7 @@ class SegmentProgress:
             KeyboardInterrupt: when a stop was asked for.
         """
         while True:
-            if self._asked_to_stop:
+            if self._stop.arrived:
                 self._save()
                 raise KeyboardInterrupt
             if time.monotonic() > self._next:
@@ -177,26 +174,11 @@ class SegmentProgress:
         Raises:
             KeyboardInterrupt: when a stop was asked for, with what is kept and how it goes on.
         """
-        before = {}
-        if threading.current_thread() is threading.main_thread():
-            before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            with self._stop.listening():
+                yield
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._kept()) from None
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self._asked_to_stop or self._run is None:
-            raise KeyboardInterrupt
-        self._asked_to_stop = True
-        print(
-            f"\n{signal.Signals(number).name}: finishing this frame and saving; once more stops at once",
-            file=sys.stderr,
-            flush=True,
-        )
 
     def _kept(self) -> str:
         """What there is after an interrupt; empty where nothing was written."""

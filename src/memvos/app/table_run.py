@@ -14,7 +14,7 @@ from typing import Any
 from memvos.app import bench_tables, composition, processes, provenance
 from memvos.app.faults import UnknownKey
 from memvos.app.job import Job
-from memvos.app.jobs import Outcome, Runner, sigterm_interrupts
+from memvos.app.jobs import Outcome, Runner
 from memvos.app.options import Options, load_table
 from memvos.app.plan import EVALUATE, Plan, is_of_model
 from memvos.app.progress import Display
@@ -23,6 +23,7 @@ from memvos.app.runs import check_numbers, instantiate, raise_data_faults, writa
 from memvos.errors import InputError
 from memvos.report import render, table
 from memvos.report.spec import Spec
+from memvos.stop_signals import sigterm_interrupts
 
 COMMANDS = ("train", "evaluate")
 

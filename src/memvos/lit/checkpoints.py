@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
 
 from memvos.data.clip import ClipBatch
 from memvos.errors import check_number
+from memvos.stop_signals import StopRequest
 
 LAST, FINAL = "last.ckpt", "final.ckpt"
 AGREE_EVERY = 10
@@ -38,9 +37,9 @@ class Checkpoints(Checkpoint):
         check_number("every_steps", every_steps, 1, off=True)
         self.folder = Path(folder)
         self.every_minutes, self.every_steps = every_minutes, every_steps
-        self.asked_to_stop = False
+        self.stop = StopRequest("step")
         self._step = 0
-        self._handlers: dict[int, Any] = {}
+        self._listening = ExitStack()
 
     @property
     def last(self) -> Path:
@@ -55,8 +54,7 @@ class Checkpoints(Checkpoint):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock and listen for Ctrl-C."""
         self._written = time.monotonic()
-        if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._listening.enter_context(self.stop.listening())
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the step the training goes on from, which is restored only now."""
@@ -78,7 +76,7 @@ class Checkpoints(Checkpoint):
         self._step = step
         stop, by_clock = False, False
         if trainer.world_size == 1 or step % AGREE_EVERY == 0:
-            stop = agreed(trainer, self.asked_to_stop) and step < trainer.max_steps
+            stop = agreed(trainer, self.stop.arrived) and step < trainer.max_steps
             by_clock = agreed(trainer, time.monotonic() - self._written > 60 * self.every_minutes)
         by_steps = self.every_steps is not None and step % self.every_steps == 0
         if stop or by_steps or by_clock:
@@ -99,20 +97,12 @@ class Checkpoints(Checkpoint):
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Leave Ctrl-C to whoever had it before."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self.asked_to_stop:
-            raise KeyboardInterrupt
-        self.asked_to_stop = True
-        print(f"\n{signal.Signals(number).name}: finishing this step and saving; once more stops at once", flush=True)
+        self._listening.close()
 
 
 def asked_to_stop(trainer: pl.Trainer) -> bool:
     """Has a Ctrl-C arrived, which `Checkpoints` will answer at the end of the step?"""
-    return any(callback.asked_to_stop for callback in trainer.callbacks if isinstance(callback, Checkpoints))
+    return any(callback.stop.arrived for callback in trainer.callbacks if isinstance(callback, Checkpoints))
 
 
 def agreed(trainer: pl.Trainer, decision: bool) -> bool:
