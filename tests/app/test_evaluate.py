@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from memvos.app import provenance
-from memvos.app.evaluate import trained_on
+from memvos.app.evaluate import videos_in_training
 
 UNSEEN = "callbacks.validation=null"
 QUICK = ("model/quality=none", "model/prior=none", UNSEEN)
@@ -67,10 +67,10 @@ def test_videos_of_a_folder_that_were_trained_on_are_known_by_the_record(home, r
     scored = {"_target_": "memvos.data.trees.FolderTree", "root": "videos", "images": "JPEGImages"}
     train = {**scored, "root": str(home / "videos"), "videos": None, "without": None, **recorded}
     settings = {"weights": "a/checkpoints/final.ckpt", "split": "test", "data": {"test": scored}}
-    assert trained_on(settings, ["a", "b"]) == []  # there is no record
+    assert videos_in_training(settings, ["a", "b"]) == []  # there is no record
     (home / "a").mkdir()
     provenance.write(home / "a", {"config": {"data": {"train": train}}})
-    assert trained_on(settings, ["a", "b"]) == seen
+    assert videos_in_training(settings, ["a", "b"]) == seen
 
 
 def test_a_score_on_videos_that_were_trained_on_is_noted(memvos, tiny, davis_root, home):

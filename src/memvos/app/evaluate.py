@@ -62,9 +62,9 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     tree = instantiate(data_of(settings, "split"))
     if settings["check_data"]:
         raise_data_faults([tree])
-    if weights and (seen := trained_on(settings, [video.name for video in tree.videos])):
+    if weights and (known := videos_in_training(settings, [video.name for video in tree.videos])):
         print(
-            f"note: {len(seen)} of {len(tree.videos)} videos were trained on (first: {seen[0]!r}), whose scores say "
+            f"note: {len(known)} of {len(tree.videos)} videos were trained on (first: {known[0]!r}), whose scores say "
             "little; leave some out of the training: data.test_videos=[...] for train and evaluate",
             file=sys.stderr,
         )
@@ -108,7 +108,7 @@ def metrics_of(result: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in {**scores, **beside}.items() if value is not None}
 
 
-def trained_on(settings: dict[str, Any], names: Sequence[str]) -> list[str]:
+def videos_in_training(settings: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Which videos of a folder the weights were trained on, where the run that left them says so.
 
     Args:

@@ -116,7 +116,8 @@ def start_from(model: Any, settings: Mapping[str, Any], training: bool = False) 
     path = settings["weights"]
     if path is None:
         return None
-    from memvos.model.checkpoints import load_weights, require_trained
+    from memvos.model.checkpoints import load_weights
+    from memvos.model.fitting import require_trained
     from memvos.model.state_files import abridged
 
     report = load_weights(model, path, settings["model"], training)

@@ -23,7 +23,8 @@ INPUT is a video file, a folder of images, a camera (/dev/video0) or a stream (r
 FIRST is the mask of the first frame (a PNG whose values are object ids), or a folder of masks named as their frames:
 objects may come in, and be corrected, at any frame. DIR gets one mask per frame and quality.csv, which says for every
 frame and object how good the network, if it has QAM, believes its mask to be: sort by it to see which frames to check.
-After Ctrl-C the same command goes on where it was (a camera or a stream starts again).
+After Ctrl-C the same command goes on where it was, also with masks added for frames to come (a camera or a stream
+starts again).
 
   --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
   --model NAME          a network of conf/model; left out, that of the weights, if they are a checkpoint of memvos, or

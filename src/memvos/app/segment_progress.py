@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,31 @@ SHARE = 20
 Frame = tuple[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Run:
+    """What makes a run what it is, as fingerprints.
+
+    Attributes:
+        marks: of the input, and of weights and settings.
+        masks: of the masks that are given, by frame.
+        place: how many frames come before the one of a name; -1: there is none of it.
+    """
+
+    marks: Mapping[str, str]
+    masks: Mapping[str, str]
+    place: Callable[[str], int]
+
+    def others(self, marks: Mapping[str, str], masks: Mapping[str, str], last: str) -> list[str]:
+        """What up to frame `last` was otherwise in the run of `marks` and `masks`; masks of later frames may be."""
+        changed = {name for name, _ in masks.items() ^ self.masks.items()}
+        is_changed = any(self.place(name) <= self.place(last) for name in changed)
+        return [*(["masks"] if is_changed else []), *(what for what, mark in self.marks.items() if marks[what] != mark)]
+
+
 def identity(
     settings: Mapping[str, Any], frames: Any, masks: Mapping[str, Path], network: torch.nn.Module, chosen: Sequence[Any]
-) -> dict[str, str] | None:
-    """What makes a run what it is, as fingerprints; None for a run that cannot be gone on with.
+) -> Run | None:
+    """What this run is; None if it cannot be gone on with.
 
     Args:
         settings: resolved configuration `segment`.
@@ -54,11 +76,13 @@ def identity(
     modules = {type(part).__module__ for part in network.modules()}
     weights = settings["weights"] and provenance.weights_identity(settings["weights"])
     ours = sorted(module for module in modules if module.startswith("memvos."))
-    return {
+    marks = {
         "input": provenance.digest([(str(path), state.st_size, state.st_mtime_ns) for path, state in states]),
-        "masks": provenance.digest({name: provenance.file_digest(path) for name, path in masks.items()}),
         "weights or settings": provenance.of_segmentation(settings, weights, chosen, ours),
     }
+    digests = {name: provenance.file_digest(path) for name, path in masks.items()}
+    places = {name: place for place, name in enumerate(getattr(frames, "names", []))}
+    return Run(marks, digests, (lambda name: places.get(name, -1)) if places else int)
 
 
 class SegmentProgress:
@@ -74,9 +98,7 @@ class SegmentProgress:
         names: of the frames whose masks and rows are written, in order; whoever writes them adds to it.
     """
 
-    def __init__(
-        self, folder: Path, segmenter: Segmenter, given: dict[str, list[int]], run: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, folder: Path, segmenter: Segmenter, given: dict[str, list[int]], run: Run | None) -> None:
         self.names: list[str] = []
         self._folder, self._segmenter, self._given, self._run = folder, segmenter, given, run
         self._rows = ""
@@ -94,7 +116,7 @@ class SegmentProgress:
             return None
         try:
             state = torch.load(self._file, map_location=self._segmenter.device, weights_only=True)
-            hindrance = self._hindrance(state["run"], state["names"])
+            hindrance = self._hindrance(state)
             if hindrance is None:
                 self._take_over(state)
                 return f"goes on after frame {self.names[-1]}; {len(self.names)} masks are in {self._folder}"
@@ -193,7 +215,8 @@ class SegmentProgress:
             return
         begun = time.monotonic()
         state = {
-            "run": dict(self._run),
+            "marks": dict(self._run.marks),
+            "masks": dict(self._run.masks),
             "names": self.names,
             "given": self._given,
             "rows": (self._folder / QUALITY).read_bytes().decode(),
@@ -207,11 +230,12 @@ class SegmentProgress:
         self._saved, now = len(self.names), time.monotonic()
         self._next = now + max(EVERY, SHARE * (now - begun))
 
-    def _hindrance(self, run: Mapping[str, str], names: Sequence[str]) -> str | None:
+    def _hindrance(self, state: Mapping[str, Any]) -> str | None:
         """Why a saved run is not gone on with; None if it is."""
         if self._run is None:
             return "for this one cannot be taken up in the middle"
-        if others := [what for what, mark in self._run.items() if run[what] != mark]:
+        names = state["names"]
+        if others := self._run.others(state["marks"], state["masks"], names[-1]):
             return f"for it had other {' and '.join(others)}"
         gone = next((name for name in names if not (self._folder / f"{name}.png").is_file()), None)
         return None if gone is None else f"for its mask {gone}.png is gone"
