@@ -26,11 +26,11 @@ def write(table: Table, out_dir: str | Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     figures = draw(table, out)
     texts = {"table.csv": to_csv(table), "table.md": to_markdown(table, figures), "table.html": to_html(table, figures)}
-    texts |= {f"{sweep.id}.csv": sweep_to_csv(table, sweep) for sweep in table.spec.sweeps}
-    if table.bins:
-        texts[BINS_FILE] = bins_to_csv(table.bins)
-    else:
-        (out / BINS_FILE).unlink(missing_ok=True)
+    shown = {f"{sweep.id}.csv": sweep_to_csv(table, sweep) for sweep in table.spec.sweeps if _ran(table, sweep)}
+    shown |= {BINS_FILE: bins_to_csv(table.bins)} if table.bins else {}
+    for name in {BINS_FILE, *(f"{sweep.id}.csv" for sweep in table.spec.sweeps)} - shown.keys():
+        (out / name).unlink(missing_ok=True)
+    texts |= shown
     return [*replace_files(out, texts), *figures.values()]
 
 
@@ -110,6 +110,10 @@ def to_html(table: Table, figures: dict[str, Path]) -> str:
 def to_text(table: Table) -> str:
     """The table and its findings for a terminal."""
     return plain(table.spec.title, table.header, main(table, brief=True), table.findings)
+
+
+def _ran(table: Table, sweep: Sweep) -> bool:
+    return any(point.interval for curve in sweep.curves for point in table.points(sweep.id, curve.id))
 
 
 def _number(value: float | None) -> str:
