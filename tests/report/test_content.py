@@ -1,6 +1,7 @@
 import pytest
 
 from memvos.report.content import ROW, Line, Value
+from memvos.report.sections import sections
 from memvos.report.table import build
 
 
@@ -48,3 +49,16 @@ def test_no_tolerance_holds_elsewhere(spec, tmp_path, result, facts):
     table = build(spec, tmp_path)
     assert table.misses == []
     assert table.line("pem").miss("J&F") == pytest.approx(-33.6)
+
+
+def test_the_rank_correlation_is_shown_with_its_interval(spec, tmp_path, result):
+    folder = result(tmp_path / "qam", "qam", 0, scores(0.8), quality={"spearman": 0.94, "bias": 0.0})
+    assert build(spec, tmp_path).line("qam").spearman_text == "0.94"  # there are no masks to draw from
+    lines = [f"clip{k},{t:05d},1,{(t + 3 * (t % 2)) / 10},{t / 10},0," for k in range(4) for t in range(8)]
+    (folder / "quality.csv").write_text("\n".join(["video,frame,object,quality,iou,stored,evicted", *lines]))
+    table = build(spec, tmp_path)
+    same = table.line("qam").spearman.mean  # clips that are alike leave nothing to chance
+    assert table.line("qam").spearman_text == f"0.94 [{same:.2f}, {same:.2f}]"
+    assert f"Spearman 0.94 [{same:.2f}, {same:.2f}]" in dict(table.findings)["Quality scores of QAM:"]
+    section = next(section for section in sections(table) if section.title == "Quality scores and memory")
+    assert f"0.94 [{same:.2f}, {same:.2f}]" in next(cells for cells in section.cells if cells[0] == "QAM")

@@ -90,9 +90,9 @@ def recovery(own: Scores, best: Scores, samples: int = 10_000, seed: int = 0, le
         raise ValueError(f"nothing to recover: the best gains sum up to {of_best.sum():.3g}")
     low = high = math.nan
     if total.shape[1] > 1:
-        draws = _draws(*total.shape, samples, seed)
-        sums, of_sums = (_resampled(values, *draws) for values in (total, of_best))
-        low, high = _ends(sums[of_sums > 0] / of_sums[of_sums > 0], total.shape[1], level)
+        drawn = draws(*total.shape, samples, seed)
+        sums, of_sums = (_resampled(values, *drawn) for values in (total, of_best))
+        low, high = ends(sums[of_sums > 0] / of_sums[of_sums > 0], total.shape[1], level)
     ratio = float(total.sum() / of_best.sum())
     return Interval(ratio, float(low), float(high), *total.shape, int(count.max(axis=0).sum()))
 
@@ -124,20 +124,20 @@ def bootstrap(scores: Scores, samples: int = 10_000, seed: int = 0, level: float
     seeds, clips = total.shape
     low = high = math.nan
     if clips > 1:
-        draws = _draws(seeds, clips, samples, seed)
-        sums, counts = (_resampled(values, *draws) for values in (total, count))
-        low, high = _ends(sums[counts > 0] / counts[counts > 0], clips, level)
+        drawn = draws(seeds, clips, samples, seed)
+        sums, counts = (_resampled(values, *drawn) for values in (total, count))
+        low, high = ends(sums[counts > 0] / counts[counts > 0], clips, level)
     return Interval(mean, float(low), float(high), seeds, clips, int(count.max(axis=0).sum()))
 
 
-def _ends(drawn: np.ndarray, clips: int, level: float) -> np.ndarray:
+def ends(drawn: np.ndarray, clips: int, level: float) -> np.ndarray:
     """Ends of the interval: the percentiles further out, the fewer clips there are; see `paired_bootstrap`."""
     tail = norm.cdf(t.ppf((1 - level) / 2, clips - 1) * math.sqrt(clips / (clips - 1)))
     return np.quantile(drawn, [tail, 1 - tail])
 
 
 @lru_cache(maxsize=4)
-def _draws(seeds: int, clips: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draws(seeds: int, clips: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """How often each seed (samples, seeds) and each clip (samples, clips) is picked."""
     random = np.random.default_rng(seed)
     return tuple(random.multinomial(n, np.full(n, 1 / n), size=samples).astype(float) for n in (seeds, clips))

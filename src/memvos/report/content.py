@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +41,7 @@ class Line:
         interval: the main metric with its bootstrap interval in points; None where nothing was scored.
         difference: the main metric minus that of its base row, with its interval; None for the table's base row itself.
         seeds: which were run.
+        spearman: that of `quality` with its interval; None without quality.csv.
         constant: number of them whose predicted scores are all equal, so that no rank correlation is known.
     """
 
@@ -56,12 +58,21 @@ class Line:
     interval: Interval | None = None
     difference: Interval | None = None
     seeds: tuple[int, ...] = ()
+    spearman: Interval | None = None
     constant: int = 0
 
     @property
     def ran(self) -> bool:
         """Whether there is any result."""
         return bool(self.seeds)
+
+    @property
+    def spearman_text(self) -> str | None:
+        """Rank correlation of the predicted scores with the true IoU, with its interval where it is known."""
+        if (rho := self.quality.get("spearman")) is None:
+            return None
+        known = self.spearman is not None and not math.isnan(self.spearman.low)
+        return f"{rho:.2f} [{self.spearman.low:.2f}, {self.spearman.high:.2f}]" if known else f"{rho:.2f}"
 
     def miss(self, measure: str) -> float | None:
         """Measured minus printed in points; None where either is missing."""

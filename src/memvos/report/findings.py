@@ -141,7 +141,7 @@ def _scores(line: Line) -> Iterator[Finding]:
             (rho >= 0.2) + (rho >= 0.5) + (rho >= 0.8)
         ]
         flat = f"; constant in {line.constant} of {len(line.seeds)} seeds" if line.constant else ""
-        parts.append(f"the scores {follows} the true IoU (Spearman {rho:.2f}{flat})")
+        parts.append(f"the scores {follows} the true IoU (Spearman {line.spearman_text}{flat})")
     else:
         parts.append("the scores are constant (no rank correlation)")
     if (bias := quality.get("bias")) is not None:

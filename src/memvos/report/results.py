@@ -15,6 +15,7 @@ import numpy as np
 
 from memvos.errors import InputError
 from memvos.report.compare import Interval, paired, paired_bootstrap, recovery
+from memvos.report.rank_correlation import rank_correlation
 from memvos.report.spec import Evaluation, Spec
 
 SCHEMA = 1
@@ -61,8 +62,16 @@ class Result:
     @cached_property
     def quality_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Predicted score and true IoU (K,) of the frames and objects of quality.csv where both are known."""
-        values = np.array([pair for _, *pair in self._scored], dtype=float).reshape(-1, 2)
+        values = np.concatenate([np.empty((0, 2)), *self.pairs_by_video.values()])
         return values[:, 0], values[:, 1]
+
+    @cached_property
+    def pairs_by_video(self) -> dict[str, np.ndarray]:
+        """Video → predicted score and true IoU of its masks (K, 2), of quality.csv where both are known."""
+        videos: dict[str, list[list[float]]] = {}
+        for (video, _), *pair in self._scored:
+            videos.setdefault(video, []).append(pair)
+        return {video: np.array(pairs) for video, pairs in videos.items()}
 
     @cached_property
     def frame_means(self) -> np.ndarray:
@@ -118,6 +127,11 @@ class Results:
             seed: {item: 100 * values[measure] for item, values in result.objects.items()}
             for seed, result in self.of(row, variant).items()
         }
+
+    def rank_correlation(self, row: str, variant: str | None) -> Interval | None:
+        """Interval of Spearman of predicted scores and true IoU, of the runs whose quality.csv is there."""
+        pairs = {seed: result.pairs_by_video for seed, result in self.of(row, variant).items()}
+        return rank_correlation({seed: of_seed for seed, of_seed in pairs.items() if of_seed})
 
     def means(self, entries: Sequence[tuple[str, str | None]], measure: str) -> list[float]:
         """Of each (row, variant) the mean in percent, over the seeds that all have; over its own where none is."""

@@ -113,7 +113,6 @@ def swept(table: Table, sweep: Sweep) -> Section:
 def quality(table: Table) -> Section:
     """Calibration of the predicted scores, and what the memory did."""
     names = {
-        "spearman": ("Spearman", "{:.2f}"),
         "pearson": ("Pearson", "{:.2f}"),
         "ece": ("ECE", "{:.3f}"),
         "bias": ("bias", "{:+.3f}"),
@@ -127,12 +126,13 @@ def quality(table: Table) -> Section:
     cells = [
         [
             line.label,
+            line.spearman_text or DASH,
             *(form.format(line.quality[key]) if key in line.quality else DASH for key, (_, form) in names.items()),
         ]
         for line in lines
     ]
     note = "Predicted score against true IoU (bias > 0: over-confident); rejected: of the frames put to the gate."
-    return Section("Quality scores and memory", note, ["", *(name for name, _ in names.values())], cells)
+    return Section("Quality scores and memory", note, ["", "Spearman", *(name for name, _ in names.values())], cells)
 
 
 def proposals(table: Table) -> Section:

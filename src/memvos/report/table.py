@@ -124,6 +124,7 @@ def _line(spec: Spec, results: Results, kind: str, row: Row, variant: str | None
         interval=bootstrap(results.points(*here, metric)),
         difference=None if here == base else results.difference(here, base, metric),
         seeds=tuple(runs),
+        spearman=results.rank_correlation(*here),
         constant=sum(_is_constant(run) for run in own),
     )
 
