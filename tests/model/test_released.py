@@ -1,0 +1,42 @@
+"""Which layout a file has, and what is written in released names; whole files: tests/model/test_checkpoints.py."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from memvos.errors import InputError
+from memvos.model.backbone import ResNet
+from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED
+from memvos.model.qam import QualityHead
+from memvos.model.released import layout_of, released_tensors
+from memvos.model.weight_file import WeightFile
+
+
+@pytest.fixture
+def network(tiny):
+    """As small as `tiny`, on the grid of the released QDMN and with its score head."""
+    head = partial(QualityHead, activations=("relu", "relu"))
+    return tiny(backbone=partial(ResNet, 18, width=4, conv_bias=True), aspp_rates=(6, 12, 18), quality=head)
+
+
+def test_the_names_of_the_tensors_decide_the_layout(network):
+    own = network.state_dict()
+    named = {QDMN_RELEASED.released(name): tensor for name, tensor in own.items()}
+    without_head = {name: tensor for name, tensor in named.items() if not name.startswith("score.")}
+    assert layout_of(network, WeightFile("w.pth", own)) is None
+    assert layout_of(network, WeightFile("w.pth", named)) is QDMN_RELEASED
+    assert layout_of(network, WeightFile("w.pth", without_head)) is MIVOS_RELEASED
+
+
+def test_every_tensor_goes_out_under_its_released_name(network):
+    written = released_tensors(network, ())
+    assert {QDMN_RELEASED.ours(name) for name in written} == network.state_dict().keys()
+    name = "concat_conv.weight"
+    assert torch.equal(written[name], network.state_dict()[QDMN_RELEASED.ours(name)])
+
+
+def test_what_was_never_trained_does_not_go_out(network):
+    assert released_tensors(network, ("query_encoder.trunk.conv1.bias",))  # neutral
+    with pytest.raises(InputError, match=r"decoder\.predict\.weight were never trained; write \.ckpt"):
+        released_tensors(network, ("decoder.predict.weight",))
