@@ -25,6 +25,14 @@ def test_the_first_signal_is_a_request_and_the_second_a_stop(number, capsys):
     assert handlers() == before
 
 
+def test_a_request_is_answered_once(capsys):
+    request = StopRequest("step")
+    with request.listening():
+        signal.raise_signal(signal.SIGINT)
+    with request.listening():
+        assert not request.arrived
+
+
 def test_where_nothing_is_to_be_saved_the_first_signal_stops(capsys):
     request = StopRequest("frame", waits=False)
     with pytest.raises(KeyboardInterrupt), request.listening():

@@ -29,7 +29,11 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Within, SIGINT and SIGTERM are requests. Python gives them to the main thread: elsewhere nothing is done."""
+        """Within, SIGINT and SIGTERM are requests, and no earlier one counts.
+
+        Python gives signals to the main thread: elsewhere they are left alone.
+        """
+        self.arrived = False
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import nullcontext as does_not_raise
 
 import pytest
 import torch
@@ -146,7 +147,26 @@ def test_a_second_ctrl_c_stops_at_once(fresh, clips, tmp_path, fit, trainer_of):
     assert not (tmp_path / "last.ckpt").exists()
 
 
-def test_ctrl_c_belongs_to_its_former_owner_again_after_training(fresh, clips, tmp_path, fit, trainer_of):
+class GoWrong(Callback):
+    """An error in the midst of a step."""
+
+    def on_before_backward(self, trainer, pl_module, loss):
+        raise RuntimeError("went wrong")
+
+
+@pytest.mark.parametrize(
+    ("disturbance", "end"),
+    [
+        ([], does_not_raise()),
+        ([PressCtrlC(1)], pytest.raises(KeyboardInterrupt, match="is written to")),
+        ([PressCtrlC(1, times=2)], pytest.raises(KeyboardInterrupt, match="Stopped at once")),
+        ([GoWrong()], pytest.raises(RuntimeError, match="went wrong")),
+    ],
+)
+def test_ctrl_c_belongs_to_its_former_owner_again_however_a_training_ends(
+    fresh, clips, tmp_path, fit, trainer_of, disturbance, end
+):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    fit(trainer_of(tmp_path, steps=1), fresh(), clips(), 2)
+    with end:
+        fit(trainer_of(tmp_path, *disturbance), fresh(), clips(), 2)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

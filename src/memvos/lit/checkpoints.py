@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ class Interrupted(BaseException):
 class Checkpoints(Checkpoint):
     """Write `last.ckpt` every so often and when interrupted, `final.ckpt` (weights only) at the end.
 
-    A training resumed from last.ckpt gives the same weights, bit by bit, as one that was never interrupted. The first
-    Ctrl-C (or SIGTERM) finishes the optimiser step, writes last.ckpt and stops, or ends the training if that was the
-    last step; a second one stops at once.
+    A training resumed from last.ckpt gives the same weights, bit by bit, as one that was never interrupted. In a
+    training by `fit`, the first Ctrl-C (or SIGTERM) finishes the optimiser step, writes last.ckpt and stops, or ends
+    the training if that was the last step; a second one stops at once.
     """
 
     def __init__(self, folder: str | Path, every_minutes: float = 10, every_steps: int | None = None) -> None:
@@ -39,7 +40,6 @@ class Checkpoints(Checkpoint):
         self.every_minutes, self.every_steps = every_minutes, every_steps
         self.stop = StopRequest("step")
         self._step = 0
-        self._listening = ExitStack()
 
     @property
     def last(self) -> Path:
@@ -52,9 +52,8 @@ class Checkpoints(Checkpoint):
         return self.folder / FINAL
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock and listen for Ctrl-C."""
+        """Start the clock."""
         self._written = time.monotonic()
-        self._listening.enter_context(self.stop.listening())
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the step the training goes on from, which is restored only now."""
@@ -95,19 +94,31 @@ class Checkpoints(Checkpoint):
                 callback.on_train_end(trainer, pl_module)
         trainer.save_checkpoint(self.final, weights_only=True)
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave Ctrl-C to whoever had it before."""
-        self._listening.close()
+
+@contextmanager
+def listening(trainer: pl.Trainer) -> Iterator[None]:
+    """Within, Ctrl-C and SIGTERM are requests to the trainer's `Checkpoints`; after it they are as they were before.
+
+    It goes around the whole training: after an error Lightning puts back the handlers it found when it began.
+    """
+    with ExitStack() as stack:
+        for request in _stop_requests(trainer):
+            stack.enter_context(request.listening())
+        yield
 
 
 def asked_to_stop(trainer: pl.Trainer) -> bool:
     """Has a Ctrl-C arrived, which `Checkpoints` will answer at the end of the step?"""
-    return any(callback.stop.arrived for callback in trainer.callbacks if isinstance(callback, Checkpoints))
+    return any(request.arrived for request in _stop_requests(trainer))
 
 
 def agreed(trainer: pl.Trainer, decision: bool) -> bool:
     """The same answer on every rank, yes if one says so: all of them save, or none does."""
     return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision
+
+
+def _stop_requests(trainer: pl.Trainer) -> list[StopRequest]:
+    return [callback.stop for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
 
 
 def _count_anew(trainer: pl.Trainer) -> None:

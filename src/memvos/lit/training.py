@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from memvos.data.datamodules import ClipDataModule
 from memvos.decode.precision import choose_precision
 from memvos.errors import InputError
-from memvos.lit.checkpoints import Interrupted
+from memvos.lit.checkpoints import Interrupted, listening
 from memvos.model.state_files import DAMAGE
 
 NOISE = (".*dataloader is not resumable", ".*does not have many workers", ".*LeafSpec", ".*in eval mode at the start")
@@ -101,7 +101,7 @@ def fit(
     step = datamodule.batch_size * trainer.world_size * trainer.accumulate_grad_batches
     datamodule.epoch_size = step * trainer.max_steps
     try:
-        with warnings.catch_warnings():
+        with listening(trainer), warnings.catch_warnings():
             for beside_the_point in NOISE:
                 warnings.filterwarnings("ignore", beside_the_point)
             trainer.fit(module, datamodule=datamodule, ckpt_path=resume, weights_only=True)
