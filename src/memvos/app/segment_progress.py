@@ -23,7 +23,7 @@ from memvos.decode import resume
 from memvos.decode.propagate import Segmenter
 from memvos.decode.writers import write_given
 from memvos.errors import InputError
-from memvos.model.state_files import DAMAGE
+from memvos.model.state_files import DAMAGE, write_pickled
 from memvos.stop_signals import StopRequest
 from memvos.whole_file import whole_file
 
@@ -222,11 +222,7 @@ class SegmentProgress:
             "rows": (self._folder / QUALITY).read_bytes().decode(),
             "segmenter": resume.packed(self._segmenter),
         }
-        try:
-            with whole_file(self._file) as draft:
-                torch.save(state, draft)
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"cannot write {self._file} ({error}); make room, or choose another --out") from error
+        write_pickled(self._file, state, remedy="make room, or choose another --out")
         self._saved, now = len(self.names), time.monotonic()
         self._next = now + max(EVERY, SHARE * (now - begun))
 

@@ -13,8 +13,7 @@ from memvos.decode.settings import read_of, selected
 from memvos.decode.sizes import FrameSize
 from memvos.errors import InputError
 from memvos.model.interface import VOSModel
-from memvos.model.state_files import DAMAGE
-from memvos.whole_file import whole_file
+from memvos.model.state_files import DAMAGE, write_pickled
 
 if TYPE_CHECKING:
     from memvos.decode.propagate import Segmenter
@@ -25,11 +24,7 @@ FORMAT = 5
 def save(segmenter: Segmenter, path: str | Path) -> None:
     """Write the segmenter's state, in one piece or not at all: a stop meanwhile leaves an older file as it was."""
     _check_path(path)
-    try:
-        with whole_file(path) as draft:
-            torch.save(packed(segmenter), draft)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"cannot write {path}: {error}") from error
+    write_pickled(path, packed(segmenter))
 
 
 def packed(segmenter: Segmenter) -> dict[str, Any]:

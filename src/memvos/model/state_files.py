@@ -28,6 +28,7 @@ DAMAGE = (
     *(pickle.UnpicklingError, struct.error, zlib.error, BadZipFile),
 )
 """What PyTorch and NumPy raise for a file that is cut off, of another kind, or lacks something."""
+ELSEWHERE = "name a file in a folder you can write to"
 
 
 @dataclass(frozen=True)
@@ -120,21 +121,21 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata:
         raise _cannot_write(path, error) from error
 
 
-def write_pickled(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write tensors and plain values as PyTorch does.
+def write_pickled(path: str | Path, content: Mapping[str, Any], remedy: str = ELSEWHERE) -> None:
+    """Write tensors and plain values as PyTorch does, in one piece or not at all.
 
     Raises:
-        InputError: if the file cannot be written.
+        InputError: if the file cannot be written; it ends with the remedy.
     """
     try:
         with whole_file(path) as draft:
             torch.save(dict(content), draft)
-    except (OSError, RuntimeError) as error:
-        raise _cannot_write(path, error) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _cannot_write(path, error, remedy) from error
 
 
-def _cannot_write(path: str | Path, error: Exception) -> InputError:
-    return InputError(f"cannot write {path} ({str(error).splitlines()[0]}); name a file in a folder you can write to")
+def _cannot_write(path: str | Path, error: Exception, remedy: str = ELSEWHERE) -> InputError:
+    return InputError(f"cannot write {path} ({str(error).splitlines()[0]}); {remedy}")
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
