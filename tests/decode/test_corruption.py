@@ -1,3 +1,5 @@
+from time import process_time
+
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,21 @@ def test_leak_about_doubles_the_area(one):
         grown = _FAILURES["leaked"](one[0], 0, np.random.default_rng(seed))
         assert 1.6 <= (grown > 0.5).sum() / one.sum() <= 2.6
         assert (grown >= one[0]).all()
+
+
+class Upwards:
+    """Random numbers that move everything to the upper edge."""
+
+    def uniform(self, low, high):
+        return 1.5 * np.pi
+
+
+def test_a_mask_that_leaks_out_of_the_frame_and_never_doubles_takes_no_minutes():
+    strip = torch.zeros(1, 240, 320)
+    strip[0, :60] = 1
+    began = process_time()
+    assert torch.equal(_FAILURES["leaked"](strip, 0, Upwards()), strip[0])
+    assert process_time() - began < 10
 
 
 def kind_of(slot, time):

@@ -158,10 +158,10 @@ def _leaked(clean: Tensor, slot: int, random: np.random.Generator) -> Tensor:
     mask = clean[slot]
     wanted = min(2 * int((mask > 0.5).sum()), int(0.9 * mask.numel()))
     angle = random.uniform(0, 2 * np.pi)
+    wider = mask
     for reach in range(1, max(mask.shape)):
-        leaked = torch.maximum(
-            mask, _moved(grown(mask, reach), round(reach * np.sin(angle)), round(reach * np.cos(angle)))
-        )
+        wider = grown(wider, 1)  # not the mask by `reach`, which takes a window of its square
+        leaked = torch.maximum(mask, _moved(wider, round(reach * np.sin(angle)), round(reach * np.cos(angle))))
         if int((leaked > 0.5).sum()) >= wanted:
             break
     return leaked
