@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,9 @@ import torch
 import memvos
 from memvos.decode.gate import OracleQuality
 from memvos.decode.propagate import Segmenter
+from memvos.decode.sizes import FrameSize
 from memvos.errors import InputError
+from memvos.memory.storage import FrameStore
 
 SIZE = (18, 23)  # padded to 20×24
 BOX = (4, 12, 4, 12)
@@ -281,6 +285,26 @@ def test_a_model_that_fails_leaves_the_segmenter_as_it_was(painted, paint, monke
     step(frame, label_map({5: OTHER}))
     assert segmenter.ids == [1]
     assert np.array_equal(segmenter.step(frame).labels, label_map({1: BOX}))
+
+
+def test_a_frame_that_fails_in_its_own_size_or_in_the_memory_may_come_again(painted, paint, monkeypatch):
+    frame = paint(SIZE, {0: BOX, 1: OTHER})
+    segmenter, other = (
+        stepper(painted, memory={"every": 1, "beta": 1}),
+        stepper(painted, memory={"every": 1, "beta": 1}),
+    )
+    for each in (segmenter, other):
+        each.step(frame, label_map({1: BOX}))
+    for home, name in ((FrameSize, "restore"), (FrameStore, "write")):
+        with monkeypatch.context() as patch:
+            patch.setattr(home, name, Mock(side_effect=torch.OutOfMemoryError("out of memory")))
+            with pytest.raises(torch.OutOfMemoryError):
+                segmenter.step(frame)
+    for _ in range(2):
+        step, expected = segmenter.step(frame), other.step(frame)
+        assert step.time == expected.time
+        assert np.array_equal(step.labels, expected.labels)
+    assert segmenter.bank.times == other.bank.times
 
 
 def test_the_name_of_a_model_is_not_a_model():

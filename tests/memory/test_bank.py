@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from memvos.decode.settings import bank_options
 from memvos.memory import MemoryBank
@@ -108,6 +109,7 @@ def test_strict_limit_filled_by_annotated_frames_stores_nothing_more(play):
     reads, decisions = play(MemoryBank(every=1, sigma=None, beta=1, strict_limit=True), [1, 0.9, 0.9])
     assert reads[-1] == [0, 2]
     assert not decisions[-1].stored
+    assert not decisions[-1].checked  # no score would let it in, so the gate has not rejected it
 
 
 def test_strict_limit_makes_room_for_an_annotated_frame(record, play):
@@ -123,6 +125,14 @@ def test_annotated_frame_competes_where_it_is_not_pinned(play):
     # Frame 2 (rank 3): frame 0 has 1 + exp(-2) = 1.14, frame 1 has 0.9 + exp(-1) = 1.27.
     reads, _ = play(MemoryBank(every=1, sigma=None, beta=1, pin_annotated=False), [1, 0.9, 0.9])
     assert reads[-1] == [1, 2]
+
+
+def test_annotated_frames_that_compete_count_to_the_limit(record):
+    bank = MemoryBank(every=1, sigma=None, beta=2, pin_annotated=False)
+    decisions = [bank.annotate(record(time, 1)) for time in range(4)]
+    # Frame 3 (rank 4) finds three, all with a score of 1: the oldest has the lowest S^C.
+    assert [decision.evicted for decision in decisions] == [(), (), (), (0,)]
+    assert bank.times == (1, 2, 3)
 
 
 @pytest.mark.parametrize(("kept", "expected"), [("normalised", [1, 0.5, 0.4]), ("raw", [0.5, 0.25, 0.2])])
@@ -297,6 +307,53 @@ def test_a_refused_record_leaves_the_bank_as_it_was(record):
             with pytest.raises(ValueError, match=why):
                 method(refused)
     assert bank.offer(record(1, 0.8, 0.8)).score == pytest.approx(1.0)  # neither its time nor its reference has changed
+
+
+class Failing(TorchFunctionMode):
+    """One operation of torch finds the memory used up; so many come before it."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.left = after
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.left -= 1
+        if self.left == -1:
+            raise torch.OutOfMemoryError("out of memory")
+        return function(*args, **kwargs or {})
+
+
+OPTIONS = [
+    {"beta": 1},
+    {"beta": 1, "pin_annotated": False, "evict": "released"},
+    {"beta": None, "restart": True},
+    {"keep_annotated": False},
+    {"reference": "first_predicted"},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_change_that_fails_anywhere_on_the_way_leaves_the_bank_as_it_was(record, options):
+    bank = MemoryBank(every=1, sigma=None, **options)
+    frames = [record(0, 0.8), record(1, 0.7), record(2, 0.6), record(3, 0.7, 0.9), record(4, 0.8, 0.5)]
+    changes = [
+        lambda: bank.annotate(frames[0]),
+        lambda: bank.offer(frames[1]),
+        lambda: bank.offer(frames[2], temporary=replace(frames[2], value=-frames[2].value)),
+        lambda: bank.annotate(frames[3]),  # a second object: there has to be more room
+        lambda: bank.offer(frames[4]),
+    ]
+    for change in changes:
+        before = str(bank.state_dict())
+        for after in range(1000):
+            try:
+                with Failing(after):
+                    change()
+                break
+            except torch.OutOfMemoryError:
+                assert str(bank.state_dict()) == before
+        assert after > 10
+        assert str(bank.state_dict()) != before
 
 
 def check_trace(record, script, trace):

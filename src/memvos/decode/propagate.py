@@ -178,13 +178,15 @@ class Segmenter:
                 place = Place(self.time, () if name is None else (name,), size.window, since)
                 query = self.model.query(image.contiguous(memory_format=torch.channels_last), place)
                 probabilities = self._segment(query, given)
+            labels, objects = self._result(probabilities, given)
+            with autocast(self.device, self.dtype):  # last, for only the bank itself can undo what it does
                 quality, decision, corrupted = self._memorize(query, probabilities, given, true, last)
         except BaseException:  # out of memory, or stopped: the frame may come again
             self._size, self.ids, self.since, self._salt = before
             raise
         self._previous = probabilities
         self.time += 1
-        return self._result(probabilities, given, quality, decision, corrupted)
+        return Step(labels, objects, quality, decision.stored, self.time - 1, decision, corrupted)
 
     @property
     def frame_size(self) -> FrameSize | None:
@@ -281,20 +283,12 @@ class Segmenter:
         record = replace(self.model.memorize(query, probabilities[:, 1:]), time=self.time)
         return record, self.gate(record, self._size.crop(to_masks(probabilities)), truth)
 
-    def _result(
-        self,
-        probabilities: Tensor,
-        given: Given,
-        quality: dict[int, float],
-        decision: Decision,
-        corrupted: bool,
-    ) -> Step:
-        """In the frame's own size, in which given objects have exactly the pixels of their masks."""
+    def _result(self, probabilities: Tensor, given: Given) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """Labels (H, W) and probabilities by id; given objects have exactly the pixels of their masks."""
         maps = self._size.restore(probabilities)
         if given.ids and self._size.inner != self._size.size:
             objects = maps[:, 1:] * (1 - given.whole.amax(dim=1, keepdim=True))
             objects[:, [self.ids.index(key) for key in given.ids]] = given.whole
             maps = torch.cat([(1 - objects.sum(dim=1, keepdim=True)).clamp(min=0), objects], dim=1)
         labels = join_labels(winner(maps)[0].cpu().numpy(), self.ids)
-        objects = dict(zip(self.ids, maps[0, 1:].cpu().numpy().copy(), strict=True))
-        return Step(labels, objects, quality, decision.stored, self.time - 1, decision, corrupted)
+        return labels, dict(zip(self.ids, maps[0, 1:].cpu().numpy().copy(), strict=True))

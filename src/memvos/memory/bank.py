@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from copy import copy
 from dataclasses import asdict, dataclass, replace
+from functools import wraps
 from typing import Any
 
 from torch import Tensor
@@ -44,6 +47,23 @@ class Decision:
     score: float = math.nan
 
 
+def _whole_or_not_at_all(change: Callable[..., Decision]) -> Callable[..., Decision]:
+    """A change of the bank that fails or is stopped on the way leaves the bank as it was."""
+
+    @wraps(change)
+    def changed(bank: MemoryBank, *args: Any, **options: Any) -> Decision:
+        before = vars(bank).copy()
+        inner = {"_records": list(bank._records), "_score": copy(bank._score), "_references": copy(bank._references)}
+        try:
+            with bank._store.undone_on_failure():
+                return change(bank, *args, **options)
+        except BaseException:
+            vars(bank).update(before | inner)
+            raise
+
+    return changed
+
+
 class MemoryBank:
     """Keep the frames worth reading: gate by quality, drop the least useful, never lose the annotated frame.
 
@@ -54,12 +74,13 @@ class MemoryBank:
         retry: after a rejection try the next frame again (True), or wait for the next multiple of `every` (False).
         sigma: a prediction is stored if its normalised score is above this; None or 0 switches the gate off.
         beta: when more than `beta` predictions are stored, the next one replaces the worst; None is unlimited.
-        strict_limit: count annotated frames too and never keep more than `beta` in total (the temporary previous frame
-            comes on top). An annotated frame is still never refused.
+        strict_limit: count annotated frames too and keep at most `beta` in total (the temporary previous frame comes
+            on top). An annotated frame is still never refused: if they are more than `beta`, they are all that is kept.
         keep_previous: the previous frame is read as a temporary last entry, whatever its score.
         keep_annotated: annotated frames stay; False treats them like any previous frame. Where then the previous frame
             is all there is, an object with keys of its own (DMN-AOA) is read from the last frame in which it was seen.
-        pin_annotated: annotated frames are never evicted; False lets them compete (Algorithm 1 as printed).
+        pin_annotated: annotated frames are never evicted; False counts them among the predictions, with which they
+            compete (Algorithm 1 as printed).
         evict: `intended` drops the frame with the lowest reference score; `released` drops the one before it in the
             bank, which is what the released code does and how it loses the annotated frame.
         temporal: Eq. 4 over `relative` indices of stored frames (Algorithm 1) or over `frame` indices (text).
@@ -138,12 +159,13 @@ class MemoryBank:
 
     def due(self, time: int) -> bool:
         """Would a prediction of this frame be put to the gate?"""
-        if self.every is None or self._annotated_at is None:
-            return False
+        if self.every is None or self._annotated_at is None or (self._full() and not self._evictable()):
+            return False  # the last: annotated frames alone fill a strict limit
         if self.retry:
             return time - self._stored_at >= self.every
         return (time - self._annotated_at) % self.every == 0
 
+    @_whole_or_not_at_all
     def annotate(self, frame: MemoryFrame, annotated: Tensor | None = None, present: Tensor | None = None) -> Decision:
         """Store a frame with given masks.
 
@@ -154,7 +176,7 @@ class MemoryBank:
 
         Raises:
             ValueError: if the frame is not later than every frame before, holds more than one video (B > 1), or does
-                not fit the frames stored before; the bank stays as it was.
+                not fit the frames stored before; the bank is then as it was, and so it is after any other failure.
         """
         self._advance(frame)
         quality, seen = _scores(frame, present)
@@ -167,13 +189,13 @@ class MemoryBank:
             self._keep_temporarily(frame)
             return Decision(stored=False, checked=False, score=score)
         if self.restart:
-            for record in self._records:
-                record.evictable = False
-        full = self.strict_limit and self.beta is not None and len(self._records) >= self.beta
-        evicted = self._make_room(frame.time) if full and self._evictable() else None
+            self._records = [replace(record, evictable=False) for record in self._records]
+        counts = self.strict_limit or not self.pin_annotated
+        evicted = self._make_room(frame.time) if counts and self._full() and self._evictable() else None
         self._insert(frame, raw, score, evicted, evictable=not self.pin_annotated)
         return Decision(stored=True, checked=False, evicted=_times(evicted), score=score)
 
+    @_whole_or_not_at_all
     def offer(
         self, frame: MemoryFrame, present: Tensor | None = None, temporary: MemoryFrame | None = None
     ) -> Decision:
@@ -187,17 +209,15 @@ class MemoryBank:
 
         Raises:
             ValueError: before any annotated frame, if time does not increase, B > 1, or sizes or objects do not fit;
-                the bank stays as it was.
+                the bank is then as it was, and so it is after any other failure.
         """
         if self._annotated_at is None:
             raise ValueError("the bank is empty; annotate a frame before offering predictions")
         self._advance(frame)
         raw, score = self._score.predicted(*_scores(frame, present))
         checked = self.due(frame.time)
-        stored, evicted = checked and (not self.sigma or score > self.sigma), None
-        if stored and self._full():
-            stored = self._evictable() > 0  # else annotated frames alone fill a strict limit
-            evicted = self._make_room(frame.time) if stored else None
+        stored = checked and (not self.sigma or score > self.sigma)
+        evicted = self._make_room(frame.time) if stored and self._full() else None
         if stored:
             self._insert(frame, raw, score, evicted, evictable=True)
             self._stored_at = frame.time

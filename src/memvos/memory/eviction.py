@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memvos.memory.scores import temporal_consistency
 
 
-@dataclass
+@dataclass(frozen=True)
 class Record:
     """A stored frame: where its tensors are, its place in time, and what the eviction rule knows of it.
 
@@ -51,7 +51,7 @@ def evict(records: list[Record], rank: int, time: int, rule: str = "intended", t
     worst = min((index for index, record in enumerate(records) if record.evictable), key=reference_score)
     lost = records.pop(worst)
     if rule == "released" and worst > 0:
-        entry = records[worst - 1]
-        entry.slot, lost.slot = lost.slot, entry.slot
-        entry.time, lost.time = lost.time, entry.time
+        before = records[worst - 1]
+        records[worst - 1] = replace(before, slot=lost.slot, time=lost.time)
+        lost = replace(lost, slot=before.slot, time=before.time)
     return lost

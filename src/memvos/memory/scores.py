@@ -105,8 +105,11 @@ class FrameScore:
         self._divisor = state["divisor"]
 
     def _refer(self, quality: Sequence[float], present: Sequence[bool], given: Sequence[bool]) -> None:
-        for slot, (score, seen, known) in enumerate(zip(quality, present, given, strict=True)):
-            if known and (seen or slot not in self._parts):  # a mask that says an object is gone is no reference
-                self._parts[slot] = (score, seen)
+        found = {
+            slot: (score, seen)
+            for slot, (score, seen, known) in enumerate(zip(quality, present, given, strict=True))
+            if known and (seen or slot not in self._parts)  # a mask that says an object is gone is no reference
+        }
+        self._parts = {**self._parts, **found}
         scores, shown = zip(*self._parts.values(), strict=True)
         self._divisor = mean_quality(scores, shown, self.reference_average)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -23,6 +25,7 @@ class FrameStore:
         self.value: Tensor | None = None
         self.valid: Tensor | None = None
         self._described: list[int] = []  # per slot, the number of objects its record describes; kept off the device
+        self._held: list[tuple[Tensor, Tensor]] | None = None  # parts of overwritten slots, each with what it held
 
     @property
     def capacity(self) -> int:
@@ -55,12 +58,27 @@ class FrameStore:
         self._make_room(slot, frame, bound)
         if last_seen:
             frame = self._with_last_seen(slot, frame)
+        self._hold(slot)
         objects = frame.value.shape[1]
         self.key[:, :, :, slot] = frame.key
         self.value[:, :objects, :, slot] = frame.value
         self.valid[:, :objects, slot] = True if frame.valid is None else frame.valid
         self.valid[:, objects:, slot] = False
         self._note(slot, objects if frame.valid is None else int(frame.valid.sum()) // frame.valid.shape[0])
+
+    @contextmanager
+    def undone_on_failure(self) -> Iterator[None]:
+        """What is written in here stays only if nothing in here fails."""
+        before, self._held = (self.key, self.value, self.valid, list(self._described)), []
+        try:
+            yield
+        except BaseException:
+            self.key, self.value, self.valid, self._described = before
+            for part, held in reversed(self._held):
+                part.copy_(held)
+            raise
+        finally:
+            self._held = None
 
     def check(self, frame: MemoryFrame) -> None:
         """Look whether a record fits those stored before.
@@ -110,6 +128,11 @@ class FrameStore:
         value = torch.where(of_object, self.value[:, :objects, :, slot], frame.value)
         return replace(frame, key=key, value=value, valid=frame.valid | kept)
 
+    def _hold(self, slot: int) -> None:
+        if self._held is not None and slot < len(self._described):
+            parts = self.key[:, :, :, slot], self.value[:, :, :, slot], self.valid[:, :, slot]
+            self._held += [(part, part.clone()) for part in parts]
+
     def _note(self, slot: int, described: int) -> None:
         self._described[slot:] = [described, *self._described[slot + 1 :]]
 
@@ -125,9 +148,9 @@ class FrameStore:
             capacity = max(slot + 1, capacity if bound is None else min(capacity, bound))
         if (objects, capacity) != (self.objects, self.capacity):
             shared = self.key.shape[1] == 1 and frame.key.shape[1] == 1
-            self.key = _enlarge(self.key, 1 if shared else objects, capacity)
-            self.value = _enlarge(self.value, objects, capacity)
-            self.valid = _enlarge(self.valid, objects, capacity)
+            sizes = 1 if shared else objects, objects, objects
+            parts = zip((self.key, self.value, self.valid), sizes, strict=True)
+            self.key, self.value, self.valid = [_enlarge(part, size, capacity) for part, size in parts]
 
 
 def _enlarge(stored: Tensor, objects: int, capacity: int) -> Tensor:
