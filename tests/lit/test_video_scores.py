@@ -36,6 +36,8 @@ def test_objects_are_given_where_they_first_appear(tiny, make_videos):
     # of 12 frames the first and last do not count; object 2 enters on frame 4, which does not count for it either
     assert [(score.object, len(score.j)) for score in scores.objects] == [(1, 10), (2, 6)]
     assert sum(line.object == 2 for line in scores.quality) == 7
+    # object 1 is predicted there all the same
+    assert [line.frame for line in scores.quality if line.object == 1] == [f"{time:05d}" for time in range(1, 12)]
     assert scores.predicted == 10  # frames on which a mask is given are not
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ class VideoScores:
 
     Attributes:
         objects: scores per object.
-        quality: one entry per object and predicted frame.
+        quality: one entry per frame and object predicted there, also where another object is given.
         frames: number of frames, without those before the first object is given.
         predicted: frames without given masks; `checked` of them were put to the gate, `stored` passed.
         corrupted: of those checked, frames offered with corrupted masks; `corrupted_stored` of them passed.
@@ -249,7 +249,8 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
             if frame.entering:
                 given[frame.name] = frame.entering
             else:
-                _note(result, step, truth, video.name, steps)
+                _count(result, step)
+            result.quality += _quality(step, truth, frame.entering, video.name, steps)
             if masks is not None:
                 masks.write(frame.name, step.labels)
     result.objects, result.seconds, result.frames = scorer.scores(), meter.seconds, len(result.course)
@@ -261,17 +262,25 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
     return result
 
 
-def _note(result: VideoScores, step: Step, truth: np.ndarray | None, video: str, steps: Sequence[str]) -> None:
-    """Add what the last of the steps, here by their frames' names, tells of scores and bank."""
-    evicted = tuple(steps[time] for time in step.decision.evicted)
+def _count(result: VideoScores, step: Step) -> None:
+    """Add what became of a frame without given masks."""
     result.predicted += 1
     result.checked += step.decision.checked
     result.stored += step.decision.stored
     result.corrupted += step.corrupted
     result.corrupted_stored += step.corrupted and step.stored
-    for key, score in step.quality.items():
-        iou = None if truth is None else _iou(truth == key, step.labels == key)
-        result.quality.append(FrameQuality(video, steps[-1], key, score, iou, step.stored, evicted))
+
+
+def _quality(
+    step: Step, truth: np.ndarray | None, given: Collection[int], video: str, steps: Sequence[str]
+) -> list[FrameQuality]:
+    """The objects that were predicted in the last of the steps, which are here by their frames' names."""
+    predicted = {key: score for key, score in step.quality.items() if key not in given}
+    ious = {key: None if truth is None else _iou(truth == key, step.labels == key) for key in predicted}
+    evicted = tuple(steps[time] for time in step.decision.evicted)
+    return [
+        FrameQuality(video, steps[-1], key, score, ious[key], step.stored, evicted) for key, score in predicted.items()
+    ]
 
 
 def _iou(truth: np.ndarray, prediction: np.ndarray) -> float | None:
