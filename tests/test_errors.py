@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from memvos.errors import InputError, check_number, check_switch
+from memvos.errors import InputError, check_number, check_switch, first_line
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,16 @@ def test_a_switch_is_true_or_false_and_nothing_else():
     check_switch("resume", False)
     with pytest.raises(InputError, match="expected resume=true or resume=false, got 'maybe'"):
         check_switch("resume", "maybe")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (RuntimeError("\n  shapes differ\nin layer 3"), "shapes differ"),
+        (MemoryError(), "MemoryError"),
+        (ValueError(" \n"), "ValueError"),
+    ],
+)
+def test_an_exception_of_others_is_told_in_one_line_whatever_it_says(error, line):
+    assert first_line(error) == line

@@ -20,6 +20,11 @@ class RunFailed(RuntimeError):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception of others says, for a message: its first line, or its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def check_number(
     name: str, value: Any, least: float, *, whole: bool = True, above: bool = False, off: bool = False
 ) -> None:

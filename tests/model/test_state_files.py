@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from memvos.errors import InputError
-from memvos.model.state_files import LoadReport, abridged, read_file, write_safetensors
+from memvos.model.state_files import LoadReport, abridged, read_file, write_pickled, write_safetensors
 
 
 class Code:
@@ -36,6 +36,15 @@ def test_tensors_come_back_from_every_kind_of_file(tmp_path, suffix):
 def test_metadata_travels_in_a_safetensors_file(tmp_path):
     write_safetensors(tmp_path / "w.safetensors", {"a": torch.zeros(1)}, {"model": {"k": [1, 2]}})
     assert read_file(tmp_path / "w.safetensors")["__metadata__"] == {"model": '{"k": [1, 2]}'}
+
+
+def test_a_failure_that_says_nothing_is_told_by_its_kind(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(InputError, match=r"cannot write .*w\.ckpt \(OSError\); name a file in a folder"):
+        write_pickled(tmp_path / "w.ckpt", {})
 
 
 def test_a_missing_file_is_named(tmp_path):

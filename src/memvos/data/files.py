@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from memvos.data.cache import put
-from memvos.errors import InputError, check_switch
+from memvos.errors import InputError, check_switch, first_line
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 UNREAD_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2")
@@ -286,7 +286,7 @@ def _decode(path: Path, kind: str, data: bytes) -> Image.Image:
 def _unreadable(path: Path, kind: str, fault: Exception) -> InputError:
     if isinstance(fault, FileNotFoundError):
         return InputError(f"{kind} {path} does not exist; restore it or leave it out of the split")
-    reason = "not an image" if isinstance(fault, UnidentifiedImageError) else str(fault).splitlines()[0]
+    reason = "not an image" if isinstance(fault, UnidentifiedImageError) else first_line(fault)
     return InputError(
         f"{kind} {path} cannot be read ({reason}); expected a whole JPEG or PNG; copy or download the file again"
     )

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from memvos.data.datamodules import ClipDataModule
 from memvos.decode.precision import choose_precision
-from memvos.errors import InputError
+from memvos.errors import InputError, first_line
 from memvos.lit.checkpoints import Interrupted, listening
 from memvos.model.state_files import DAMAGE
 
@@ -46,9 +46,7 @@ def make_trainer(precision: str = "auto", accelerator: str = "auto", **options: 
     try:
         return pl.Trainer(precision=precision, accelerator=accelerator, **options)
     except MisconfigurationException as error:
-        raise InputError(
-            f"trainer: {str(error).splitlines()[0]}; choose another trainer= (auto, cpu, gpu, ddp)"
-        ) from error
+        raise InputError(f"trainer: {first_line(error)}; choose another trainer= (auto, cpu, gpu, ddp)") from error
 
 
 def _takes_gpus(accelerator: str) -> bool:

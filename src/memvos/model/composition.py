@@ -15,7 +15,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from memvos.errors import InputError
+from memvos.errors import InputError, first_line
 from memvos.model.interface import VOSModel
 from memvos.paths import conf_dir
 
@@ -104,7 +104,7 @@ def _of_class(configuration: Mapping[str, Any], attribute: str) -> Any:
         return getattr(get_object(target), attribute)
     except (ImportError, ValueError, AttributeError, TypeError) as error:
         raise InputError(
-            f"cannot find the model {target!r} ({str(error).splitlines()[0]}); expected _target_: module.Class, of a "
+            f"cannot find the model {target!r} ({first_line(error)}); expected _target_: module.Class, of a "
             "VOSModel where Python finds it (PYTHONPATH)"
         ) from error
 
@@ -139,7 +139,7 @@ def build(configuration: Mapping[str, Any], trusted: Collection[str] = ()) -> VO
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError | FileNotFoundError):
             raise error.__cause__ from None
-        raise InputError(f"cannot build the model: {str(error.__cause__ or error).splitlines()[0]}") from error
+        raise InputError(f"cannot build the model: {first_line(error.__cause__ or error)}") from error
     if not isinstance(model, VOSModel):
         raise InputError(f"expected the configuration of a VOSModel, got one of {type(model).__name__}")
     return model
@@ -181,7 +181,7 @@ def composed(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
             with initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
                 return OmegaConf.to_container(hydra_compose(config, overrides=list(overrides)), resolve=True)
         except (HydraException, OmegaConfBaseException) as error:
-            raise InputError(f"cannot compose {config}: {str(error).splitlines()[0]}") from None
+            raise InputError(f"cannot compose {config}: {first_line(error)}") from None
         finally:
             GlobalHydra.instance().hydra = running
 

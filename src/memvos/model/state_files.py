@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from memvos.errors import InputError
+from memvos.errors import InputError, first_line
 from memvos.whole_file import whole_file
 
 PICKLED = (".pth", ".pt", ".ckpt", ".bin")
@@ -135,7 +135,7 @@ def write_pickled(path: str | Path, content: Mapping[str, Any], remedy: str = EL
 
 
 def _cannot_write(path: str | Path, error: Exception, remedy: str = ELSEWHERE) -> InputError:
-    return InputError(f"cannot write {path} ({str(error).splitlines()[0]}); {remedy}")
+    return InputError(f"cannot write {path} ({first_line(error)}); {remedy}")
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
             metadata = file.metadata()
     except SafetensorError as error:
         raise InputError(
-            f"{path}: not a readable .safetensors file ({error}); it may be truncated, fetch it again"
+            f"{path}: not a readable .safetensors file ({first_line(error)}); it may be truncated, fetch it again"
         ) from None
     if metadata:
         content["__metadata__"] = metadata
@@ -157,7 +157,9 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
         with np.load(path, allow_pickle=False) as file:
             return {name: torch.from_numpy(np.array(file[name])) for name in file.files}
     except DAMAGE as error:
-        raise InputError(f"{path}: not a readable .npz file ({error}); it may be truncated, fetch it again") from None
+        raise InputError(
+            f"{path}: not a readable .npz file ({first_line(error)}); it may be truncated, fetch it again"
+        ) from None
 
 
 def _read_pickled(path: Path) -> Any:
