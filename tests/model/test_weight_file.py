@@ -121,17 +121,30 @@ def test_metadata_that_is_no_configuration_is_refused(tmp_path, text):
     ("content", "told"),
     [
         ({}, "it holds nothing"),
-        ({"epoch": 3}, "it holds epoch"),
         ({"state_dict": {}}, "it holds nothing"),
         ({"state_dict": {"loss.weight": torch.ones(1)}}, r"it holds loss\.weight"),
         ({"state_dict": TENSORS}, r"it holds a\.weight, b\.bias"),
         ({"state_dict": {1: torch.ones(1), "a": torch.ones(1)}}, "it holds 1, a"),
-        ({"a": torch.ones(1), "optimizer": {}}, "it holds a, optimizer"),
     ],
 )
 def test_a_file_without_weights_is_refused(tmp_path, content, told):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(InputError, match=rf"w\.pth: no weights of a network in it \({told}\); give a state_dict"):
+        read_weights(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"epoch": 3}, r"epoch \(int\)"),
+        ({**TENSORS, "optimizer": {}}, r"optimizer \(dict\)"),
+        ({"network": {**TENSORS, "names": ["a"], 1: None}, "it": 5}, r"1 \(NoneType\), names \(list\)"),
+        ({"state_dict": {"model.a": torch.ones(1), "model.b": 0.5}}, r"b \(float\)"),
+    ],
+)
+def test_what_is_no_tensor_among_the_weights_is_named(tmp_path, content, told):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=rf"w\.pth: expected nothing but tensors, got {told}; give a state_dict"):
         read_weights(tmp_path / "w.pth")
 
 

@@ -14,6 +14,7 @@ from memvos.errors import InputError
 from memvos.model.state_files import abridged, read_file, write_pickled, write_safetensors
 
 PREFIX = "model."  # of a network's tensors in a training checkpoint
+REMEDY = "give a state_dict, a training checkpoint of memvos or a released checkpoint"
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,13 @@ def read_weights(path: str | Path) -> WeightFile:
     content = {str(key): value for key, value in content.items()}
     if content and all(key.startswith("module.") for key in content):
         content = {key.removeprefix("module."): value for key, value in content.items()}
-    strangers = [key for key, value in content.items() if not isinstance(value, Tensor)]
-    if strangers or not content:
-        raise InputError(
-            f"{path}: no weights of a network in it (it holds {abridged([str(key) for key in held]) or 'nothing'}); "
-            "give a state_dict, a training checkpoint of memvos or a released checkpoint"
-        )
+    strangers = {key: type(value).__name__ for key, value in content.items() if not isinstance(value, Tensor)}
+    if strangers:
+        found = abridged([f"{key} ({kind})" for key, kind in strangers.items()])
+        raise InputError(f"{path}: expected nothing but tensors, got {found}; {REMEDY}")
+    if not content:
+        found = abridged([str(key) for key in held]) or "nothing"
+        raise InputError(f"{path}: no weights of a network in it (it holds {found}); {REMEDY}")
     return WeightFile(str(path), content, facts.get("model"), tuple(facts.get("fresh") or ()))
 
 
