@@ -74,6 +74,12 @@ def test_half_precision_weights_are_loaded_as_float32(tmp_path):
     assert ResNet(18, width=8, weights=state_of(source, tmp_path, **half)).conv1.weight.dtype == torch.float32
 
 
+@pytest.mark.parametrize("value", [torch.ones(8, 3, 7, 7, dtype=torch.int8), {"nested": 1}])
+def test_weights_of_another_kind_are_refused(tmp_path, value):
+    with pytest.raises(InputError, match=r"conv1\.weight is (dense int8|dict), expected a dense tensor of float16"):
+        ResNet(18, width=8, weights=state_of(ResNet(18, width=8), tmp_path, **{"conv1.weight": value}))
+
+
 def test_weights_of_another_depth_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"not a ResNet-50 trunk: missing .*; give weights of model.backbone.depth"):
         ResNet(50, width=8, weights=state_of(ResNet(18, width=8), tmp_path))

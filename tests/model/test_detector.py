@@ -63,6 +63,10 @@ def test_the_weights_of_a_training_are_loaded_strictly(tmp_path):
     torch.save({"one": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match="not weights of this detector: missing"):
         other.load(tmp_path / "other.pth")
+    name = "detector.roi_heads.box_predictor.cls_score.bias"
+    torch.save({**net.state_dict(), name: torch.zeros(2, dtype=torch.int8)}, tmp_path / "quantised.pth")
+    with pytest.raises(InputError, match=rf"{name} is dense int8, expected a dense tensor of float16"):
+        other.load(tmp_path / "quantised.pth")
 
 
 def test_a_source_loads_its_detector_when_it_is_first_asked(tmp_path):

@@ -29,6 +29,32 @@ def test_a_file_that_lacks_a_tensor_leaves_the_network_as_it_was(tiny):
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensor: tensor.to(torch.int8),
+        lambda tensor: tensor.to(torch.complex64),
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.to("meta"),
+    ],
+    ids=["int8", "complex", "sparse", "meta"],
+)
+def test_weights_of_another_kind_leave_the_network_as_it_was(tiny, change):
+    network, stem = tiny(), "memory_encoder.trunk.conv1.weight"
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(InputError, match=rf"w\.ckpt: {stem} is .*, expected a dense tensor of float16"):
+        fit(network, WeightFile("w.ckpt", {**before, stem: change(before[stem])}))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_weights_of_half_precision_are_taken(tiny):
+    network = tiny()
+    halved = {name: t.bfloat16() if t.is_floating_point() else t for name, t in network.state_dict().items()}
+    fit(network, WeightFile("w.ckpt", halved))
+    assert network.decoder.predict.weight.dtype == torch.float32
+    assert torch.equal(network.decoder.predict.weight, halved["decoder.predict.weight"].float())
+
+
 def test_parts_that_were_never_trained_are_refused_but_not_what_is_neutral():
     require_trained(LoadReport("w.pth", missing=("query_encoder.trunk.conv1.bias", "a.num_batches_tracked")))
     with pytest.raises(InputError, match=r"holds nothing trained for quality \(1 tensors: quality\.fc1\.weight\)"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from memvos.errors import InputError
-from memvos.model.state_files import LoadReport, abridged, read_file, write_pickled, write_safetensors
+from memvos.model.state_files import LoadReport, abridged, check_kinds, read_file, write_pickled, write_safetensors
 
 
 class Code:
@@ -130,3 +130,42 @@ def test_a_report_counts_and_names():
 
 def test_long_lists_of_names_are_abridged():
     assert abridged(["d", "a", "c", "b", "e", "f"]) == "a, b, c, d and 2 more"
+
+
+OWN = {"weight": torch.zeros(2, 2), "num_batches_tracked": torch.tensor(0)}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("counter", [torch.int32, torch.int64, torch.float16])
+def test_weights_of_any_precision_and_counters_of_any_are_taken(dtype, counter):
+    check_kinds(
+        {"weight": torch.ones(2, 2, dtype=dtype), "num_batches_tracked": torch.tensor(1, dtype=counter)}, OWN, ""
+    )
+
+
+FLOATING = (
+    r"expected a dense tensor of float16, bfloat16, float32, float64; give the weights as they were before they w"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("weight", torch.ones(2, 2, dtype=torch.int8), f"dense int8, {FLOATING}"),
+        ("weight", torch.ones(2, 2, dtype=torch.bool), f"dense bool, {FLOATING}"),
+        ("weight", torch.ones(2, 2, dtype=torch.complex64), f"dense complex64, {FLOATING}"),
+        ("weight", torch.ones(2, 2).to(torch.float8_e4m3fn), f"dense float8_e4m3fn, {FLOATING}"),
+        ("weight", torch.ones(2, 2).to_sparse(), f"sparse_coo float32, {FLOATING}"),
+        ("weight", torch.ones(2, 2, device="meta"), rf"meta \(without values\) float32, {FLOATING}"),
+        ("weight", torch.nested.nested_tensor([torch.ones(2)], layout=torch.jagged), f"nested float32, {FLOATING}"),
+        ("weight", 0.5, f"float, {FLOATING}"),
+        (
+            "num_batches_tracked",
+            torch.tensor(1j),
+            "dense complex64, expected a dense tensor of int64; give the weights",
+        ),
+    ],
+)
+def test_weights_of_another_kind_are_named_with_it(name, value, told):
+    with pytest.raises(InputError, match=rf"^w\.pth: {name} is {told}"):
+        check_kinds({**OWN, name: value}, OWN, "w.pth")

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from memvos.errors import InputError
 from memvos.model.frozen import FrozenStatistics, convolve, use_live_statistics
 from memvos.model.layouts import is_neutral
-from memvos.model.state_files import LoadReport, abridged, check_shapes, read_file
+from memvos.model.state_files import LoadReport, abridged, check_kinds, check_shapes, read_file
 from memvos.paths import shipped_weights
 
 BLOCKS = {18: (2, 2, 2), 34: (3, 4, 6), 50: (3, 4, 6), 101: (3, 4, 23)}
@@ -142,11 +142,11 @@ class ResNet(nn.Module):
         """Load weights with torchvision's names; tensors of layer4 and fc are left out, missing conv biases stay 0.
 
         Raises:
-            InputError: if a name is missing or unknown, or a shape differs.
+            InputError: if a name is missing or unknown, or a kind of number or a shape differs.
         """
         found = find_weights(weights, self.depth)
         unused = tuple(name for name in found if name.startswith(UNUSED) or name == "__metadata__")
-        loaded = {name: tensor.float() for name, tensor in found.items() if name not in unused}
+        loaded = {name: tensor for name, tensor in found.items() if name not in unused}
         own = self.state_dict()
         missing = own.keys() - loaded.keys()
         fresh = {name for name in missing if is_neutral(name)}
@@ -156,6 +156,8 @@ class ResNet(nn.Module):
                 f"{weights}: not a ResNet-{self.depth} trunk: missing {abridged(missing - fresh) or 'nothing'}, "
                 f"unexpected {abridged(unexpected) or 'nothing'}; give weights of model.backbone.depth"
             )
+        check_kinds(loaded, own, str(weights))
+        loaded = {name: tensor.float() for name, tensor in loaded.items()}
         loaded["conv1.weight"] = extend_stem(loaded["conv1.weight"], self.in_channels)
         check_shapes(loaded, own, str(weights), "give weights of the same depth and width as model.backbone")
         self.load_state_dict(loaded, strict=False)

@@ -23,7 +23,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from memvos.data.clip import IMAGENET_MEAN, IMAGENET_STD
 from memvos.errors import InputError
 from memvos.model.backbone import ResNet
-from memvos.model.state_files import abridged, read_file
+from memvos.model.state_files import abridged, check_kinds, read_file
 
 CLASSES = 2
 """Background and object."""
@@ -185,14 +185,16 @@ class PublishedDetector(nn.Module):
 
 
 def fit_strictly(network: nn.Module, content: dict[str, Any], source: str | Path) -> None:
-    """Load tensors of the same names and shapes.
+    """Load tensors of the same names, kinds and shapes.
 
     Raises:
-        InputError: if a name is missing or unknown, or a shape differs.
+        InputError: if a name is missing or unknown, or a kind of number or a shape differs.
     """
     own = network.state_dict()
+    shared = {name: content[name] for name in own if name in content}
+    check_kinds(shared, own, str(source))
     missing, unexpected = own.keys() - content.keys(), content.keys() - own.keys()
-    different = {name for name in own.keys() & content.keys() if own[name].shape != content[name].shape}
+    different = {name for name, value in shared.items() if own[name].shape != value.shape}
     if missing or unexpected or different:
         raise InputError(
             f"{source}: not weights of this detector: missing {abridged(missing) or 'nothing'}, unexpected "

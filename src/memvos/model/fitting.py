@@ -14,7 +14,7 @@ from memvos.model.backbone import extend_stem
 from memvos.model.interface import VOSModel
 from memvos.model.layouts import is_neutral
 from memvos.model.released import check_head, layout_of
-from memvos.model.state_files import LoadReport, abridged, check_finite, check_shapes
+from memvos.model.state_files import LoadReport, abridged, check_finite, check_kinds, check_shapes
 from memvos.model.weight_file import WeightFile
 
 SINGLE_OBJECT = 4  # input channels of a stem that knows no other objects: colour and the mask
@@ -34,7 +34,7 @@ def fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadReport
         training: channels that a stem lacks start orthogonal, not at zero.
 
     Raises:
-        InputError: if a tensor is missing, unexpected, of another shape, or holds no numbers.
+        InputError: if a tensor is missing, unexpected, of another kind or shape, or holds no numbers.
     """
     network, source = getattr(model, "network", None), file.source
     if isinstance(network, VOSModel) and not any(key.startswith(INSIDE) for key in file.tensors):
@@ -60,6 +60,7 @@ def fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadReport
             "choose the parts (backbone, prior, quality) that it was trained with"
         )
     loaded = {name: tensor for name, tensor in loaded.items() if name not in left_out}
+    check_kinds(loaded, own, source)
     stems = _cut(loaded, file.fresh) if layout is None else [layout.stem]
     extended = [name for stem in stems for name in _extend(loaded, own, stem, training, source)]
     check_shapes(loaded, own, source, "choose the sizes that it was trained with")

@@ -28,6 +28,8 @@ DAMAGE = (
     *(pickle.UnpicklingError, struct.error, zlib.error, BadZipFile),
 )
 """What PyTorch and NumPy raise for a file that is cut off, of another kind, or lacks something."""
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 ELSEWHERE = "name a file in a folder you can write to"
 
 
@@ -63,6 +65,35 @@ def abridged(names: Mapping[str, Any] | tuple[str, ...] | list[str], most: int =
     names = sorted(names)
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
+
+
+def check_kinds(loaded: Mapping[str, Any], own: Mapping[str, Tensor], source: str) -> None:
+    """Raise InputError naming the first tensor that is not dense, or holds numbers of another kind than the network's.
+
+    Weights are floating point of any precision from 16 bits; a network's integers may have been saved as any number.
+    """
+    for name, value in loaded.items():
+        dtype, floating = own[name].dtype, own[name].is_floating_point()
+        kinds = FLOATS if floating else (dtype, *INTEGERS, *FLOATS)
+        if _form(value) != "dense" or value.dtype not in kinds:
+            expected = ", ".join(map(_plain, FLOATS)) if floating else _plain(dtype)
+            kind = f"{_form(value)} {_plain(value.dtype)}" if isinstance(value, Tensor) else type(value).__name__
+            raise InputError(
+                f"{source}: {name} is {kind}, expected a dense tensor of {expected}; "
+                "give the weights as they were before they were quantised or converted"
+            )
+
+
+def _form(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return "no tensor"
+    if value.is_nested or value.is_meta:
+        return "nested" if value.is_nested else "meta (without values)"
+    return "dense" if value.layout is torch.strided else _plain(value.layout)
+
+
+def _plain(name: torch.dtype | torch.layout) -> str:
+    return str(name).removeprefix("torch.")
 
 
 def check_shapes(loaded: dict[str, Tensor], own: dict[str, Tensor], source: str, remedy: str) -> None:
