@@ -1,4 +1,6 @@
 import os
+import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -105,16 +107,37 @@ def test_a_file_of_garbage_is_one_clear_line(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("old_format", [False, True])
-def test_code_in_a_file_is_refused_and_not_run(tmp_path, old_format):
+def write_plainly(content, path, pickle_protocol):
+    path.write_bytes(pickle.dumps(content, protocol=pickle_protocol))
+
+
+WRITERS = [torch.save, partial(torch.save, _use_new_zipfile_serialization=False), write_plainly]
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=["zip", "old", "plain"])
+@pytest.mark.parametrize("protocol", range(6))
+def test_code_in_a_file_is_refused_and_not_run(tmp_path, recwarn, write, protocol):
     path, trace = tmp_path / "w.pth", tmp_path / "trace"
-    torch.save({"a": Code(f"touch {trace}")}, path, _use_new_zipfile_serialization=not old_format)
+    write({"a": Code(f"touch {trace}")}, path, pickle_protocol=protocol)
     with pytest.raises(
         InputError, match="holds objects other than tensors, which could run code, and is refused"
     ) as caught:
         read_file(path)
     assert "\n" not in str(caught.value)
     assert not trace.exists()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=["zip", "old", "plain"])
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_file_of_objects_is_truncated_wherever_it_is_cut(tmp_path, write, protocol):
+    write({"a": torch.ones(2), "b": Code("true")}, tmp_path / "whole.pth", pickle_protocol=protocol)
+    content, path = (tmp_path / "whole.pth").read_bytes(), tmp_path / "cut.pth"
+    whole = content.index(b"true")
+    for end in range(0, whole, 5):
+        path.write_bytes(content[:end])
+        with pytest.raises(InputError, match="not a weight file of PyTorch; it may be truncated"):
+            read_file(path)
 
 
 def test_a_file_that_holds_no_dictionary_is_refused(tmp_path):

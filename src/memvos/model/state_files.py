@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import pickle
+import pickletools
 import struct
+import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -28,6 +32,9 @@ DAMAGE = (
     *(pickle.UnpicklingError, struct.error, zlib.error, BadZipFile),
 )
 """What PyTorch and NumPy raise for a file that is cut off, of another kind, or lacks something."""
+NAMING = {"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"}
+"""Operations of a pickle that name a class or function."""
+ZIP = b"PK\x03\x04"  # at the start of PyTorch's files, by which it knows them
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 ELSEWHERE = "name a file in a folder you can write to"
@@ -195,13 +202,35 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
 
 def _read_pickled(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if any(sign in str(error) for sign in ("GLOBAL", "call reduce", "Can only build")):
+        with warnings.catch_warnings():  # of how the file was written, whose reader can do nothing about it
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except DAMAGE as error:
+        if isinstance(error, pickle.UnpicklingError) and _names_code(path):
             raise InputError(
                 f"{path}: holds objects other than tensors, which could run code, and is refused; "
                 "load it where you trust it and save its state_dict() as .safetensors"
             ) from None
         raise InputError(f"{path}: not a weight file of PyTorch; it may be truncated, fetch it again") from None
+
+
+def _names_code(path: Path) -> bool:
+    """Does a whole pickle in the file name a class or function? One that is cut off, or is none, does not count.
+
+    The pickle is read, not run. Before its zip files PyTorch wrote three short pickles in front of that of the weights.
+    """
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            zipped = content[: len(ZIP)] == ZIP
+            stream = BytesIO(_record(path, "/data.pkl")) if zipped else content
+            return any(
+                NAMING & {operation.name for operation, _, _ in pickletools.genops(stream)}
+                for _ in range(1 if zipped else 4)
+            )
     except DAMAGE:
-        raise InputError(f"{path}: not a weight file of PyTorch; it may be truncated, fetch it again") from None
+        return False
+
+
+def _record(path: Path, ending: str) -> bytes:
+    with ZipFile(path) as archive:
+        return archive.read(next((name for name in archive.namelist() if name.endswith(ending)), ending))
