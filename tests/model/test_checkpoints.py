@@ -149,11 +149,13 @@ def test_a_stem_without_a_channel_for_the_mask_is_refused(single_object, model, 
 @pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
 def test_it_starts_so_from_imported_weights_too(tmp_path, suffix):
     source, imported = tmp_path / "w.pth", tmp_path / f"w{suffix}"
-    model, name = load_model("qdmn_small", quality="qam_released"), "memory_encoder.trunk.conv1.weight"
+    options = {**PARTS, "backbone.output_stride": 16}
+    model, name = load_model("qdmn_small", **options), "memory_encoder.trunk.conv1.weight"
     state = released(model)
     torch.save({**state, QDMN_RELEASED.released(name): state[QDMN_RELEASED.released(name)][:, :4]}, source)
-    import_checkpoint("qdmn_small", source, imported)
-    again = load_model("qdmn_small", quality="qam_released")
+    taken, report, configuration = load_checkpoint("qdmn_small", source, options)
+    save_model(taken, imported, configuration, report.missing)
+    again = load_model("qdmn_small", **options)
     stem = again.memory_encoder.trunk.conv1.weight
     for training, gram in ((False, torch.zeros(len(stem), len(stem))), (True, torch.eye(len(stem)))):
         assert load_weights(again, imported, training=training).missing == (f"{name}[:, 4:]",)
@@ -303,6 +305,34 @@ def test_a_released_head_is_not_read_through_other_activations(tmp_path, model, 
         InputError, match=r"has activations relu, relu, the network has relu, sigmoid; choose model/quality"
     ):
         reload(configuration, tmp_path / "w.pth", quality=compose("qdmn_small", {"quality": "qam"})["quality"])
+
+
+FINE = {**SAVED["backbone"], "output_stride": 8}
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"aspp_rates": [2, 4, 6]},
+            r"aspp_rates \(6, 12, 18\), the network has \(2, 4, 6\); choose model\.aspp_rates=",
+        ),
+        ({"backbone": FINE}, "output_stride 16, the network has 8; choose output_stride=16 for its encoders"),
+    ],
+)
+def test_a_released_network_is_not_read_on_another_grid(tmp_path, model, configuration, training, change, told):
+    torch.save(released(model), tmp_path / "w.pth")
+    with pytest.raises(InputError, match=rf"w\.pth: the released QDMN has {told}"):
+        reload(configuration, tmp_path / "w.pth", training, **change)
+    with pytest.raises(InputError, match=rf"w\.pth: the released QDMN has {told}"):
+        load_model("qdmn_small", tmp_path / "w.pth", **{**SAVED, **change})
+
+
+def test_mivos_weights_start_a_network_on_any_grid(of_mivos, model, configuration):
+    loaded, _ = reload(configuration, of_mivos, training=True, aspp_rates=[2, 4, 6], backbone=FINE)
+    assert (loaded.stride, loaded.aspp.rates) == (8, (2, 4, 6))
+    assert torch.equal(loaded.decoder.predict.weight, model.decoder.predict.weight)
 
 
 def test_a_missing_tensor_is_refused(tmp_path, model, configuration):

@@ -8,8 +8,8 @@ import torch
 from memvos.errors import InputError
 from memvos.model.backbone import ResNet
 from memvos.model.layouts import MIVOS_RELEASED, QDMN_RELEASED
-from memvos.model.qam import QualityHead
-from memvos.model.released import layout_of, released_tensors
+from memvos.model.qam import AcceptAll, QualityHead
+from memvos.model.released import layout_of, released_tensors, setting_apart
 from memvos.model.weight_file import WeightFile
 
 
@@ -40,3 +40,13 @@ def test_what_was_never_trained_does_not_go_out(network):
     assert released_tensors(network, ("query_encoder.trunk.conv1.bias",))  # neutral
     with pytest.raises(InputError, match=r"decoder\.predict\.weight were never trained; write \.ckpt"):
         released_tensors(network, ("decoder.predict.weight",))
+
+
+def test_a_setting_that_no_tensor_shows_is_told_apart(network, tiny, tiny_mivos):
+    assert setting_apart(network, QDMN_RELEASED) is None
+    assert setting_apart(tiny(), MIVOS_RELEASED)[0].endswith("has output_stride 16, the network has 8")
+    coarse = partial(ResNet, 18, width=4)
+    told, choice = setting_apart(tiny(backbone=coarse, quality=AcceptAll), QDMN_RELEASED)
+    assert told == "the released QDMN has aspp_rates (6, 12, 18), the network has (1, 2)"
+    assert choice == "choose model.aspp_rates=[6,12,18]"
+    assert setting_apart(tiny_mivos(backbone=coarse), MIVOS_RELEASED) is None

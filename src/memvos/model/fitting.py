@@ -13,7 +13,7 @@ from memvos.errors import InputError
 from memvos.model.backbone import extend_stem
 from memvos.model.interface import VOSModel
 from memvos.model.layouts import is_neutral
-from memvos.model.released import check_head, layout_of
+from memvos.model.released import layout_of, setting_apart
 from memvos.model.state_files import LoadReport, abridged, check_finite, check_kinds, check_shapes
 from memvos.model.weight_file import WeightFile
 
@@ -34,15 +34,14 @@ def fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadReport
         training: channels that a stem lacks start orthogonal, not at zero.
 
     Raises:
-        InputError: if a tensor is missing, unexpected, of another kind or shape, or holds no numbers.
+        InputError: if a tensor is missing, unexpected, of another kind or shape, or holds no numbers,
+            or if a released network had other settings.
     """
     network, source = getattr(model, "network", None), file.source
     if isinstance(network, VOSModel) and not any(key.startswith(INSIDE) for key in file.tensors):
         return _of_plugin(model, fit(network, file, training))
     own = model.state_dict()
     layout = layout_of(model, file)
-    if layout is not None:
-        check_head(model, layout, "choose model/quality=qam_released")
     try:
         names = {key: key if layout is None else layout.ours(key) for key in file.tensors}
     except InputError as error:
@@ -65,6 +64,9 @@ def fit(model: VOSModel, file: WeightFile, training: bool = False) -> LoadReport
     extended = [name for stem in stems for name in _extend(loaded, own, stem, training, source)]
     check_shapes(loaded, own, source, "choose the sizes that it was trained with")
     check_finite(loaded, source)
+    whole = layout is not None and layout is model.layouts[0]  # weights of another network only start this one
+    if whole and (apart := setting_apart(model, layout)):
+        raise InputError(f"{source}: {'; '.join(apart)}")
     model.load_state_dict(loaded, strict=False)
     renamed = {key: name for key, name in names.items() if key != name and name in loaded}
     fresh = sorted({*lacking, *extended, *(own.keys() & file.fresh)})

@@ -45,8 +45,8 @@ def released_tensors(model: VOSModel, fresh: tuple[str, ...]) -> dict[str, Tenso
     if not layouts:
         raise InputError(f"{type(model).__name__} has no released layout; write .ckpt or .safetensors")
     layout, remedy = layouts[0], "write .ckpt or .safetensors"
-    check_head(model, layout, remedy)
-    _check_grid(model, layout, remedy)
+    if apart := setting_apart(model, layout):
+        raise InputError(f"{apart[0]}; {remedy}")
     tensors = {layout.released(key): tensor for key, tensor in model.state_dict().items()}
     if lacking := layout.parts - {name.split(".")[0] for name in tensors}:
         raise InputError(f"{layout.title} has parts that this network lacks ({abridged(lacking)}); {remedy}")
@@ -55,29 +55,24 @@ def released_tensors(model: VOSModel, fresh: tuple[str, ...]) -> dict[str, Tenso
     return tensors
 
 
-def check_head(model: VOSModel, layout: Layout, remedy: str) -> None:
-    """A score head has the same tensors whatever its activations and norms are.
+def setting_apart(model: VOSModel, layout: Layout) -> tuple[str, str] | None:
+    """The first setting that no tensor shows and that is not as in the released network; None if there is none.
 
-    Raises:
-        InputError: if the network's head is not the layout's, with the remedy.
+    A score head has the same tensors whatever its activations and norms are, encoders and an ASPP whatever their
+    strides are. Parts that one of the two lacks do not count.
+
+    Returns:
+        What differs, and what to choose instead, for a message.
     """
-    quality = getattr(model, "quality", None)
-    found = getattr(quality, "activations", layout.activations)
-    if layout.activations is not None and found != layout.activations:
-        raise InputError(
-            f"the score head of {layout.title} has activations {', '.join(layout.activations)}, the network has "
-            f"{', '.join(found)}; {remedy}"
-        )
-    if layout.activations is not None and getattr(quality, "norm", "none") != "none":
-        raise InputError(f"the score head of {layout.title} has no norm, the network has {quality.norm}; {remedy}")
-
-
-def _check_grid(model: VOSModel, layout: Layout, remedy: str) -> None:
-    """Encoders and an ASPP have the same tensors whatever their strides are."""
-    rates = model.aspp.rates if hasattr(model, "aspp") else None
-    for name, known, found in (
-        ("output_stride", layout.output_stride, model.stride),
-        ("aspp_rates", layout.aspp_rates, rates),
+    head, aspp = model.quality, getattr(model, "aspp", None)
+    activations, own = (", ".join(getattr(part, "activations", None) or ()) for part in (layout, head))
+    norm, stride, rates = activations and "none", layout.output_stride, layout.aspp_rates
+    for what, known, found, choice in (
+        ("activations", activations, own, "model/quality=qam_released"),
+        ("norm", norm, getattr(head, "norm", ""), "model/quality=qam_released"),
+        ("output_stride", stride, model.stride, f"output_stride={stride} for its encoders"),
+        ("aspp_rates", rates, getattr(aspp, "rates", None), f"model.aspp_rates={list(rates or ())}".replace(" ", "")),
     ):
-        if found != known:
-            raise InputError(f"{layout.title} has {name} {known}, the network has {found}; {remedy}")
+        if known and found and known != found:
+            return f"{layout.title} has {what} {known}, the network has {found}", f"choose {choice}"
+    return None
