@@ -146,6 +146,16 @@ def test_a_stem_without_a_channel_for_the_mask_is_refused(single_object, model, 
         reload(configuration, single_object)
 
 
+def test_a_stem_that_is_no_convolution_is_refused(single_object, model, configuration):
+    state = torch.load(single_object, weights_only=True)
+    state["mask_rgb_encoder.conv1.weight"] = state["mask_rgb_encoder.conv1.weight"].flatten()
+    torch.save(state, single_object)
+    with pytest.raises(
+        InputError, match=r"memory_encoder\.trunk\.conv1\.weight has shape \(784,\), expected \(4, 5, 7, 7\)"
+    ):
+        reload(configuration, single_object)
+
+
 @pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
 def test_it_starts_so_from_imported_weights_too(tmp_path, suffix):
     source, imported = tmp_path / "w.pth", tmp_path / f"w{suffix}"

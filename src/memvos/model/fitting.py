@@ -78,6 +78,8 @@ def _extend(
     loaded: dict[str, Tensor], own: Mapping[str, Tensor], stem: str, training: bool, source: str
 ) -> tuple[str, ...]:
     """Give a stem of the single-object stage the channels that it lacks; returns their name."""
+    if loaded[stem].ndim != own[stem].ndim:
+        return ()  # told with the other shapes
     given, wanted = loaded[stem].shape[1], own[stem].shape[1]
     if given not in (SINGLE_OBJECT, wanted):
         raise InputError(
