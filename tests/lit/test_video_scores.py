@@ -56,6 +56,15 @@ def test_frames_before_the_first_object_are_passed_over(tiny, make_videos, tmp_p
     assert [mask.any() for mask in masks] == [False] * 3 + [True] * 9
 
 
+def test_a_frame_that_cannot_be_segmented_is_told_with_its_video(tiny, make_videos):
+    video = make_videos(1)[0]
+    Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(video.image_paths[3])
+    Image.fromarray(np.zeros((10, 20), np.uint8)).save(video.mask_paths["00003"])
+    told = r"video 'video0', frame 00003: frame 3 is 20×10 pixels, the frames before are 20×16; resize it"
+    with pytest.raises(InputError, match=told):
+        score_video(Protocol(device="cpu", precision="float32").segmenter(tiny), video)
+
+
 def test_an_unknown_gate_or_form_of_the_previous_mask_is_refused():
     with pytest.raises(InputError, match="unknown gate 'perfect'; expected one of predicted, oracle"):
         Protocol(gate="perfect")

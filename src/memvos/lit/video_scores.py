@@ -218,6 +218,9 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
         video: with masks at least on the first frame.
         masks_to: folder for label images (palette PNG, one per frame) and given.json; None writes none.
         scored: a name of `memvos.metrics.SCORED`.
+
+    Raises:
+        InputError: for a frame that cannot be segmented, with its name and the video's.
     """
     segmenter.reset(len(video.object_ids))
     scorer = SequenceScorer(video.name, video.object_ids, video.attributes, video.categories, scored)
@@ -236,8 +239,11 @@ def score_video(segmenter: Segmenter, video: Video, masks_to: Path | None = None
                 continue
             watch.listening = frame.index % READ_EVERY == READ_EVERY // 2
             before = meter.seconds
-            with meter.frame():
-                step = segmenter.step(frame.image, frame.masks, truth=truth, name=(video.name, frame.name))
+            try:
+                with meter.frame():
+                    step = segmenter.step(frame.image, frame.masks, truth=truth, name=(video.name, frame.name))
+            except InputError as error:
+                raise InputError(f"video {video.name!r}, frame {frame.name}: {error}") from error
             steps.append(frame.name)
             scorer.add(truth, step.labels, skip=waiting)
             proposals.compare(truth, segmenter.ids, segmenter.frame_size)
