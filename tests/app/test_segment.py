@@ -106,7 +106,7 @@ def test_a_frame_is_not_written_over_by_its_mask(memvos, clip, home, whole):
     assert (clip / "00000.png").read_bytes() == before
 
 
-def test_a_video_is_not_written_over_by_its_overlay(memvos, clip, weights, home):
+def test_a_video_is_not_lost_to_its_overlay(memvos, clip, weights, home):
     options = (
         "--masks",
         clip.parent / "first.png",
@@ -119,9 +119,18 @@ def test_a_video_is_not_written_over_by_its_overlay(memvos, clip, weights, home)
     assert memvos("segment", clip, *options, "--overlay")[0] == 0
     video = home / "out" / "overlay.mp4"
     before = video.read_bytes()
-    code, _, error = memvos("segment", video, *options, "--overlay")
-    assert (code, "overlay.mp4 would be overwritten by its own overlay; name another --out" in error) == (2, True)
-    assert video.read_bytes() == before
+    for more in (("--overlay",), ()):
+        code, _, error = memvos("segment", video, *options, *more)
+        told = "overlay.mp4 would be lost as an overlay of an earlier call; name another --out"
+        assert (code, told in error) == (2, True), error
+        assert video.read_bytes() == before
+
+
+def test_an_overlay_of_other_masks_does_not_stay(memvos, clip, home):
+    line = ("segment", clip, "--masks", "first.png", "--out", "out", "--model", "copy_first")
+    assert memvos(*line, "memory=first", "--overlay")[0] == 0
+    assert memvos(*line, "memory=all")[0] == 0
+    assert not (home / "out/overlay.mp4").exists()
 
 
 @pytest.mark.parametrize("mask", [np.ones((10, 10), np.uint8), np.zeros((48, 64), np.uint8)], ids=["size", "empty"])

@@ -167,6 +167,13 @@ def test_an_overlay_may_be_asked_for_later(memvos, clip, home, stop_at):
     assert abs(overlay(home / "out") - overlay(home / "whole")).mean() < 2
 
 
+def test_an_overlay_of_the_frames_before_a_stop_does_not_stay(memvos, clip, home, stop_at):
+    stop_at(5, ctrl_c)
+    memvos(*line("out", "--overlay"))
+    assert memvos(*line("out"))[0] == 0
+    assert not (home / "out/overlay.mp4").exists()
+
+
 def test_a_killed_run_goes_on_from_the_last_saving(memvos, clip, home, stop_at, monkeypatch):
     memvos(*line("whole"))
     monkeypatch.setattr(segment_progress, "EVERY", 0)

@@ -39,7 +39,6 @@ starts again).
   -m                    sweep, e.g. -m memory.sigma=0.5,0.8"""
 OPTIONS = {"--masks": "masks", "--out": "output_dir", "--weights": "weights", "--model": "model"}
 PATHS = ("input", "masks", "output_dir", "weights")
-OVERLAY = "overlay.mp4"
 
 
 def run(arguments: list[str]) -> int:
@@ -93,7 +92,7 @@ def segment(config: DictConfig) -> None:
     import torch
 
     from memvos.app.given_masks import find_masks, look_over, noted
-    from memvos.app.segment_progress import QUALITY, SegmentProgress, identity
+    from memvos.app.segment_progress import OVERLAY, QUALITY, SegmentProgress, identity
     from memvos.data.files import MaskFormat
     from memvos.decode.video import follow, open_frames
     from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
@@ -171,12 +170,13 @@ def _check(settings: dict[str, Any]) -> None:
 
 
 def _spare_inputs(settings: dict[str, Any], frames: Any, masks: Iterable[Path]) -> None:
-    """Refuse to write a mask over a frame or a mask that is given, or the tinted video over the one it is made of.
+    """Refuse to write a mask over a frame or a mask that is given, or to lose a video that lies where overlays do.
 
     Raises:
         InputError: if so.
     """
     from memvos.app.given_masks import names_of
+    from memvos.app.segment_progress import OVERLAY
     from memvos.data.files import MASK_SUFFIX
 
     target, known = Path(settings["output_dir"]).resolve(), names_of(frames)
@@ -184,8 +184,8 @@ def _spare_inputs(settings: dict[str, Any], frames: Any, masks: Iterable[Path]) 
         real = path.resolve() if path.suffix.lower() == MASK_SUFFIX or path.is_symlink() else path
         if real.parent == target and real.suffix.lower() == MASK_SUFFIX and known(real.stem):
             raise InputError(f"{real} would be overwritten by the mask found for frame {real.stem}; name another --out")
-    if settings["overlay"] and Path(settings["input"]).resolve() == target / OVERLAY:
-        raise InputError(f"{target / OVERLAY} would be overwritten by its own overlay; name another --out")
+    if Path(settings["input"]).resolve() == target / OVERLAY:
+        raise InputError(f"{target / OVERLAY} would be lost as an overlay of an earlier call; name another --out")
 
 
 def _note(text: str) -> None:

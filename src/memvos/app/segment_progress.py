@@ -27,7 +27,7 @@ from memvos.model.state_files import DAMAGE, write_pickled
 from memvos.stop_signals import StopRequest
 from memvos.whole_file import whole_file
 
-UNFINISHED, QUALITY = "unfinished.pt", "quality.csv"
+UNFINISHED, QUALITY, OVERLAY = "unfinished.pt", "quality.csv", "overlay.mp4"
 EVERY = 60.0
 """Seconds between two savings, at least; a process that is killed loses no more frames than it does in them."""
 SHARE = 20
@@ -127,13 +127,16 @@ class SegmentProgress:
     def start(self) -> None:
         """Put quality.csv and given.json as they were after the frames that are done; without any, forget older ones.
 
+        An overlay of an earlier call goes in any case: one of this call is made from the first frame on.
+
         Raises:
             InputError: if they cannot be written.
         """
-        if not self.names:
-            self._file.unlink(missing_ok=True)
-            return
         try:
+            (self._folder / OVERLAY).unlink(missing_ok=True)
+            if not self.names:
+                self._file.unlink(missing_ok=True)
+                return
             with whole_file(self._folder / QUALITY) as draft:
                 draft.write_bytes(self._rows.encode())
             write_given(self._folder, self._given)
