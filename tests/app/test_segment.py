@@ -143,6 +143,16 @@ def test_a_first_mask_that_does_not_fit_leaves_an_earlier_result_as_it_was(memvo
     assert {path.name: path.read_bytes() for path in (home / "out").iterdir()} == before
 
 
+def test_a_top_k_larger_than_the_first_memory_leaves_an_earlier_result_as_it_was(memvos, clip, weights, home):
+    line = ("segment", clip, "--masks", "first.png", "--out", "out", "--model", "qdmn_small", f"weights={weights}")
+    assert memvos(*line, "top_k=48", "--overlay")[0] == 0  # 6 × 8 positions
+    before = {path.name: path.read_bytes() for path in (home / "out").iterdir()}
+    code, _, error = memvos(*line, "top_k=49")
+    assert (code, "frame 00001: top-k of 49 is larger than the memory of 48 positions; read all" in error) == (2, True)
+    assert "earlier run" not in error
+    assert {path.name: path.read_bytes() for path in (home / "out").iterdir()} == before
+
+
 def test_masks_without_a_frame_are_told_before_anything_is_written(memvos, clip, weights, home):
     masks = home / "masks"
     masks.mkdir()

@@ -288,10 +288,20 @@ def test_other_weights_start_from_the_first_frame(memvos, clip, home, stop_at):
     options = ("segment", "clip", "--masks", "masks", "--out", "out", "--model", "qdmn_small")
     stop_at(2, ctrl_c)
     assert memvos(*options, "weights=one.safetensors")[0] == 130
-    stop_at(0, ctrl_c)
+    stop_at(1, ctrl_c)
     error = memvos(*options, "weights=two.safetensors")[2]
     assert "it had other weights or settings; starts from the first frame" in error
-    assert "1 masks are kept in out; the same command goes on after frame 00000." in error
+    assert "2 masks are kept in out; the same command goes on after frame 00001." in error
+
+
+def test_a_stop_before_results_are_written_over_leaves_them_as_they_were(memvos, clip, home, stop_at):
+    stop_at(3, ctrl_c)
+    memvos(*line("out"))
+    before = results(home / "out")
+    stop_at(0, ctrl_c)
+    code, _, error = memvos(*line("out", "memory.every=3"))
+    assert (code, "Nothing was lost; the same command starts again." in error) == (130, True), error
+    assert results(home / "out") == before
 
 
 def cut_off(out: Path) -> str:

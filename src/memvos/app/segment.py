@@ -118,8 +118,6 @@ def segment(config: DictConfig) -> None:
     progress = SegmentProgress(folder, segmenter, given, run)
     if told := progress.go_on():
         _note(told)
-    if not progress.names and (folder / QUALITY).is_file():
-        _note(f"{folder} holds results of an earlier run; masks of frames that do not come again stay")
     predicted = has_quality_head(segmenter.model)
     if not predicted:
         _note("this network has no quality head (QAM): the column quality of quality.csv stays empty")
@@ -128,8 +126,11 @@ def segment(config: DictConfig) -> None:
     steps = follow(segmenter, progress.watched(shown), progress.waiting(masks), video)
     with contextlib.ExitStack() as files:
         files.enter_context(progress.stoppable())
-        # A first mask that does not fit its frame is told before results are written over.
-        first = [] if progress.names else list(islice(steps, 1))
+        # A first mask that does not fit its frame, and a memory that the second cannot read, are told before results
+        # are written over.
+        first = [] if progress.names else list(islice(steps, 2))
+        if not progress.names and (folder / QUALITY).is_file():
+            _note(f"{folder} holds results of an earlier run; masks of frames that do not come again stay")
         progress.start()
         quality = files.enter_context(QualityWriter(folder / QUALITY, predicted, progress.written(video)))
         overlay = files.enter_context(OverlayWriter(folder / OVERLAY, frames.rate)) if settings["overlay"] else None
