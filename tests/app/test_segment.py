@@ -56,6 +56,9 @@ def test_every_frame_gets_a_mask_and_a_quality(memvos, clip, weights, home):
     assert all(float(line["quality"]) > 0 for line in lines)
     assert "quality head" not in error
     assert (home / "out" / "overlay.mp4").stat().st_size > 0
+    record = json.loads((home / "out" / "segmentation.json").read_text())["provenance"]
+    assert record["config"]["weights"] == record["weights"]["path"] == str(weights)
+    assert record["config"]["memory"]["sigma"] == 0.8
 
 
 def test_label_propagation_needs_no_weights(memvos, clip, home):
@@ -215,8 +218,8 @@ def test_masks_that_are_given_are_noted_before_those_found_are_written(memvos, c
 
 
 def test_an_earlier_result_in_the_folder_is_noted(memvos, clip, weights, home):
-    options = ("--masks", clip.parent / "first.png", "--out", home / "out", "--model", "qdmn_small")
-    errors = [memvos("segment", clip, *options, f"weights={weights}")[2] for _ in range(2)]
+    line = ("segment", clip, "--masks", "first.png", "--out", "out", "--model", "qdmn_small", f"weights={weights}")
+    errors = [memvos(*line, f"memory.every={every}")[2] for every in (5, 1)]
     assert ["holds results of an earlier run" in error for error in errors] == [False, True]
 
 
@@ -311,7 +314,7 @@ def test_dmn_aoa_takes_the_proposals_it_is_told_to_whatever_its_weights_were_tra
     code, output, error = memvos(*line, "model/proposals=cached", f"model.proposals.folder={kept}")
     assert (code, "4 masks of objects 7" in output) == (0, True), error
     (kept / "clip.npz").rename(kept / "other.npz")
-    code, _, error = memvos(*line, "model/proposals=cached", f"model.proposals.folder={kept}")
+    code, _, error = memvos(*line, "memory.every=3", "model/proposals=cached", f"model.proposals.folder={kept}")
     assert (code, f"frame 00001: no cached proposals at {kept}/clip.npz" in error) == (2, True), error
 
 
@@ -396,6 +399,11 @@ def test_every_job_of_a_sweep_segments_the_video(memvos, home):
         assert names == [f"{time:05d}.png" for time in range(4)]
         assert (home / "out" / job / "quality.csv").is_file()
         assert f"memory.beta={limit}" in output.splitlines()[int(job)]
+    before = {path: path.stat().st_mtime_ns for path in (home / "out").glob("*/*") if path.name != "job.log"}
+    assert memvos("segment", "clip", *options, "-m", "memory.beta=2,4")[0] == 0
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert {path.parent.name for path in before if after[path] != before[path]} == {"1"}  # whose limit is another now
+    assert "is finished already; nothing to do" in (home / "out/0/job.log").read_text()
 
 
 def test_a_second_input_is_refused():
@@ -427,7 +435,8 @@ def test_masks_of_a_video_file_are_named_by_number(memvos, home):
     (home / "masks/0.png").rename(home / "masks/00001.png")
     code, output, error = memvos(*line)
     assert (code, "2 masks of objects 1" in output) == (0, True), error
-    line = ("segment", home / "clip.mp4", "--masks", home / "masks/00001.png", *line[4:])
+    single = ("--masks", home / "masks/00001.png", "--out", home / "single")
+    line = ("segment", home / "clip.mp4", *single, *line[6:])
     code, output, error = memvos(*line)  # a single mask belongs to the frame of its name, too
     assert (code, "2 masks of objects 1" in output) == (0, True), error
 

@@ -74,8 +74,9 @@ def fail() -> None:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """Everything but the overlay, whose encoder is not bound to give the same bytes twice."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "overlay.mp4"}
+    """Everything but the overlay, whose encoder is not bound to give the same bytes twice, and when all was made."""
+    others = ("overlay.mp4", "segmentation.json")
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name not in others}
 
 
 def overlay(folder: Path) -> np.ndarray:
@@ -337,6 +338,58 @@ def test_what_cannot_be_gone_on_with_starts_from_the_first_frame(memvos, clip, h
     assert results(home / "out") == results(home / "whole")
 
 
+def of_files(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("more", [(), ("--overlay",)])
+def test_a_run_that_is_finished_is_not_done_again(memvos, clip, home, more):
+    memvos(*line("out", "--overlay"))
+    before = of_files(home / "out")
+    code, output, _ = memvos(*line("out", *more))
+    assert (code, output) == (0, "out is finished already; nothing to do (delete it to segment the video again)\n")
+    assert of_files(home / "out") == before
+
+
+def without_a_row(home: Path) -> None:
+    rows = (home / "out/quality.csv").read_text().splitlines(keepends=True)
+    (home / "out/quality.csv").write_text("".join(rows[:-1]))
+
+
+def without_the_last_mask(home: Path) -> None:
+    (home / "out/00009.png").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [
+        (lambda home: None, ("memory.every=3",)),
+        (lambda home: None, ("--overlay",)),
+        (added, ()),
+        (newer_frame, ()),
+        (without_a_row, ()),
+        (without_the_last_mask, ()),
+    ],
+    ids=["settings", "an overlay", "masks", "input", "a row is gone", "a mask is gone"],
+)
+def test_a_finished_run_that_is_another_now_or_not_whole_is_done(memvos, clip, home, change, more):
+    memvos(*line("out"))
+    change(home)
+    code, output, error = memvos(*line("out", *more))
+    assert (code, "10 masks of objects 1, 2" in output) == (0, True), error
+    memvos(*line("whole", *more))
+    assert results(home / "out") == results(home / "whole")
+    assert "is finished already" in memvos(*line("out", *more))[1]
+
+
+def test_a_run_that_takes_the_place_of_a_finished_one_is_not_finished_before_its_end(memvos, clip, home, stop_at):
+    memvos(*line("out"))
+    stop_at(3, ctrl_c)
+    memvos(*line("out", "memory.every=3"))
+    code, output, error = memvos(*line("out"))
+    assert (code, "10 masks of objects 1, 2" in output) == (0, True), error
+
+
 def test_a_folder_that_was_deleted_is_made_anew(memvos, clip, home, stop_at):
     memvos(*line("whole"))
     stop_at(3, ctrl_c)
@@ -425,6 +478,8 @@ def test_random_weights_are_not_gone_on_with(memvos, clip, home, stop_at):
         told = "3 masks are kept in out; the same command starts from the first frame again."
         assert (code, told in error) == (130, True), error
         assert not (home / "out" / UNFINISHED).exists()
+    for _ in range(2):
+        assert "10 masks of objects 1, 2" in memvos(*line("out", "untrained=true"))[1]
 
 
 @pytest.mark.parametrize("source", ["rtsp://camera/1", "/dev/null", "file:///clip.mp4"])

@@ -151,8 +151,8 @@ def training_data(path: str | Path) -> dict[str, Any]:
 
 def collect(
     config: Mapping[str, Any],
-    mark: str,
-    data: str,
+    mark: str | None,
+    data: str | None,
     device: str,
     precision: str,
     weights: Mapping[str, Any] | None = None,
@@ -161,8 +161,8 @@ def collect(
 
     Args:
         config: resolved configuration.
-        mark: fingerprint of the run.
-        data: fingerprint of the data.
+        mark: fingerprint of the run; None if no other can be the same.
+        data: fingerprint of the data; None if it has none.
         device: where it ran, `cpu` or `cuda`.
         precision: in which it ran.
         weights: path, sha256, training data, and matched and missing counts of loaded weights.
@@ -170,7 +170,7 @@ def collect(
     return {
         "fingerprint": mark,
         "config": dict(config),
-        "seed": config["seed"],
+        "seed": config.get("seed"),
         "git": git_state(),
         "packages": package_versions(),
         "device": device_name(device),
@@ -244,9 +244,9 @@ def read(folder: str | Path, name: str = FILE) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write(folder: str | Path, record: Mapping[str, Any]) -> None:
-    """Write provenance.json, in one piece or not at all."""
-    write_text(Path(folder) / FILE, json.dumps(record, indent=1, default=str) + "\n")
+def write(folder: str | Path, record: Mapping[str, Any], name: str = FILE) -> None:
+    """Write provenance.json, or another JSON file of a run, in one piece or not at all."""
+    write_text(Path(folder) / name, json.dumps(record, indent=1, default=str) + "\n")
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

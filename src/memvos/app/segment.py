@@ -13,7 +13,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from memvos.app import composition, sweep
+from memvos.app import composition, provenance, sweep
+from memvos.app.finished import OVERLAY, QUALITY
 from memvos.app.runs import build_model, writable_folder
 from memvos.errors import InputError, check_number, check_switch
 
@@ -23,8 +24,8 @@ INPUT is a video file, a folder of images, a camera (/dev/video0) or a stream (r
 FIRST is the mask of the first frame (a PNG whose values are object ids), or a folder of masks named as their frames:
 objects may come in, and be corrected, at any frame. DIR gets one mask per frame and quality.csv, which says for every
 frame and object how good the network, if it has QAM, believes its mask to be: sort by it to see which frames to check.
-After Ctrl-C the same command goes on where it was, also with masks added for frames to come (a camera or a stream
-starts again).
+After Ctrl-C the same command goes on where it was, also with masks added for frames to come, and what is finished is
+not done again (a camera or a stream starts again).
 
   --masks FIRST, --out DIR, --weights FILE, --overlay (a video with the objects tinted, too)
   --model NAME          a network of conf/model; left out, that of the weights, if they are a checkpoint of memvos, or
@@ -92,7 +93,7 @@ def segment(config: DictConfig) -> None:
     import torch
 
     from memvos.app.given_masks import find_masks, look_over, noted
-    from memvos.app.segment_progress import OVERLAY, QUALITY, SegmentProgress, identity
+    from memvos.app.segment_progress import SegmentProgress, identity
     from memvos.data.files import MaskFormat
     from memvos.decode.video import follow, open_frames
     from memvos.decode.writers import MaskWriter, OverlayWriter, QualityWriter, write_given
@@ -116,6 +117,10 @@ def segment(config: DictConfig) -> None:
     folder = writable_folder(settings["output_dir"], "--out")
     run = identity(settings, frames, found, segmenter.model, [is_chosen, *chosen])
     progress = SegmentProgress(folder, segmenter, given, run)
+    if progress.is_finished(settings["overlay"]):
+        print(f"{folder} is finished already; nothing to do (delete it to segment the video again)")
+        return
+    record = _identify(settings, run, segmenter)
     if told := progress.go_on():
         _note(told)
     predicted = has_quality_head(segmenter.model)
@@ -146,7 +151,7 @@ def segment(config: DictConfig) -> None:
             if overlay is not None:
                 overlay.write(frame, step.labels)
             progress.names.append(name)
-        progress.finish()
+    progress.finish(settings["overlay"], record)
     if told := getattr(frames, "cut_off", None):
         _note(told)
     print(f"{len(progress.names)} masks of objects {', '.join(map(str, segmenter.ids))} and quality.csv in {folder}")
@@ -177,7 +182,6 @@ def _spare_inputs(settings: dict[str, Any], frames: Any, masks: Iterable[Path]) 
         InputError: if so.
     """
     from memvos.app.given_masks import names_of
-    from memvos.app.segment_progress import OVERLAY
     from memvos.data.files import MASK_SUFFIX
 
     target, known = Path(settings["output_dir"]).resolve(), names_of(frames)
@@ -187,6 +191,15 @@ def _spare_inputs(settings: dict[str, Any], frames: Any, masks: Iterable[Path]) 
             raise InputError(f"{real} would be overwritten by the mask found for frame {real.stem}; name another --out")
     if Path(settings["input"]).resolve() == target / OVERLAY:
         raise InputError(f"{target / OVERLAY} would be lost as an overlay of an earlier call; name another --out")
+
+
+def _identify(settings: dict[str, Any], run: Any, segmenter: Any) -> dict[str, Any]:
+    """The provenance of these masks."""
+    mark, data = (run.fingerprint, run.marks["input"]) if run else (None, None)
+    path = settings["weights"]
+    weights = path and {"path": path, "sha256": provenance.file_digest(path)}
+    precision = str(segmenter.dtype).removeprefix("torch.")
+    return provenance.collect(settings, mark, data, str(segmenter.device), precision, weights)
 
 
 def _note(text: str) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from memvos.app import provenance
+from memvos.app.finished import OVERLAY, QUALITY, SEGMENTATION, is_segmented, segmented
 from memvos.decode import resume
 from memvos.decode.propagate import Segmenter
 from memvos.decode.writers import write_given
@@ -27,7 +28,7 @@ from memvos.model.state_files import DAMAGE, write_pickled
 from memvos.stop_signals import StopRequest
 from memvos.whole_file import whole_file
 
-UNFINISHED, QUALITY, OVERLAY = "unfinished.pt", "quality.csv", "overlay.mp4"
+UNFINISHED = "unfinished.pt"
 EVERY = 60.0
 """Seconds between two savings, at least; a process that is killed loses no more frames than it does in them."""
 SHARE = 20
@@ -49,6 +50,11 @@ class Run:
     marks: Mapping[str, str]
     masks: Mapping[str, str]
     place: Callable[[str], int]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything."""
+        return provenance.digest([dict(self.marks), dict(self.masks)])
 
     def others(self, marks: Mapping[str, str], masks: Mapping[str, str], last: str) -> list[str]:
         """What up to frame `last` was otherwise in the run of `marks` and `masks`; masks of later frames may be."""
@@ -110,6 +116,10 @@ class SegmentProgress:
     def _file(self) -> Path:
         return self._folder / UNFINISHED
 
+    def is_finished(self, with_overlay: bool) -> bool:
+        """Has an earlier call of the same run come to its end, with an overlay where one is asked for?"""
+        return self._run is not None and is_segmented(self._folder, self._run.fingerprint, with_overlay)
+
     def go_on(self) -> str | None:
         """Take over what a stopped call of the same run left. Returns what there is to say about it, if anything."""
         if not self._file.is_file():
@@ -127,13 +137,14 @@ class SegmentProgress:
     def start(self) -> None:
         """Put quality.csv and given.json as they were after the frames that are done; without any, forget older ones.
 
-        An overlay of an earlier call goes in any case: one of this call is made from the first frame on.
+        From here on no earlier call is finished. Its overlay goes: one of this call is made from the first frame on.
 
         Raises:
             InputError: if they cannot be written.
         """
         try:
-            (self._folder / OVERLAY).unlink(missing_ok=True)
+            for name in (SEGMENTATION, OVERLAY):
+                (self._folder / name).unlink(missing_ok=True)
             if not self.names:
                 self._file.unlink(missing_ok=True)
                 return
@@ -143,8 +154,9 @@ class SegmentProgress:
         except OSError as error:
             raise InputError(f"cannot write to {self._folder} ({error}); choose another --out") from error
 
-    def finish(self) -> None:
-        """The video is done: nothing is left to go on with."""
+    def finish(self, with_overlay: bool, record: Mapping[str, Any]) -> None:
+        """The video is done, with an overlay or without, and this is its provenance: nothing is left to go on with."""
+        segmented(self._folder, with_overlay, record)
         self._file.unlink(missing_ok=True)
 
     def waiting(self, masks: Mapping[str, Any]) -> dict[str, Any]:
