@@ -68,10 +68,25 @@ def test_an_interrupted_sweep_tells_the_command_that_goes_on(memvos, tiny, home,
     assert re.search(r"Go on with: memvos train .* seed=1,2 -m hydra\.sweep\.dir=runs/sweep/[\d_-]+$", error.strip())
 
 
-def test_what_starts_again_with_the_same_command_is_not_said_to_go_on():
-    with pytest.raises(KeyboardInterrupt) as interrupt, sweep.told_how_to_go_on("segment", "output_dir", "out"):
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((), r"hydra\.sweep\.dir=runs/sweep/[\d_-]+"),
+        (("--out", "my out"), """'--out='"'"'my out'"'"''"""),
+        (("--out=out",), "--out=out"),
+        (("output_dir=out",), "output_dir=out"),
+    ],
+)
+def test_an_interrupted_sweep_of_segment_tells_its_folder_as_it_was_named(memvos, home, monkeypatch, given, told):
+    def interrupted(*_):
         raise KeyboardInterrupt
-    assert not interrupt.value.args
+
+    monkeypatch.setattr(sweep, "_run", interrupted)
+    line = ("segment", "clip", *given, "--masks", "first.png", "-m", "memory.sigma=0,0.8")
+    code, _, error = memvos(*line)
+    assert code == 130
+    again = rf"Go on with: memvos segment clip --masks first\.png -m memory\.sigma=0,0\.8 {told}$"
+    assert re.search(again, error.strip()), error
 
 
 def test_jobs_of_a_sweep_that_are_done_are_not_done_again(memvos, tiny, home):

@@ -11,6 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -125,10 +126,17 @@ def path_value(text: str) -> str:
     return text if QUOTED.fullmatch(text) and not os.path.exists(text) else quoted(text)
 
 
-def with_folder(key: str, folder: str | os.PathLike[str]) -> str:
-    """The command line of this process with a folder set, to be typed again."""
+def with_folder(folder: str | os.PathLike[str], *keys: str) -> str:
+    """The command line of this process with a folder set, to be typed again.
+
+    Args:
+        folder: of the run or the sweep.
+        keys: what the command line may name it by; the last where it does not.
+    """
+    line = ["", *sys.argv[1:]]
     plain = re.fullmatch(r"[\w./-]+", str(folder))
-    kept = [argument for argument in sys.argv[1:] if key_of(argument) != key]
+    key = next((key for key in keys if key in map(key_of, line)), keys[-1])
+    kept = [argument for before, argument in pairwise(line) if key not in (before, key_of(argument))]
     return shlex.join(["memvos", *kept, f"{key}={folder if plain else quoted(folder)}"])
 
 

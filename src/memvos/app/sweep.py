@@ -1,4 +1,4 @@
-"""train and evaluate under Hydra, alone or as a sweep (-m): every job of a sweep is a process of its own.
+"""train, evaluate and segment under Hydra, alone or as a sweep (-m): every job of a sweep is a process of its own.
 
 Lightning starts further ranks with the arguments of the process it runs in. Inside a sweep those would start the sweep
 again; so a sweep collects its jobs, and each runs as a fresh `python -m memvos COMMAND <overrides> output_dir=FOLDER`.
@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from memvos.app import composition, processes
+from memvos.app import composition, finished, processes
 from memvos.app.arguments import whole_number
 from memvos.app.job import Job
 from memvos.app.jobs import Runner
@@ -30,9 +30,12 @@ BUILT_IN = (
 )
 
 SEARCHPATH, SWEEP_DIR, OUTPUT_DIR = "hydra.searchpath", "hydra.sweep.dir", "output_dir"
+NAMED_BY = ("--out", OUTPUT_DIR, SWEEP_DIR)
+"""What a command line names the folder of a sweep by, if it does."""
 
-RESULT = {"train": "checkpoints/final.ckpt", "evaluate": "result.json", "segment": "quality.csv"}
-"""What a finished job of a command has left in its folder."""
+RESULT = {"train": finished.FINAL, "evaluate": finished.RESULT, "segment": finished.SEGMENTATION}
+"""What a finished job of a command has left in its folder. Every job of a sweep is started: by the fingerprint of that
+file it knows itself whether it has been done."""
 
 OF_A_SWEEP = ("hydra.sweep", "hydra/sweep", "hydra.launcher", "hydra/launcher", "hydra.mode", "hydra.run", SEARCHPATH)
 """Beginnings of Hydra's own keys that its jobs do not get, or not as they are."""
@@ -44,8 +47,6 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
     Raises:
         InputError: if a sweep is told two folders.
     """
-    taken = in_sweep_dir(arguments)
-    folder_key = SWEEP_DIR if taken == arguments else OUTPUT_DIR
     jobs: list[Job] = []
     parallel, spread, folder = 1, True, ""
 
@@ -53,7 +54,9 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
         nonlocal parallel, spread, folder
         hydra = HydraConfig.get()
         if hydra.mode != RunMode.MULTIRUN:
-            with told_how_to_go_on(command, OUTPUT_DIR, config.output_dir):
+            if command == "segment":  # is told its folder, and says itself how it goes on
+                return task(config)
+            with told_how_to_go_on(config.output_dir, OUTPUT_DIR):
                 return task(config)
         folder = hydra.sweep.dir
         job = _job(command, hydra)
@@ -62,15 +65,15 @@ def launch(command: str, arguments: list[str], task: Callable[[DictConfig], Any]
             parallel = whole_number("jobs", str(config.jobs))
             spread = OmegaConf.select(config, "trainer.devices", default=1) == 1
             return None
-        with told_how_to_go_on(command, folder_key, folder):
+        with told_how_to_go_on(folder, *NAMED_BY):
             failed = _run([job], 1, [])
         if failed:
             raise RunFailed(f"{job.name} failed; its log is {job.log}")
         return objective(job.folder)
 
     one.__module__ = task.__module__
-    composition.launch(command, taken, one)
-    with told_how_to_go_on(command, folder_key, folder):
+    composition.launch(command, in_sweep_dir(arguments), one)
+    with told_how_to_go_on(folder, *NAMED_BY):
         return _run(short_named(jobs), parallel, processes.devices() if spread else []) if jobs else 0
 
 
@@ -90,14 +93,12 @@ def in_sweep_dir(arguments: Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def told_how_to_go_on(command: str, key: str, folder: str) -> Iterator[None]:
+def told_how_to_go_on(folder: str, *named_by: str) -> Iterator[None]:
     """Add to an interrupt the command line that goes on: by itself, a folder is new with every call."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        if command == "segment":  # is told its folder, and says itself how it goes on
-            raise
-        again = composition.with_folder(key, folder)
+        again = composition.with_folder(folder, *named_by)
         raise KeyboardInterrupt(f"{interrupt} Go on with: {again}".strip()) from None
 
 
