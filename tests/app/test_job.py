@@ -1,6 +1,6 @@
 import pytest
 
-from memvos.app.job import Job
+from memvos.app.job import STEPS_FILE, Job, teller
 
 
 @pytest.fixture
@@ -21,3 +21,11 @@ def test_steps_are_known_once_a_whole_report_is_there(job):
     assert job.steps() is None
     job.steps_file.write_text("[1, 3, 9]")
     assert job.steps() == (1, 3, 9)
+
+
+def test_a_process_tells_its_steps_only_where_a_run_of_many_jobs_waits_for_them(job, monkeypatch):
+    monkeypatch.delenv(STEPS_FILE, raising=False)
+    assert teller() is None
+    monkeypatch.setenv(STEPS_FILE, str(job.steps_file))
+    teller()(2, 5, 64)
+    assert job.steps() == (2, 5, 64)

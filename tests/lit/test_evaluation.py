@@ -127,7 +127,9 @@ def test_finished_videos_are_skipped_after_an_interruption(tiny, make_videos, tm
     assert not (tmp_path / "out" / "result.json").exists()
     again = []
     monkeypatch.setattr(evaluation, "score_video", lambda *rest: again.append(rest[1].name) or score_video(*rest))
-    result = evaluate(tiny, videos, output_dir=tmp_path / "out")
+    told = []
+    result = evaluate(tiny, videos, output_dir=tmp_path / "out", tell=lambda *counts: told.append(counts))
+    assert told == [(2, 2, 3), (2, 3, 3)]  # before, done, in all
     assert seen == ["video0", "video1"]
     assert again == ["video2"]
     monkeypatch.undo()

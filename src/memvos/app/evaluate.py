@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from memvos.app import composition, provenance, sweep
+from memvos.app.job import teller
 from memvos.app.runs import (
     build_model,
     check_numbers,
@@ -82,6 +83,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
         workers=settings["workers"],
         write_masks=settings["write_masks"],
         progress=sys.stderr.isatty(),
+        tell=teller(),
         facts={**describe(settings), "provenance": record},
     )
     if loggers:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from memvos.whole_file import write_text
+
+STEPS_FILE = "MEMVOS_STEPS_FILE"
+"""Environment variable by which a job is told where to write its `Steps`."""
+
 
 class Steps(NamedTuple):
-    """How far a running job is: steps it found done when it started, done by now, in total."""
+    """How far a running job is: steps, or videos, it found done when it started, done by now, in total."""
 
     before: int
     done: int
     total: int
+
+
+def teller() -> Callable[[int, int, int], None] | None:
+    """Writes this process's `Steps` for the display of a run of many jobs; None if it is no job of one."""
+    file = os.environ.get(STEPS_FILE)
+    return (lambda *steps: write_text(Path(file), json.dumps(Steps(*steps)))) if file else None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from memvos.app import processes
-from memvos.app.job import Job
+from memvos.app.job import STEPS_FILE, Job
 from memvos.app.processes import Process
 from memvos.app.progress import Display
 
@@ -96,7 +96,7 @@ class Runner:
             self._running.append(_Running(job, process, slot, time.monotonic()))
 
     def _environment(self, job: Job, slot: int) -> dict[str, str]:
-        environment = {"MEMVOS_STEPS_FILE": str(job.steps_file.resolve())}
+        environment = {STEPS_FILE: str(job.steps_file.resolve())}
         if len(self.devices) > 1:
             environment["CUDA_VISIBLE_DEVICES"] = self.devices[slot % len(self.devices)]
         return environment

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from omegaconf import DictConfig
 
 from memvos.app import composition, provenance, sweep
 from memvos.app.finished import is_trained
+from memvos.app.job import teller
 from memvos.app.runs import (
     build_model,
     check_numbers,
@@ -27,7 +27,6 @@ from memvos.app.runs import (
     writable_folder,
 )
 from memvos.errors import InputError
-from memvos.whole_file import write_text
 
 OUTPUT = "MEMVOS_OUTPUT_DIR"
 """Environment variable by which further ranks, started with the same arguments, find the run's folder."""
@@ -114,15 +113,15 @@ def _devices(settings: dict[str, Any]) -> Any:
 
 def _callbacks(settings: dict[str, Any]) -> list[Any]:
     callbacks = instantiate_all(settings["callbacks"])
-    file = os.environ.get("MEMVOS_STEPS_FILE")
-    return [*callbacks, steps_file(Path(file))] if file and is_first_rank() else callbacks
+    tell = teller()
+    return [*callbacks, steps_told(tell)] if tell and is_first_rank() else callbacks
 
 
-def steps_file(path: Path) -> Any:
-    """A callback that writes a job's `Steps` to a file once a second, for the display of a run of many jobs."""
+def steps_told(tell: Callable[[int, int, int], None]) -> Any:
+    """A callback that tells the steps of the training once a second, as `teller` wants them."""
     from pytorch_lightning import Callback
 
-    class StepsFile(Callback):
+    class StepsTold(Callback):
         before, written = 0, 0.0
 
         def on_train_start(self, trainer: Any, *_: Any) -> None:
@@ -131,9 +130,9 @@ def steps_file(path: Path) -> Any:
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             if time.monotonic() - self.written > 1:
                 self.written = time.monotonic()
-                write_text(path, json.dumps([self.before, trainer.global_step, trainer.max_steps]))
+                tell(self.before, trainer.global_step, trainer.max_steps)
 
-    return StepsFile()
+    return StepsTold()
 
 
 def _identify(settings: dict[str, Any], data: str, weights: dict[str, Any] | None, trainer: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -39,6 +39,7 @@ def evaluate(
     workers: int = 1,
     write_masks: bool = False,
     progress: bool = True,
+    tell: Callable[[int, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Segment every video from its first masks and score it by the official protocol.
 
@@ -55,6 +56,7 @@ def evaluate(
         workers: processes that share the videos; each uses one thread.
         write_masks: write label images to `output_dir`/masks/<video>/; a video whose masks are gone is done again.
         progress: show a bar.
+        tell: is told before the first and after every video how many an earlier call has done, are done, and there are.
 
     Returns:
         What result.json holds.
@@ -77,11 +79,14 @@ def evaluate(
     done = {} if folder is None else _finished(folder, videos, key, masks)
     missing = [video for video in videos if video.name not in done]
     bar = tqdm(total=len(videos), initial=len(done), unit="video", desc="evaluating", disable=not progress)
+    before, tell = len(done), tell or (lambda *_: None)
+    tell(before, before, len(videos))
     for name, scores in _score(model, missing, protocol, workers, masks):
         done[name] = scores
         if folder is not None:
             write_part(folder / PARTS / f"{name}.json", scores, key)
         bar.update()
+        tell(before, len(done), len(videos))
     bar.close()
     parts = [done[video.name] for video in videos]
     predicts_quality = has_quality_head(model)
