@@ -142,8 +142,8 @@ def distribution(table: Table) -> Figure | None:
         axes.bar(middle - 0.01, 100 * row.predicted_frames, 0.02, color=BLUE, label="predicted score")
         axes.bar(middle + 0.01, 100 * row.true_frames, 0.02, color=GREEN, label="true IoU")
         axes.set(ylabel="frames, percent", xlim=(0, 1))
-        axes.set_title(row.label, fontsize=10)
-    panels[0].legend(loc="best")
+        axes.set_title(row.label, fontsize=10, loc="left")
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)  # beside the title, where it hides no bar
     panels[-1].set_xlabel("mean over the objects of a frame, in steps of 0.05")
     return figure
 
