@@ -53,7 +53,7 @@ def sigterm_interrupts() -> Iterator[None]:
     """Within, SIGTERM is taken as Ctrl-C is."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(f"Ended by signal {number}; the same command goes on.")
+        raise KeyboardInterrupt(f"Ended by {signal.Signals(number).name}.")
 
     with _handled(interrupt, signal.SIGTERM):
         yield

@@ -100,7 +100,8 @@ def test_every_slot_sees_devices_of_its_own(tmp_path, devices):
     assert {(tmp_path / name / "result").read_text() for name in "ab"} == set(devices)
 
 
-def test_an_interrupt_lets_jobs_write_what_they_have(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_lets_jobs_write_what_they_have(tmp_path, number):
     saved = tmp_path / "a" / "saved"
     code = (
         "import signal, sys, time\n"
@@ -109,7 +110,7 @@ def test_an_interrupt_lets_jobs_write_what_they_have(tmp_path):
         "time.sleep(60)"
     )
     stopping = runner([job(tmp_path, "a", code), job(tmp_path, "b", needs=("a",))])
-    stopping.display.show = partial(_interrupt_when_ready, tmp_path / "a" / "job.log")
+    stopping.display.show = partial(_interrupt_when_ready, number, tmp_path / "a" / "job.log")
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         stopping.run()
@@ -118,6 +119,6 @@ def test_an_interrupt_lets_jobs_write_what_they_have(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
-def _interrupt_when_ready(log: Path, running) -> None:
+def _interrupt_when_ready(number: int, log: Path, running) -> None:
     if log.read_text():
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)

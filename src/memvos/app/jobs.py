@@ -11,6 +11,7 @@ from memvos.app import processes
 from memvos.app.job import STEPS_FILE, Job
 from memvos.app.processes import Process
 from memvos.app.progress import Display
+from memvos.stop_signals import sigterm_interrupts
 
 GRACE = 120.0
 """Seconds an interrupted job has to end its step, or its validation video, and to write its checkpoint."""
@@ -54,11 +55,12 @@ class Runner:
         self._waiting: list[Job] = []
         self.outcome = Outcome()
 
+    @sigterm_interrupts()
     def run(self) -> Outcome:
         """Run everything that is not done yet.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C, or SIGTERM taken so, when all jobs have stopped.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM, when all jobs have stopped.
         """
         for job in self.jobs:
             if self._skip_done and job.is_done():
